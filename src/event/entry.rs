@@ -1,0 +1,294 @@
+//! The closed set of events, and the journal's first line.
+
+use crate::event::{Actor, EffectId, GateJudged, Judged, Proposal, StepAddr, Time};
+use crate::world::Change;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Version of the journal's format; a reader refuses any other.
+pub const FORMAT: u32 = 1;
+
+/// One entry of a run's stream. The journal adds the hash chain around it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Position in the stream; the header is 0, no gaps.
+    pub seq: u64,
+    /// When it was decided, by the host's clock.
+    pub at: Time,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Whether steps may run, or may only be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Steps can be shown and verified, nothing is executed.
+    ReadOnly,
+    /// Released steps run.
+    Write,
+}
+
+/// Identities of the site at the start of the run, by the name of what they identify:
+/// `kubernetes.kube-system-uid`, `vault.cluster-id`.
+pub type Pins = BTreeMap<String, String>;
+
+/// What a run is: everything a later reader needs to fold its stream without any file
+/// beside the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Id of the run, `<UTC>-<runbook>-<4 hex>`.
+    pub run: String,
+    /// The runbook's text as it was read, so that an edit of the file is seen.
+    pub runbook: String,
+    /// Where it was read from; for people only.
+    pub runbook_path: String,
+    /// Parameters after defaults.
+    pub params: BTreeMap<String, Value>,
+    /// Name of the site.
+    pub site: String,
+    /// What expressions see as `site`; no secrets.
+    pub site_values: BTreeMap<String, Value>,
+    /// Pinned identities.
+    pub pins: Pins,
+    /// Whether steps may run.
+    pub mode: Mode,
+    /// Version of Holdpoint that wrote it.
+    pub version: String,
+    /// Who opened it.
+    pub opened_by: Actor,
+    /// The run and entry that this one continues, for a later segment of one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continues>,
+}
+
+/// Where an earlier segment of the same run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continues {
+    /// Its run id.
+    pub run: String,
+    /// Its last entry that counts.
+    pub seq: u64,
+    /// That entry's hash.
+    pub hash: String,
+}
+
+/// How an effect ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is", content = "why")]
+pub enum Outcome {
+    /// The server or program said that it was done.
+    Ok,
+    /// It was refused or went wrong; nothing more happens by itself.
+    Failed(String),
+    /// No answer: it may or may not have happened. The step is in doubt.
+    Unknown(String),
+}
+
+/// What a probe says of an effect, by looking at the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probed {
+    /// Everything that was proposed is so.
+    Done,
+    /// Some of it is.
+    Partly,
+    /// None of it is.
+    NotDone,
+    /// The world could not be looked at, or does not tell.
+    Unknown,
+}
+
+/// Where a line of output came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output of a program.
+    Out,
+    /// Its standard error.
+    Err,
+    /// Holdpoint's own progress line.
+    Note,
+}
+
+/// How a step came to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Holdpoint ran it.
+    Ran,
+    /// A person ran it elsewhere; Holdpoint verified it.
+    Elsewhere,
+}
+
+/// Everything that can happen in a run. Steps are named by address.
+///
+/// Terminal for a step: `Verified`, `Skipped`, `NotNeeded`. Terminal for a run: `Ended`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// Seq 0, once.
+    Opened { header: Box<Header> },
+    /// A phase began; of an `each`, the set of items is frozen here.
+    PhaseOpened { phase: String, items: Option<Vec<String>> },
+    /// A phase cannot begin: its `each` gave no usable set.
+    PhaseBlocked { phase: String, why: String },
+    /// The next item of an `each`, chosen on live data.
+    ItemChosen { phase: String, item: String },
+    /// Nothing is left to do in a phase.
+    PhaseDone { phase: String },
+    /// The step is the one whose turn it is; its `when` holds.
+    StepOpened { step: StepAddr },
+    /// Its `when` is false.
+    NotNeeded { step: StepAddr, judged: Judged },
+    /// Its `when` could not be evaluated; nothing is assumed.
+    StepBlocked { step: StepAddr, why: String },
+    /// The gates were evaluated, for display, on observations.
+    GatesJudged { step: StepAddr, gates: Vec<GateJudged> },
+    /// A person opened the review: resolving and fresh gate reads begin.
+    ReviewOpened { step: StepAddr },
+    /// The review's gates, read afresh for it.
+    ReviewGates { step: StepAddr, gates: Vec<GateJudged> },
+    /// The action is resolved; a release is bound to this digest.
+    Proposed { step: StepAddr, proposal: Box<Proposal>, digest: String },
+    /// The action cannot be resolved: forbidden, absent object, wrong site.
+    ProposalFailed { step: StepAddr, why: String },
+    /// The person left the review without a release.
+    ReviewClosed { step: StepAddr },
+    /// A gate that does not pass is overridden, for this attempt.
+    Overridden { step: StepAddr, gate: String, reason: String },
+    /// A person released exactly this digest. Gates and proposal are read once more.
+    Released { step: StepAddr, digest: String },
+    /// Back to the operator: between release and effect something material changed.
+    Changed { step: StepAddr, why: Vec<String> },
+    /// Durable before the effect starts.
+    EffectStarted { step: StepAddr, effect: EffectId, digest: String },
+    /// Output of a running effect.
+    Output { effect: EffectId, stream: Stream, text: String },
+    /// The effect ended; `result` is what `capture` reads.
+    EffectEnded { step: StepAddr, effect: EffectId, outcome: Outcome, result: Value },
+    /// The command was shown to be run elsewhere.
+    Shown { step: StepAddr, digest: String },
+    /// The operator says it was done elsewhere; verifying begins.
+    Claimed { step: StepAddr },
+    /// The operator takes it back: it was not done elsewhere.
+    Unclaimed { step: StepAddr },
+    /// A step without an action of its own begins its verify.
+    Checking { step: StepAddr },
+    /// One pass of the verify.
+    VerifyJudged { step: StepAddr, judged: Judged },
+    /// The verify settled: the step is done.
+    Verified { step: StepAddr, way: Way },
+    /// The verify did not settle in time.
+    VerifyFailed { step: StepAddr, why: String },
+    /// The action's own probe looked at the world.
+    Probed { step: StepAddr, verdict: Probed, why: String },
+    /// A value was kept for later gates.
+    Captured { name: String, value: Value, step: StepAddr },
+    /// A failed or doubtful step is tried again from its gates.
+    Retried { step: StepAddr, attempt: u32 },
+    /// A person left the step out.
+    Skipped { step: StepAddr, reason: String },
+    /// A `choose` step was answered.
+    Chosen { step: StepAddr, branch: String },
+    /// A soak's clock starts, or starts again.
+    SoakStarted { step: StepAddr },
+    /// A watched check broke.
+    SoakBroken { step: StepAddr, why: String },
+    /// Observed time so far, in milliseconds, journalled coarsely.
+    SoakCounted { step: StepAddr, observed_ms: u64 },
+    /// The soak is over; with a reason if it was ended early.
+    SoakEnded { step: StepAddr, reason: Option<String> },
+    /// Nothing new starts until it is let go.
+    LineHeld { reason: String },
+    /// The line is let go.
+    LineFreed,
+    /// A guard was false or inconclusive for longer than its debounce.
+    GuardBreached { guard: String, judged: Judged },
+    /// It holds again.
+    GuardHolds { guard: String, judged: Judged },
+    /// The world as the panes show it changed.
+    Observed { change: Box<Change> },
+    /// A person asked for something that may not be.
+    Refused { asked: String, why: String },
+    /// A torn tail was set aside when the run was opened again.
+    Recovered { dropped_bytes: u64, set_aside: String },
+    /// The run was given up.
+    Aborted { reason: String },
+    /// The journal's end record.
+    Ended { done: bool },
+}
+
+impl Event {
+    /// The step that it is about, if it is about one.
+    #[must_use]
+    pub fn step(&self) -> Option<&StepAddr> {
+        use Event as E;
+        match self {
+            E::StepOpened { step }
+            | E::NotNeeded { step, .. }
+            | E::StepBlocked { step, .. }
+            | E::GatesJudged { step, .. }
+            | E::ReviewOpened { step }
+            | E::ReviewGates { step, .. }
+            | E::Proposed { step, .. }
+            | E::ProposalFailed { step, .. }
+            | E::ReviewClosed { step }
+            | E::Overridden { step, .. }
+            | E::Released { step, .. }
+            | E::Changed { step, .. }
+            | E::EffectStarted { step, .. }
+            | E::EffectEnded { step, .. }
+            | E::Shown { step, .. }
+            | E::Claimed { step }
+            | E::Unclaimed { step }
+            | E::Checking { step }
+            | E::VerifyJudged { step, .. }
+            | E::Verified { step, .. }
+            | E::VerifyFailed { step, .. }
+            | E::Probed { step, .. }
+            | E::Captured { step, .. }
+            | E::Retried { step, .. }
+            | E::Skipped { step, .. }
+            | E::Chosen { step, .. }
+            | E::SoakStarted { step }
+            | E::SoakBroken { step, .. }
+            | E::SoakCounted { step, .. }
+            | E::SoakEnded { step, .. } => Some(step),
+            E::Opened { .. }
+            | E::PhaseOpened { .. }
+            | E::PhaseBlocked { .. }
+            | E::ItemChosen { .. }
+            | E::PhaseDone { .. }
+            | E::Output { .. }
+            | E::LineHeld { .. }
+            | E::LineFreed
+            | E::GuardBreached { .. }
+            | E::GuardHolds { .. }
+            | E::Observed { .. }
+            | E::Refused { .. }
+            | E::Recovered { .. }
+            | E::Aborted { .. }
+            | E::Ended { .. } => None,
+        }
+    }
+
+    /// Whether it must be durable (fdatasync) before anything follows from it. Output,
+    /// observations and judgements are batched: they decide nothing by themselves.
+    #[must_use]
+    pub fn must_be_durable(&self) -> bool {
+        !matches!(
+            self,
+            Self::Observed { .. }
+                | Self::Output { .. }
+                | Self::GatesJudged { .. }
+                | Self::VerifyJudged { .. }
+                | Self::SoakCounted { .. }
+        )
+    }
+}

@@ -1,0 +1,193 @@
+//! Changes of the world: what the journal keeps and the fold applies.
+
+use crate::event::Time;
+use crate::world::{
+    Claim, Class, CronJob, Http, Node, Pod, Raft, Secret, Source, Standing, StatefulSet, Status,
+    Volume, World,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rows that came or changed, and keys of rows that went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows<T> {
+    /// New or changed rows, whole.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub upsert: Vec<T>,
+    /// Keys, as [`Keyed::key`] gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    /// The upserts are everything: rows not named are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self { upsert: Vec::new(), remove: Vec::new(), whole: false }
+    }
+}
+
+/// What changed in one source's part of the world.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "of", content = "rows")]
+pub enum Update {
+    /// Only the standing changed, or only a sign of life came.
+    Nothing,
+    /// The whole of raft.
+    Raft(Box<Raft>),
+    /// Claims.
+    Claims(Rows<Claim>),
+    /// Volumes.
+    Volumes(Rows<Volume>),
+    /// Classes.
+    Classes(Rows<Class>),
+    /// Pods.
+    Pods(Rows<Pod>),
+    /// StatefulSets.
+    Statefulsets(Rows<StatefulSet>),
+    /// CronJobs.
+    Cronjobs(Rows<CronJob>),
+    /// Nodes.
+    Nodes(Rows<Node>),
+    /// Secrets' existence.
+    Secrets(Rows<Secret>),
+    /// Endpoints that were asked.
+    Http(BTreeMap<String, Http>),
+}
+
+/// One observation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose.
+    pub source: Source,
+    /// How the source is.
+    pub status: Status,
+    /// Its last sign of life; `None` keeps the one before.
+    pub as_of: Option<Time>,
+    /// What changed.
+    pub update: Update,
+}
+
+/// A row with a key of its own within its table.
+pub trait Keyed {
+    /// `namespace/name`, or the name where there is no namespace.
+    fn key(&self) -> String;
+}
+
+macro_rules! keyed {
+    (namespaced: $($n:ty),*; global: $($g:ty),*) => {
+        $(impl Keyed for $n { fn key(&self) -> String { format!("{}/{}", self.namespace, self.name) } })*
+        $(impl Keyed for $g { fn key(&self) -> String { self.name.clone() } })*
+    };
+}
+keyed!(namespaced: Claim, Pod, StatefulSet, CronJob, Secret; global: Volume, Class, Node);
+
+impl<T: Keyed + Clone> Rows<T> {
+    /// Everything there is.
+    #[must_use]
+    pub fn all(rows: Vec<T>) -> Self {
+        Self { upsert: rows, remove: Vec::new(), whole: true }
+    }
+
+    /// Rows stay sorted by key, so that they do not jump on the screen.
+    fn apply(&self, table: &mut Vec<T>) {
+        if self.whole {
+            table.clear();
+        }
+        for key in &self.remove {
+            if let Ok(i) = table.binary_search_by_key(key, Keyed::key) {
+                table.remove(i);
+            }
+        }
+        for row in &self.upsert {
+            match table.binary_search_by_key(&row.key(), Keyed::key) {
+                Ok(i) => table[i] = row.clone(),
+                Err(i) => table.insert(i, row.clone()),
+            }
+        }
+    }
+}
+
+impl World {
+    /// Folds one observation in.
+    pub fn apply(&mut self, change: &Change) {
+        match &change.update {
+            Update::Nothing => {}
+            Update::Raft(raft) => self.raft = (**raft).clone(),
+            Update::Claims(rows) => rows.apply(&mut self.claims),
+            Update::Volumes(rows) => rows.apply(&mut self.volumes),
+            Update::Classes(rows) => rows.apply(&mut self.classes),
+            Update::Pods(rows) => rows.apply(&mut self.pods),
+            Update::Statefulsets(rows) => rows.apply(&mut self.statefulsets),
+            Update::Cronjobs(rows) => rows.apply(&mut self.cronjobs),
+            Update::Nodes(rows) => rows.apply(&mut self.nodes),
+            Update::Secrets(rows) => rows.apply(&mut self.secrets),
+            Update::Http(answers) => self.http.extend(answers.clone()),
+        }
+        let standing = self.sources.entry(change.source).or_insert_with(|| Standing {
+            status: Status::NotConfigured,
+            as_of: None,
+            stale_after: change.source.stale_after(),
+        });
+        standing.status = change.status.clone();
+        standing.as_of = change.as_of.or(standing.as_of);
+    }
+
+    /// How a source stands; *not configured* for one that was never heard of.
+    #[must_use]
+    pub fn standing(&self, source: Source) -> Standing {
+        self.sources.get(&source).cloned().unwrap_or(Standing {
+            status: Status::NotConfigured,
+            as_of: None,
+            stale_after: source.stale_after(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(name: &str, uid: &str) -> Claim {
+        Claim { namespace: "vault".into(), name: name.into(), uid: uid.into(), ..Claim::default() }
+    }
+
+    fn change(rows: Rows<Claim>) -> Change {
+        Change {
+            source: Source::Claims,
+            status: Status::Live,
+            as_of: Some(Time(1000)),
+            update: Update::Claims(rows),
+        }
+    }
+
+    #[test]
+    fn rows_stay_sorted_and_whole_replaces() {
+        let mut world = World::default();
+        world.apply(&change(Rows::all(vec![claim("b", "1"), claim("a", "2")])));
+        world.apply(&change(Rows { upsert: vec![claim("b", "3")], remove: vec!["vault/x".into()], whole: false }));
+        let names: Vec<_> = world.claims.iter().map(|c| (c.name.as_str(), c.uid.as_str())).collect();
+        assert_eq!(names, [("a", "2"), ("b", "3")]);
+        world.apply(&change(Rows { upsert: vec![], remove: vec!["vault/a".into()], whole: false }));
+        assert_eq!(world.claims.len(), 1);
+        world.apply(&change(Rows::all(vec![])));
+        assert!(world.claims.is_empty());
+    }
+
+    #[test]
+    fn an_unreachable_source_keeps_its_rows_and_its_time() {
+        let mut world = World::default();
+        world.apply(&change(Rows::all(vec![claim("a", "1")])));
+        world.apply(&Change {
+            source: Source::Claims,
+            status: Status::Unreachable { why: "connection refused".into() },
+            as_of: None,
+            update: Update::Nothing,
+        });
+        let standing = world.standing(Source::Claims);
+        assert_eq!(world.claims.len(), 1);
+        assert!(!standing.fresh(Time(1000)));
+        assert_eq!(standing.words(Time(61_000)), "unreachable: connection refused (last heard 1m00 ago)");
+    }
+}

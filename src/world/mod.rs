@@ -1,0 +1,49 @@
+//! L0: the typed picture of what is observed: raft, claims, volumes, classes, pods,
+//! workloads, nodes, secrets' existence, http.
+//!
+//! Panes draw it, gates read it, the journal keeps its changes. The same types are the
+//! names and types of expressions in runbooks (`docs/world.md` is generated from them):
+//! a doc comment here is documentation for runbook authors. No secret value has a place
+//! in it. Fields are what people and gates need, not what servers send.
+
+mod change;
+mod kube;
+mod raft;
+mod source;
+
+pub use change::{Change, Keyed, Rows, Update};
+pub use kube::{Claim, Class, Consumers, CronJob, Node, Pod, Secret, StatefulSet, Volume};
+pub use raft::{Answer, Raft, Voter, VoterVerdict};
+pub use source::{Http, Source, Standing, Status};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything that is observed of a site.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct World {
+    /// Vault's raft, each voter asked by itself.
+    pub raft: Raft,
+    /// PersistentVolumeClaims of all namespaces.
+    pub claims: Vec<Claim>,
+    /// PersistentVolumes.
+    pub volumes: Vec<Volume>,
+    /// StorageClasses.
+    pub classes: Vec<Class>,
+    /// Pods of the namespaces that the site and the runbook name.
+    pub pods: Vec<Pod>,
+    /// StatefulSets of those namespaces.
+    pub statefulsets: Vec<StatefulSet>,
+    /// CronJobs of those namespaces.
+    pub cronjobs: Vec<CronJob>,
+    /// Nodes with their volume attachments.
+    pub nodes: Vec<Node>,
+    /// Secrets that the site or the runbook names: whether they exist, never what they hold.
+    pub secrets: Vec<Secret>,
+    /// HTTP endpoints of the site file, by name.
+    pub http: BTreeMap<String, Http>,
+    /// How each source is, and when it was last heard.
+    #[schemars(skip)]
+    pub sources: BTreeMap<Source, Standing>,
+}

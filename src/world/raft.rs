@@ -1,0 +1,144 @@
+//! Vault's raft as its voters tell it, each asked by itself.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How one request to one voter went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Answered within the deadline.
+    Answers,
+    /// Connected, no answer within the deadline.
+    Silent,
+    /// Connection refused.
+    Refused,
+    /// No route, time-out on connect, or a lost port-forward.
+    PathLost,
+    /// Not asked yet.
+    #[default]
+    Unasked,
+}
+
+/// What the answers of a voter add up to (design: the table of observers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VoterVerdict {
+    /// Unsealed and answering as leader or standby.
+    Healthy,
+    /// Answers and is sealed.
+    Sealed,
+    /// Answers and is not initialised or has not joined.
+    Joining,
+    /// `sys/leader` answers while `sys/health` is silent: a deadlock.
+    Hung,
+    /// Silent, and another voter leads: it was stopped and replaced.
+    Stopped,
+    /// Silent, and nobody else leads: hung or stopped, not known which.
+    Silent,
+    /// The connection is refused.
+    Down,
+    /// Nothing can be said: the path to it is lost.
+    #[default]
+    PathLost,
+}
+
+impl fmt::Display for VoterVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::Sealed => "sealed",
+            Self::Joining => "joining",
+            Self::Hung => "hung",
+            Self::Stopped => "stopped",
+            Self::Silent => "silent",
+            Self::Down => "down",
+            Self::PathLost => "path lost",
+        })
+    }
+}
+
+/// One voter.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Voter {
+    /// Its raft node id, which is its pod's name.
+    pub name: String,
+    /// Where it is asked; no secret.
+    pub address: String,
+    /// What its answers add up to.
+    pub verdict: VoterVerdict,
+    /// The verdict is *healthy*.
+    pub healthy: bool,
+    /// How `sys/health` went; the only one of the two that a deadlocked leader fails.
+    pub health: Answer,
+    /// How `sys/leader` went.
+    pub leader_answer: Answer,
+    /// Status code of `sys/health`: 200 active, 429 standby, 503 sealed, 501 not initialised; 0 without an answer.
+    pub code: i64,
+    /// Milliseconds that `sys/health` took; coarse.
+    pub latency_ms: i64,
+    /// It says so itself, in `sys/leader`.
+    pub is_self: bool,
+    /// Sealed, as `sys/seal-status` says.
+    pub sealed: bool,
+    /// Initialised, as `sys/seal-status` says.
+    pub initialized: bool,
+    /// Its own applied index, from its own `sys/leader`; 0 when unknown.
+    pub applied: i64,
+    /// Its own commit index.
+    pub committed: i64,
+    /// Entries behind the leader's commit index, which was read before; 0 for the leader.
+    pub behind: i64,
+    /// Own applied index has reached the leader's commit index that was read before it.
+    pub caught_up: bool,
+    /// Listed in the raft configuration as a voter.
+    pub is_voter: bool,
+    /// Listed in the raft configuration at all.
+    pub is_peer: bool,
+}
+
+/// The cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Raft {
+    /// One row a voter of the site file, in its order.
+    pub voters: Vec<Voter>,
+    /// Name of the node that says `is_self`; empty when none or more than one does.
+    pub leader: String,
+    /// The leader answers `sys/health` in time and its index is not standing still while written to.
+    pub leader_answers: bool,
+    /// Voters that the others name as leader while it is hung; empty otherwise.
+    pub hung_leader: String,
+    /// Voters that are healthy and unsealed.
+    pub unsealed: i64,
+    /// Votes needed: more than half of the voters in the raft configuration (of the site file's, when that cannot be read).
+    pub quorum: i64,
+    /// Voters in the raft configuration.
+    pub configured: i64,
+    /// The leader's commit index.
+    pub committed: i64,
+    /// Autopilot says healthy; false when it cannot be read.
+    pub autopilot_healthy: bool,
+    /// A request that is audited came back in time; false when it did not: a hung audit device.
+    pub audited_read: bool,
+    /// Why the active node could not be asked for configuration, autopilot or the audited read; empty when it could.
+    pub active_error: String,
+    /// Vault's cluster id, as the first unsealed voter tells it; empty when unknown.
+    pub cluster_id: String,
+    /// Elections seen since observation began.
+    pub elections: i64,
+}
+
+impl Raft {
+    /// Every voter but the one named.
+    #[must_use]
+    pub fn others(&self, name: &str) -> Vec<&Voter> {
+        self.voters.iter().filter(|v| v.name != name).collect()
+    }
+
+    /// The voter of that name.
+    #[must_use]
+    pub fn voter(&self, name: &str) -> Option<&Voter> {
+        self.voters.iter().find(|v| v.name == name)
+    }
+}
