@@ -1,2 +1,4 @@
 pub mod event;
+pub mod problem;
+pub mod runbook;
 pub mod world;

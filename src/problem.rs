@@ -1,0 +1,53 @@
+//! A problem in a file that a person wrote: where, what, and what to do about it.
+
+use std::ops::Range;
+
+/// One finding in a runbook or site file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Bytes of the file that it is about; empty at 0 for the file as a whole.
+    pub span: Range<usize>,
+    /// What is wrong, lower case, without repeating the source.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+    /// Only a warning: the file is usable.
+    pub warning: bool,
+}
+
+impl Problem {
+    /// Something that makes the file unusable.
+    pub fn error(span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { span, message: message.into(), remedy: remedy.into(), warning: false }
+    }
+
+    /// Something that works, but may surprise.
+    pub fn warning(span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { span, message: message.into(), remedy: remedy.into(), warning: true }
+    }
+}
+
+/// All problems of one file, with excerpts, in the file's order.
+#[must_use]
+pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
+    use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity};
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
+    let mut sorted: Vec<&Problem> = problems.iter().collect();
+    sorted.sort_by_key(|p| p.span.start);
+    let mut out = String::new();
+    for p in sorted {
+        let start = p.span.start.min(text.len());
+        let length = p.span.end.min(text.len()).saturating_sub(start);
+        let diagnostic = MietteDiagnostic::new(p.message.clone())
+            .with_severity(if p.warning { Severity::Warning } else { Severity::Error })
+            .with_help(p.remedy.clone())
+            .with_label(LabeledSpan::underline(start..start + length));
+        let report = miette::Report::new(diagnostic)
+            .with_source_code(miette::NamedSource::new(name, text.to_owned()));
+        if handler.render_report(&mut out, report.as_ref()).is_err() {
+            out.push_str(&p.message);
+        }
+        out.push('\n');
+    }
+    out
+}

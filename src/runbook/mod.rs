@@ -1,0 +1,13 @@
+//! L1: the runbook: TOML to a checked, compiled document.
+//!
+//! `model` is what a runbook means once it has passed the lint; everything above works
+//! on that. `parse` reads TOML with spans, `lint` walks every expression against the
+//! documented world, `expr` compiles and evaluates CEL, `schema` gives JSON schemas and
+//! the world's documentation. Pure: text in, document or problems out. No file is
+//! opened here; includes are handed in.
+
+pub mod model;
+
+mod expr;
+
+pub use expr::{EvalError, Expr, Scope, Template};

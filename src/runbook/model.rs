@@ -1,0 +1,292 @@
+//! What a runbook means. Built by `parse`, never by hand outside tests.
+
+use crate::event::Span;
+use crate::runbook::{Expr, Template};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A checked runbook.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    /// Stable name, `vault-raft-to-block`.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// Who keeps it.
+    pub owner: String,
+    /// Systems that the site must provide: `kubernetes`, `vault`.
+    pub needs: Vec<String>,
+    /// Parameters by name.
+    pub params: BTreeMap<String, Param>,
+    /// Length and reserve of the change window, if the runbook has one.
+    pub window: Option<Window>,
+    /// Watched all through.
+    pub guards: Vec<Guard>,
+    /// In order.
+    pub phases: Vec<Phase>,
+    /// Sections for going back; walked on request.
+    pub backouts: Vec<Backout>,
+    /// What outlives the run.
+    pub followups: Vec<Followup>,
+}
+
+/// A parameter.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Its type.
+    pub kind: ParamKind,
+    /// Value when none is given; without one it must be given.
+    pub default: Option<Value>,
+    /// What it is for.
+    pub says: String,
+}
+
+/// Types of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParamKind {
+    /// Text.
+    String,
+    /// A whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// A span of time, `24h`.
+    Duration,
+}
+
+/// The change window.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// From its start.
+    pub length: Span,
+    /// Kept for going back.
+    pub backout_reserve: Span,
+}
+
+/// An invariant watched during the whole run.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// Id, unique among guards.
+    pub id: String,
+    /// Must be true.
+    pub that: Expr,
+    /// For people.
+    pub says: String,
+    /// How long it must be untrue before it counts as a breach.
+    pub debounce: Span,
+}
+
+/// A phase.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// Id, unique in the runbook.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// Walked once for each item.
+    pub each: Option<Each>,
+    /// Its steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A phase's items.
+#[derive(Debug, Clone)]
+pub struct Each {
+    /// The name that the item has in expressions.
+    pub var: String,
+    /// The set; evaluated once, when the phase opens.
+    pub of: Expr,
+    /// Which is next, asked at each turn with `remaining`; the first one without it.
+    pub next: Option<Expr>,
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Id, unique within the phase.
+    pub id: String,
+    /// For people.
+    pub title: Template,
+    /// Why it is done.
+    pub why: Option<Template>,
+    /// Whether it is needed at all.
+    pub when: Option<Expr>,
+    /// Who lets it begin.
+    pub hold: Hold,
+    /// What is at stake.
+    pub risk: Risk,
+    /// How long it takes.
+    pub estimate: Option<Span>,
+    /// What it does.
+    pub does: Does,
+    /// Checks before it; all must pass.
+    pub gates: Vec<Gate>,
+    /// Check after it.
+    pub verify: Option<Verify>,
+    /// What its probe adds to the action's own; can only lower a *done*.
+    pub probe: Option<Expr>,
+    /// What is typed to release it; default: the object's name.
+    pub confirm: Option<Template>,
+    /// How it is undone.
+    pub undo: Option<Undo>,
+    /// Values kept as evidence, by name; `result` in scope.
+    pub capture: Vec<(String, Expr)>,
+}
+
+/// Who lets a step begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// A person releases it.
+    Release,
+    /// The driver releases and the navigator approves.
+    TwoPerson,
+    /// The partner is told; it begins by itself.
+    Witness,
+    /// It begins by itself when its gates pass.
+    None,
+}
+
+/// What is at stake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// Can be taken back, or changes nothing.
+    Reversible,
+    /// Something goes away.
+    Destructive,
+    /// From here on there is only forward.
+    PointOfNoReturn,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Does {
+    /// An action; resolved to a proposal before it is released.
+    Action(Call<Template>),
+    /// Nothing: its verify is the step.
+    Check,
+    /// A question with named branches; the answer is `choice.<step id>` in later expressions.
+    Choose {
+        /// The question.
+        question: Template,
+        /// Branches: id and title.
+        branches: Vec<(String, String)>,
+    },
+    /// A person does it, by hand.
+    Manual {
+        /// What to do.
+        instruction: Template,
+        /// A command to copy, where there is one.
+        command: Option<Template>,
+    },
+    /// Time with watched checks.
+    Soak {
+        /// How long; a duration or a template that gives one.
+        length: Template,
+        /// Watched all the while.
+        watch: Vec<Gate>,
+        /// What a breach does.
+        on_breach: OnBreach,
+    },
+}
+
+/// What a breach does to a soak's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBreach {
+    /// It starts again.
+    Restart,
+    /// It stands still.
+    Pause,
+}
+
+/// An action with its arguments: templates in a runbook, values in a run.
+///
+/// The verbs and the shape of their arguments are in `runbook::verbs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call<T> {
+    /// `kube.delete_claims`.
+    pub verb: String,
+    /// Arguments by name.
+    pub args: BTreeMap<String, Arg<T>>,
+}
+
+/// An argument's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Arg<T> {
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Text, or a template of it.
+    Text(T),
+    /// Several texts.
+    List(Vec<T>),
+}
+
+/// A check before a step, or one watched during a soak.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Id, unique within the step; by default its number, `gate-1`.
+    pub id: String,
+    /// Must be true.
+    pub that: Expr,
+    /// For people.
+    pub says: Template,
+}
+
+/// The check after a step.
+#[derive(Debug, Clone)]
+pub struct Verify {
+    /// Must be true.
+    pub that: Expr,
+    /// For people; empty: the expression itself.
+    pub says: Option<Template>,
+    /// Passes in a row that are needed.
+    pub passes: u32,
+    /// Over at least this time.
+    pub over: Span,
+    /// It has failed when it has not settled after this.
+    pub within: Span,
+}
+
+/// How a step is undone.
+#[derive(Debug, Clone)]
+pub enum Undo {
+    /// It cannot be; says why.
+    None(String),
+    /// By an action of its own.
+    Action(Call<Template>),
+    /// By a person; says how.
+    Manual(String),
+}
+
+/// A way back.
+#[derive(Debug, Clone)]
+pub struct Backout {
+    /// Id, unique among back-outs.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// Offered by itself when this holds.
+    pub when: Option<Expr>,
+    /// What it does, in order.
+    pub steps: Vec<Step>,
+}
+
+/// What is due after the run.
+#[derive(Debug, Clone)]
+pub struct Followup {
+    /// Id.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// How long after the run's end.
+    pub due: Span,
+    /// Who sees to it.
+    pub owner: String,
+}
