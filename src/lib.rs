@@ -2,3 +2,4 @@ pub mod event;
 pub mod problem;
 pub mod runbook;
 pub mod world;
+pub mod run;

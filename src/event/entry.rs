@@ -140,6 +140,8 @@ pub enum Event {
     PhaseBlocked { phase: String, why: String },
     /// The next item of an `each`, chosen on live data.
     ItemChosen { phase: String, item: String },
+    /// Nothing is left to do for an item.
+    ItemDone { phase: String, item: String },
     /// Nothing is left to do in a phase.
     PhaseDone { phase: String },
     /// The step is the one whose turn it is; its `when` holds.
@@ -148,12 +150,10 @@ pub enum Event {
     NotNeeded { step: StepAddr, judged: Judged },
     /// Its `when` could not be evaluated; nothing is assumed.
     StepBlocked { step: StepAddr, why: String },
-    /// The gates were evaluated, for display, on observations.
+    /// Gates and guards were evaluated on fresh reads.
     GatesJudged { step: StepAddr, gates: Vec<GateJudged> },
-    /// A person opened the review: resolving and fresh gate reads begin.
+    /// A review was opened: resolving and fresh gate reads begin.
     ReviewOpened { step: StepAddr },
-    /// The review's gates, read afresh for it.
-    ReviewGates { step: StepAddr, gates: Vec<GateJudged> },
     /// The action is resolved; a release is bound to this digest.
     Proposed { step: StepAddr, proposal: Box<Proposal>, digest: String },
     /// The action cannot be resolved: forbidden, absent object, wrong site.
@@ -208,6 +208,8 @@ pub enum Event {
     LineHeld { reason: String },
     /// The line is let go.
     LineFreed,
+    /// A guard's verdict changed; not yet a breach.
+    GuardJudged { guard: String, judged: Judged },
     /// A guard was false or inconclusive for longer than its debounce.
     GuardBreached { guard: String, judged: Judged },
     /// It holds again.
@@ -235,7 +237,6 @@ impl Event {
             | E::StepBlocked { step, .. }
             | E::GatesJudged { step, .. }
             | E::ReviewOpened { step }
-            | E::ReviewGates { step, .. }
             | E::Proposed { step, .. }
             | E::ProposalFailed { step, .. }
             | E::ReviewClosed { step }
@@ -264,10 +265,12 @@ impl Event {
             | E::PhaseOpened { .. }
             | E::PhaseBlocked { .. }
             | E::ItemChosen { .. }
+            | E::ItemDone { .. }
             | E::PhaseDone { .. }
             | E::Output { .. }
             | E::LineHeld { .. }
             | E::LineFreed
+            | E::GuardJudged { .. }
             | E::GuardBreached { .. }
             | E::GuardHolds { .. }
             | E::Observed { .. }
@@ -288,6 +291,7 @@ impl Event {
                 | Self::Output { .. }
                 | Self::GatesJudged { .. }
                 | Self::VerifyJudged { .. }
+                | Self::GuardJudged { .. }
                 | Self::SoakCounted { .. }
         )
     }

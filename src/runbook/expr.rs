@@ -1,17 +1,33 @@
-//! CEL expressions and `{{ }}` templates.
+//! CEL expressions and `{{ }}` templates: compiled once, judged on fresh data only.
 
-use crate::event::{Judged, Time};
+use crate::event::{Judged, Observed, Time, Verdict};
+use crate::runbook::{convert, walk};
 use crate::world::{Source, World};
+use cel::common::ast::{Expr as Ast, IdedExpr, operators};
+use cel::{Context, Program};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest expression, in bytes: a much longer one could overflow the parser's stack.
+pub const LONGEST: usize = 4000;
 
 /// A compiled expression.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Expr {
     /// As the author wrote it.
     pub text: String,
     /// Sources whose data it names.
     pub sources: BTreeSet<Source>,
+    program: Arc<Program>,
+    paths: Vec<String>,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expr({})", self.text)
+    }
 }
 
 /// Text with `{{ expression }}` in it.
@@ -19,6 +35,13 @@ pub struct Expr {
 pub struct Template {
     /// As the author wrote it.
     pub text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(String),
+    Expr(Expr),
 }
 
 /// What an expression sees.
@@ -51,24 +74,212 @@ pub struct Scope<'a> {
 #[error("{0}")]
 pub struct EvalError(pub String);
 
+/// Top-level names that are not sources of the world.
+pub const NAMES: [&str; 10] =
+    ["params", "site", "evidence", "choice", "item", "remaining", "before", "result", "now", "world"];
+
 impl Expr {
+    /// Compiles; the error is the parser's, in a line.
+    pub fn new(text: &str) -> Result<Self, EvalError> {
+        if text.len() > LONGEST {
+            return Err(EvalError(format!(
+                "the expression has {} bytes; {LONGEST} is the most",
+                text.len()
+            )));
+        }
+        if nesting(text) > 60 {
+            return Err(EvalError("the expression is nested deeper than 60 brackets".into()));
+        }
+        let program = Program::compile(text).map_err(|e| {
+            let first = e.to_string();
+            EvalError(first.lines().next().unwrap_or("it is no expression").to_owned())
+        })?;
+        let paths = walk::paths(program.expression());
+        let roots = paths.iter().map(|p| p.split('.').next().unwrap_or(p));
+        let sources = roots.filter_map(Source::of_name).collect();
+        Ok(Self { text: text.to_owned(), sources, program: Arc::new(program), paths })
+    }
+
+    pub(crate) fn ast(&self) -> &IdedExpr {
+        self.program.expression()
+    }
+
     /// Its value; freshness is not looked at.
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, EvalError> {
-        let _ = scope;
-        Err(EvalError("not compiled".into()))
+        let context = self.context(scope);
+        let value = self.program.execute(&context).map_err(|e| EvalError(e.to_string()))?;
+        Ok(convert::to_json(&value))
+    }
+
+    /// In words, the first source that it names and that is not fresh.
+    #[must_use]
+    pub fn stale(&self, scope: &Scope<'_>) -> Option<String> {
+        self.sources.iter().find_map(|source| {
+            let standing = scope.world.standing(*source);
+            (!standing.fresh(scope.now)).then(|| format!("{source} is {}", standing.words(scope.now)))
+        })
     }
 
     /// Its verdict: inconclusive, before evaluation, if a source that it names is not fresh.
     #[must_use]
     pub fn judge(&self, scope: &Scope<'_>) -> Judged {
-        Judged::inconclusive("not compiled", scope.now)
+        if let Some(why) = self.stale(scope) {
+            return Judged { values: self.values(scope), ..Judged::inconclusive(why, scope.now) };
+        }
+        let context = self.context(scope);
+        let (verdict, why) = match self.program.execute(&context) {
+            Ok(cel::Value::Bool(true)) => (Verdict::Pass, String::new()),
+            Ok(cel::Value::Bool(false)) => (Verdict::Fail, walk::why_false(self.ast(), &context)),
+            Ok(other) => {
+                (Verdict::Inconclusive, format!("it gives {}, not true or false", convert::brief(&other)))
+            }
+            Err(e) => (Verdict::Inconclusive, e.to_string()),
+        };
+        let why = if why.is_empty() && verdict == Verdict::Fail { "it is false".into() } else { why };
+        Judged { verdict, why, values: self.values(scope), at: scope.now }
+    }
+
+    /// The values that it names, for people.
+    fn values(&self, scope: &Scope<'_>) -> Vec<Observed> {
+        let context = self.context(scope);
+        self.paths
+            .iter()
+            .filter_map(|path| {
+                let program = Program::compile(path).ok()?;
+                let value = program.execute(&context).ok()?;
+                let source = Source::of_name(path.split('.').next().unwrap_or(path));
+                let at = source.and_then(|s| scope.world.standing(s).as_of);
+                Some(Observed { name: path.clone(), value: convert::brief(&value), at })
+            })
+            .collect()
+    }
+
+    fn context(&self, scope: &Scope<'_>) -> Context<'static, 'static> {
+        let mut context = Context::default();
+        context.add_function("others", others);
+        let json = |v: &Value| convert::to_cel(v);
+        let of = |v: Result<Value, serde_json::Error>| v.map_or(cel::Value::Null, |v| json(&v));
+        for source in &self.sources {
+            let value = world_part(scope.world, *source);
+            context.add_variable_from_value(source.name(), of(value));
+        }
+        context.add_variable_from_value("params", of(serde_json::to_value(scope.params)));
+        context.add_variable_from_value("site", of(serde_json::to_value(scope.site)));
+        context.add_variable_from_value("evidence", of(serde_json::to_value(scope.evidence)));
+        context.add_variable_from_value("choice", of(serde_json::to_value(scope.choice)));
+        context.add_variable_from_value("remaining", of(serde_json::to_value(scope.remaining)));
+        context.add_variable_from_value("now", json(&Value::String(scope.now.to_string())));
+        if let Some((name, value, began)) = scope.item {
+            context.add_variable_from_value(name.to_owned(), json(&Value::String(value.into())));
+            let item = serde_json::json!({"name": value, "began": began});
+            context.add_variable_from_value("item", json(&item));
+        }
+        if let Some(before) = scope.before {
+            context.add_variable_from_value("before", json(before));
+        }
+        if let Some(result) = scope.result {
+            context.add_variable_from_value("result", json(result));
+        }
+        context
     }
 }
 
+fn nesting(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut most = 0;
+    for b in text.bytes() {
+        match b {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'!' | b'-' => {}
+            _ => continue,
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
+fn world_part(world: &World, source: Source) -> Result<Value, serde_json::Error> {
+    match source {
+        Source::Raft => serde_json::to_value(&world.raft),
+        Source::Claims => serde_json::to_value(&world.claims),
+        Source::Volumes => serde_json::to_value(&world.volumes),
+        Source::Classes => serde_json::to_value(&world.classes),
+        Source::Pods => serde_json::to_value(&world.pods),
+        Source::Statefulsets => serde_json::to_value(&world.statefulsets),
+        Source::Cronjobs => serde_json::to_value(&world.cronjobs),
+        Source::Nodes => serde_json::to_value(&world.nodes),
+        Source::Secrets => serde_json::to_value(&world.secrets),
+        Source::Http => serde_json::to_value(&world.http),
+    }
+}
+
+/// `raft.others("vault-0")`: every voter but that one.
+fn others(
+    cel::extractors::This(raft): cel::extractors::This<cel::Value>,
+    name: Arc<String>,
+) -> Result<cel::Value, cel::ExecutionError> {
+    let unfit = || cel::ExecutionError::function_error("others", "it is asked of raft: raft.others(name)");
+    let cel::Value::Map(raft) = &raft else { return Err(unfit()) };
+    let Some(cel::Value::List(voters)) = raft.get(&cel::objects::KeyRef::String("voters")) else {
+        return Err(unfit());
+    };
+    let kept = voters.iter().filter(|v| convert::field(v, "name") != Some(cel::Value::String(name.clone())));
+    Ok(cel::Value::List(Arc::new(kept.cloned().collect())))
+}
+
 impl Template {
+    /// Splits and compiles.
+    pub fn new(text: &str) -> Result<Self, EvalError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find("{{") {
+            let (before, after) = rest.split_at(open);
+            let Some(close) = after.find("}}") else {
+                return Err(EvalError("a {{ has no }}".into()));
+            };
+            if !before.is_empty() {
+                parts.push(Part::Text(before.to_owned()));
+            }
+            parts.push(Part::Expr(Expr::new(after[2..close].trim())?));
+            rest = &after[close + 2..];
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        Ok(Self { text: text.to_owned(), parts })
+    }
+
     /// The text with every expression replaced.
     pub fn render(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
-        let _ = scope;
-        Err(EvalError("not compiled".into()))
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Expr(expr) => match expr.eval(scope)? {
+                    Value::String(s) => out.push_str(&s),
+                    other => out.push_str(&other.to_string()),
+                },
+            }
+        }
+        Ok(out)
+    }
+
+    /// Its expressions.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.parts.iter().filter_map(|p| match p {
+            Part::Expr(e) => Some(e),
+            Part::Text(_) => None,
+        })
+    }
+}
+
+/// Conjuncts of an expression: `a && b && c`.
+pub(crate) fn conjuncts(expr: &IdedExpr) -> Vec<&IdedExpr> {
+    match &expr.expr {
+        Ast::Call(call) if call.func_name == operators::LOGICAL_AND => {
+            call.args.iter().flat_map(conjuncts).collect()
+        }
+        _ => vec![expr],
     }
 }

@@ -8,6 +8,9 @@
 
 pub mod model;
 
+mod convert;
+mod walk;
+
 mod expr;
 
-pub use expr::{EvalError, Expr, Scope, Template};
+pub use expr::{EvalError, Expr, LONGEST, NAMES, Scope, Template};

@@ -1,0 +1,379 @@
+//! The fold: one entry into the state, and the effects that follow from it.
+
+use crate::event::{Actor, Entry, Event, Judged, Outcome, StepAddr, Verdict, Way};
+use crate::run::gates;
+use crate::run::intent::{Effect, Purpose};
+use crate::run::life::{Illegal, Move, Status, legal};
+use crate::run::state::{
+    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, SoakState, State,
+    StepState,
+};
+
+use crate::runbook::model::{Arg, Call, Does};
+use crate::runbook::{EvalError, Scope, Template};
+use std::collections::BTreeMap;
+
+/// Why an entry cannot be folded: the stream is not one that `decide` made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// A gap or a repetition.
+    #[error("entry {got} follows entry {after}: the stream has a gap")]
+    Gap {
+        /// Seq folded last.
+        after: u64,
+        /// Seq of the entry.
+        got: u64,
+    },
+    /// A step's move that the table does not have.
+    #[error("entry {seq}: {illegal}")]
+    Illegal {
+        /// Seq of the entry.
+        seq: u64,
+        /// The move.
+        illegal: Illegal,
+    },
+    /// It names something that the run does not have.
+    #[error("entry {seq} names {what}, which this run does not have")]
+    Unknown {
+        /// Seq of the entry.
+        seq: u64,
+        /// What it names.
+        what: String,
+    },
+}
+
+/// Folds one entry in. On an error the state is as it was.
+pub fn apply(state: &mut State, entry: &Entry) -> Result<Vec<Effect>, ApplyError> {
+    if entry.seq != state.seq + 1 {
+        return Err(ApplyError::Gap { after: state.seq, got: entry.seq });
+    }
+    check_names(state, entry)?;
+    if let Some(addr) = entry.event.step() {
+        step(state, entry, &addr.clone())?;
+    }
+    run(state, entry);
+    state.seq = entry.seq;
+    state.at = entry.at;
+    Ok(effects(state, entry))
+}
+
+/// Everything but steps' own fields.
+fn run(state: &mut State, entry: &Entry) {
+    match &entry.event {
+        Event::PhaseOpened { phase, items } => phase_opened(state, entry, phase, items.as_deref()),
+        Event::PhaseBlocked { phase, why } => {
+            if let Some(p) = phase_mut(state, phase) {
+                p.blocked = Some(why.clone());
+            }
+        }
+        Event::ItemChosen { phase, item } => item_chosen(state, entry, phase, item),
+        Event::ItemDone { phase, item } => {
+            let found = phase_mut(state, phase);
+            if let Some(i) = found.and_then(|p| p.items.iter_mut().find(|i| i.name == *item)) {
+                i.ended = Some(entry.at);
+            }
+        }
+        Event::PhaseDone { phase } => {
+            if let Some(p) = phase_mut(state, phase) {
+                p.status = PhaseStatus::Done;
+                p.ended = Some(entry.at);
+            }
+        }
+        Event::EffectStarted { step, effect, .. } => {
+            state.running = Some((*effect, step.clone()));
+            state.next_effect = effect.0 + 1;
+        }
+        Event::EffectEnded { .. } => state.running = None,
+        Event::Output { effect, stream, text } => {
+            output(state, OutputLine { effect: *effect, stream: *stream, text: text.clone(), at: entry.at });
+        }
+        Event::Captured { name, value, .. } => {
+            state.evidence.insert(name.clone(), value.clone());
+        }
+        Event::Chosen { step, branch } => {
+            state.choice.insert(step.step.clone(), branch.clone());
+        }
+        Event::LineHeld { reason } => {
+            state.line_held = Some((reason.clone(), entry.actor.clone()));
+        }
+        Event::LineFreed => state.line_held = None,
+        Event::GuardJudged { guard, judged }
+        | Event::GuardBreached { guard, judged }
+        | Event::GuardHolds { guard, judged } => guard_seen(state, entry, guard, judged),
+        Event::Observed { change } => state.world.apply(change),
+        Event::Refused { asked, why } => {
+            state.refused = Some((asked.clone(), why.clone(), entry.at));
+        }
+        Event::Aborted { reason } => aborted(state, reason, entry),
+        Event::Ended { done } => state.ended = Some(*done),
+        Event::Opened { .. } | Event::Recovered { .. } => {}
+        // The rest are about a step and were folded there.
+        _ => {}
+    }
+    if !matches!(entry.event, Event::Refused { .. }) && entry.actor != Actor::System {
+        state.refused = None;
+    }
+}
+
+fn check_names(state: &State, entry: &Entry) -> Result<(), ApplyError> {
+    let unknown = |what: String| Err(ApplyError::Unknown { seq: entry.seq, what });
+    match &entry.event {
+        Event::PhaseOpened { phase, .. }
+        | Event::PhaseBlocked { phase, .. }
+        | Event::ItemChosen { phase, .. }
+        | Event::ItemDone { phase, .. }
+        | Event::PhaseDone { phase }
+            if !state.phases.iter().any(|p| p.id == *phase) =>
+        {
+            unknown(format!("phase {phase}"))
+        }
+        event => match event.step() {
+            Some(a) if !state.steps.contains_key(a) => unknown(format!("step {a}")),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn phase_mut<'a>(state: &'a mut State, id: &str) -> Option<&'a mut PhaseState> {
+    state.phases.iter_mut().find(|p| p.id == id)
+}
+
+fn phase_opened(state: &mut State, entry: &Entry, id: &str, items: Option<&[String]>) {
+    let Some(p) = phase_mut(state, id) else { return };
+    p.status = PhaseStatus::Open;
+    p.blocked = None;
+    p.began = Some(entry.at);
+    p.items = items
+        .unwrap_or_default()
+        .iter()
+        .map(|name| ItemState { name: name.clone(), began: None, ended: None })
+        .collect();
+    if items.is_none() {
+        add_steps(state, id, None);
+    }
+}
+
+/// The chosen item moves before those that wait, so that items stand in the order of
+/// their turns.
+fn item_chosen(state: &mut State, entry: &Entry, id: &str, item: &str) {
+    if let Some(p) = phase_mut(state, id)
+        && let Some(i) = p.items.iter().position(|i| i.name == item)
+    {
+        p.blocked = None;
+        p.items[i].began = Some(entry.at);
+        let turn = p.items.iter().filter(|i| i.began.is_some()).count() - 1;
+        let moved = p.items.remove(i);
+        p.items.insert(turn, moved);
+    }
+    add_steps(state, id, Some(item));
+}
+
+fn add_steps(state: &mut State, id: &str, item: Option<&str>) {
+    let Some(phase) = state.runbook.phases.iter().find(|p| p.id == id) else { return };
+    for addr in State::addresses(phase, item) {
+        state.steps.entry(addr).or_insert_with(StepState::new);
+    }
+}
+
+fn output(state: &mut State, line: OutputLine) {
+    if state.output.len() == OUTPUT_LINES {
+        state.output.pop_front();
+    }
+    state.output.push_back(line);
+}
+
+fn guard_seen(state: &mut State, entry: &Entry, id: &str, judged: &Judged) {
+    let before = state.guards.get(id);
+    let since = match before {
+        Some(g) if g.judged.verdict == judged.verdict => g.since,
+        _ => entry.at,
+    };
+    let breached = match entry.event {
+        Event::GuardBreached { .. } => true,
+        Event::GuardHolds { .. } => false,
+        _ => before.is_some_and(|g| g.breached),
+    };
+    state.guards.insert(id.to_owned(), GuardState { judged: judged.clone(), since, breached });
+}
+
+fn aborted(state: &mut State, reason: &str, entry: &Entry) {
+    state.aborted = Some(reason.to_owned());
+    for s in state.steps.values_mut() {
+        if let Ok(to) = legal(s.status, Move::Abort) {
+            s.status = to;
+            s.ended = Some(entry.at);
+        }
+    }
+}
+
+/// A step's move by the table, then its fields.
+fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyError> {
+    let Some(s) = state.steps.get_mut(addr) else { return Ok(()) };
+    let pass = match &entry.event {
+        Event::GatesJudged { gates, .. } => gates::all_pass(gates, &s.overrides),
+        _ => s.gates_pass(),
+    };
+    if let Some(by) = Move::of(&entry.event, pass) {
+        let to = legal(s.status, by)
+            .map_err(|illegal| ApplyError::Illegal { seq: entry.seq, illegal })?;
+        // A review that is opened, and a release, ask anew even where the status stays.
+        if to != s.status || matches!(by, Move::Retry) {
+            s.ticket = entry.seq;
+        }
+        s.status = to;
+    }
+    fields(s, entry);
+    Ok(())
+}
+
+fn fields(s: &mut StepState, entry: &Entry) {
+    match &entry.event {
+        Event::StepOpened { .. } => {
+            s.began = Some(entry.at);
+            s.why = None;
+        }
+        Event::NotNeeded { judged, .. } => {
+            s.verify = Some(judged.clone());
+            s.ended = Some(entry.at);
+        }
+        Event::StepBlocked { why, .. } => s.why = Some(why.clone()),
+        Event::GatesJudged { gates, .. } => {
+            s.gates.clone_from(gates);
+            s.gates_at = Some(entry.at);
+        }
+        Event::ReviewOpened { .. } => {
+            s.proposal = None;
+            s.proposal_error = None;
+            s.gates_at = None;
+        }
+        Event::Proposed { proposal, digest, .. } => {
+            s.proposal = Some((proposal.clone(), digest.clone()));
+            s.proposal_error = None;
+        }
+        Event::ProposalFailed { why, .. } => s.proposal_error = Some(why.clone()),
+        Event::Overridden { gate, reason, .. } => {
+            s.overrides.insert(gate.clone(), reason.clone());
+        }
+        Event::Released { .. } => s.changed.clear(),
+        Event::Changed { why, .. } => s.changed.clone_from(why),
+        Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,
+        Event::Claimed { .. } => s.way = Way::Elsewhere,
+        Event::EffectStarted { .. } => s.way = Way::Ran,
+        Event::EffectEnded { outcome, result, .. } => {
+            s.result = Some(result.clone());
+            s.why = match outcome {
+                Outcome::Ok => None,
+                Outcome::Failed(why) | Outcome::Unknown(why) => Some(why.clone()),
+            };
+        }
+        Event::Checking { .. } => {
+            s.streak = (0, None);
+            s.verify = None;
+            s.verifying_since = None;
+        }
+        Event::VerifyJudged { judged, .. } => judged_once(s, judged, entry),
+        Event::Verified { .. } | Event::SoakEnded { .. } | Event::Chosen { .. } => {
+            s.ended = Some(entry.at);
+            s.why = match &entry.event {
+                Event::SoakEnded { reason, .. } => reason.clone(),
+                _ => None,
+            };
+        }
+        Event::VerifyFailed { why, .. } => s.why = Some(why.clone()),
+        Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
+        Event::Retried { attempt, .. } => {
+            *s = StepState { attempt: *attempt, status: s.status, ticket: s.ticket, began: s.began, ..StepState::new() };
+        }
+        Event::Skipped { reason, .. } => {
+            s.why = Some(reason.clone());
+            s.ended = Some(entry.at);
+        }
+        Event::SoakStarted { .. } => {
+            s.soak = SoakState { observed_ms: 0, last: Some(entry.at), broken: s.soak.broken.take() };
+        }
+        Event::SoakBroken { why, .. } => {
+            s.soak.broken = Some(why.clone());
+            s.soak.last = None;
+        }
+        Event::SoakCounted { observed_ms, .. } => {
+            s.soak.observed_ms = *observed_ms;
+            s.soak.last = Some(entry.at);
+        }
+        _ => {}
+    }
+    if s.status == Status::Verifying && s.verifying_since.is_none() {
+        s.verifying_since = Some(entry.at);
+    }
+}
+
+fn judged_once(s: &mut StepState, judged: &Judged, entry: &Entry) {
+    s.streak = match (judged.verdict, s.streak) {
+        (Verdict::Pass, (n, since)) => (n + 1, since.or(Some(entry.at))),
+        _ => (0, None),
+    };
+    s.verify = Some(judged.clone());
+}
+
+/// What has to be done now that the entry is durable and folded.
+fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
+    let Some(addr) = entry.event.step() else { return Vec::new() };
+    let Some(s) = state.steps.get(addr) else { return Vec::new() };
+    let prepare = |purpose| {
+        vec![Effect::Prepare {
+            step: addr.clone(),
+            ticket: s.ticket,
+            purpose,
+            call: rendered(state, addr).ok().flatten(),
+            sources: gates::sources(state, addr),
+        }]
+    };
+    match &entry.event {
+        Event::ReviewOpened { .. } => prepare(Purpose::Review),
+        Event::Released { .. } => prepare(Purpose::Execute),
+        Event::EffectStarted { effect, .. } => match &s.proposal {
+            Some((proposal, _)) => vec![Effect::Execute {
+                step: addr.clone(),
+                effect: *effect,
+                proposal: proposal.clone(),
+            }],
+            None => Vec::new(),
+        },
+        Event::Claimed { .. } | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => {
+            match &s.proposal {
+                Some((proposal, _)) => vec![Effect::Probe {
+                    step: addr.clone(),
+                    ticket: s.ticket,
+                    proposal: proposal.clone(),
+                }],
+                None => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A step's call with its templates filled in on what is known now; `None` for a step
+/// without an action.
+pub(crate) fn rendered(
+    state: &State,
+    addr: &StepAddr,
+) -> Result<Option<Call<String>>, EvalError> {
+    let Some(Does::Action(call)) = state.step(addr).map(|s| &s.does) else { return Ok(None) };
+    let scope = state.scope(Some(addr), &state.world, &[], state.at);
+    render_call(call, &scope).map(Some)
+}
+
+/// Fills in the templates of a call.
+pub fn render_call(call: &Call<Template>, scope: &Scope<'_>) -> Result<Call<String>, EvalError> {
+    let mut args = BTreeMap::new();
+    for (name, arg) in &call.args {
+        let arg = match arg {
+            Arg::Bool(b) => Arg::Bool(*b),
+            Arg::Int(i) => Arg::Int(*i),
+            Arg::Text(t) => Arg::Text(t.render(scope)?),
+            Arg::List(l) => Arg::List(l.iter().map(|t| t.render(scope)).collect::<Result<_, _>>()?),
+        };
+        args.insert(name.clone(), arg);
+    }
+    Ok(Call { verb: call.verb.clone(), args })
+}

@@ -1,0 +1,310 @@
+//! From what someone asks to what happens, or why it may not.
+
+use crate::event::{Actor, Event, Mode, Role, StepAddr, Time, Verdict};
+use crate::run::gates;
+use crate::run::intent::{Intent, Refusal};
+use crate::run::life::{Move, Status, legal};
+use crate::run::results;
+use crate::run::state::{State, StepState};
+use crate::runbook::model::{Does, Step};
+
+/// Reasons, branches and typed names longer than this are a mistake.
+const LONGEST_REASON: usize = 2000;
+
+/// The events that an intent leads to. An empty list: nothing to do, as for a late or
+/// repeated answer.
+pub fn decide(
+    state: &State,
+    actor: &Actor,
+    intent: &Intent,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
+    if state.ended.is_some() {
+        return if actor.asked() {
+            Err(Refusal::new("the run is closed; start a new one"))
+        } else {
+            Ok(Vec::new())
+        };
+    }
+    if actor.asked() {
+        may(actor)?;
+        return person(state, intent);
+    }
+    Ok(results::system(state, intent, now))
+}
+
+fn may(actor: &Actor) -> Result<(), Refusal> {
+    match actor {
+        Actor::Person { role: Role::Viewer | Role::Navigator, .. } => {
+            Err(Refusal::new("only the driver does that; ask for the driver's seat"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn person(state: &State, intent: &Intent) -> Result<Vec<Event>, Refusal> {
+    match intent {
+        Intent::HoldLine { reason } => {
+            reasonable(reason)?;
+            Ok(vec![Event::LineHeld { reason: reason.clone() }])
+        }
+        Intent::FreeLine if state.line_held.is_some() => Ok(vec![Event::LineFreed]),
+        Intent::FreeLine => Err(Refusal::new("the line is not held")),
+        Intent::Abort { reason } => {
+            reasonable(reason)?;
+            if let Some((_, step)) = &state.running {
+                return Err(Refusal::new(format!(
+                    "{step} is running; wait for its result, then abort"
+                )));
+            }
+            Ok(vec![Event::Aborted { reason: reason.clone() }, Event::Ended { done: false }])
+        }
+        Intent::Review { step }
+        | Intent::CloseReview { step }
+        | Intent::Release { step, .. }
+        | Intent::Override { step, .. }
+        | Intent::Show { step }
+        | Intent::Claim { step }
+        | Intent::Unclaim { step }
+        | Intent::Skip { step, .. }
+        | Intent::Retry { step }
+        | Intent::Accept { step }
+        | Intent::Choose { step, .. }
+        | Intent::EndSoak { step, .. } => on_step(state, step, intent),
+        _ => Err(Refusal::new("only Holdpoint itself reports that")),
+    }
+}
+
+fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>, Refusal> {
+    let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else {
+        return Err(Refusal::new(format!("there is no step {addr} now; its turn has not come")));
+    };
+    let again = matches!(intent, Intent::Retry { .. }) && s.status == Status::NotNeeded;
+    if again {
+        return reconsider(state, addr, s);
+    }
+    if state.current().as_ref() != Some(addr) {
+        let turn = state.current().map_or("no step".into(), |c| c.to_string());
+        return Err(Refusal::new(format!("it is not {addr}'s turn; {turn} comes first")));
+    }
+    let moved = |by: Move| legal(s.status, by).map_err(|e| Refusal::new(hint(e.from, intent)));
+    let addr = addr.clone();
+    match intent {
+        Intent::Review { .. } => {
+            moved(Move::Review)?;
+            match step.does {
+                Does::Choose { .. } => Err(Refusal::new("this step is a question; choose a branch")),
+                _ => Ok(vec![Event::ReviewOpened { step: addr }]),
+            }
+        }
+        Intent::CloseReview { .. } => {
+            moved(Move::Close)?;
+            Ok(vec![Event::ReviewClosed { step: addr }])
+        }
+        Intent::Release { digest, typed, .. } => {
+            moved(Move::Release)?;
+            release(state, &addr, step, s, digest, typed)
+        }
+        Intent::Override { gate, reason, .. } => {
+            moved(Move::Annotate)?;
+            override_gate(addr, s, gate, reason)
+        }
+        Intent::Show { .. } => {
+            moved(Move::Show)?;
+            show(addr, step, s)
+        }
+        Intent::Claim { .. } => {
+            moved(Move::Claim)?;
+            Ok(claim(addr, step, s))
+        }
+        Intent::Unclaim { .. } => {
+            moved(Move::Unclaim)?;
+            if s.way == crate::event::Way::Ran && s.status == Status::Verifying {
+                return Err(Refusal::new("Holdpoint ran this step itself; nothing is to be taken back"));
+            }
+            Ok(vec![Event::Unclaimed { step: addr }])
+        }
+        Intent::Skip { reason, .. } => {
+            moved(Move::Skip)?;
+            reasonable(reason)?;
+            Ok(vec![Event::Skipped { step: addr, reason: reason.clone() }])
+        }
+        Intent::Retry { .. } => {
+            moved(Move::Retry)?;
+            Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1 }])
+        }
+        Intent::Accept { .. } => accept(addr, s),
+        Intent::Choose { branch, .. } => {
+            moved(Move::Choose)?;
+            choose(addr, step, branch)
+        }
+        Intent::EndSoak { reason, .. } => {
+            moved(Move::SoakEnd)?;
+            reasonable(reason)?;
+            match step.does {
+                Does::Soak { .. } => {
+                    Ok(vec![Event::SoakEnded { step: addr, reason: Some(reason.clone()) }])
+                }
+                _ => Err(Refusal::new("an effect is running, not a soak; wait for its result")),
+            }
+        }
+        _ => Err(Refusal::new("that is not for a step")),
+    }
+}
+
+/// A step that was not needed is asked again, as when the leadership moved back. Only in
+/// the open phase and its present item.
+fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
+    let current = state.current();
+    let near = current.as_ref().is_some_and(|c| c.phase == addr.phase && c.item == addr.item);
+    let idle = current
+        .and_then(|c| state.steps.get(&c).map(|s| s.status))
+        .is_some_and(|s| matches!(s, Status::Ready | Status::Blocked | Status::Failed | Status::Pending));
+    if !near {
+        return Err(Refusal::new(format!("{addr} belongs to what is over; it stays as it is")));
+    }
+    if !idle {
+        return Err(Refusal::new("finish or leave the step in hand first"));
+    }
+    Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1 }])
+}
+
+fn release(
+    state: &State,
+    addr: &StepAddr,
+    step: &Step,
+    s: &StepState,
+    digest: &str,
+    typed: &str,
+) -> Result<Vec<Event>, Refusal> {
+    if state.header.mode == Mode::ReadOnly && matches!(step.does, Does::Action(_)) {
+        return Err(Refusal::new("this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write"));
+    }
+    if let Some((reason, by)) = &state.line_held {
+        return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
+    }
+    if s.gates_at.is_none() {
+        return Err(Refusal::new("the gates are still being read; wait a moment"));
+    }
+    if let Some(lack) = gates::lacking(&s.gates, &s.overrides).first() {
+        return Err(Refusal::new(format!("{lack}; wait until it passes, or override it with a reason")));
+    }
+    if matches!(step.does, Does::Action(_)) {
+        match (&s.proposal, &s.proposal_error) {
+            (_, Some(why)) => return Err(Refusal::new(why.clone())),
+            (None, None) => return Err(Refusal::new("the plan is still being resolved; wait a moment")),
+            (Some((_, now)), None) if now != digest => {
+                return Err(Refusal::new("the plan changed while you looked; read it again"));
+            }
+            _ => {}
+        }
+    }
+    let wanted = state.confirm_text(addr);
+    if !wanted.is_empty() && typed != wanted {
+        return Err(Refusal::new(format!("type {wanted} to release it")));
+    }
+    Ok(vec![Event::Released { step: addr.clone(), digest: digest.to_owned() }])
+}
+
+fn override_gate(
+    addr: StepAddr,
+    s: &StepState,
+    gate: &str,
+    reason: &str,
+) -> Result<Vec<Event>, Refusal> {
+    reasonable(reason)?;
+    match s.gates.iter().find(|g| g.gate == gate) {
+        None => Err(Refusal::new(format!("this step has no gate {gate}"))),
+        Some(g) if g.judged.verdict == Verdict::Pass => {
+            Err(Refusal::new(format!("{} passes; there is nothing to override", g.says)))
+        }
+        Some(_) => Ok(vec![Event::Overridden {
+            step: addr,
+            gate: gate.to_owned(),
+            reason: reason.to_owned(),
+        }]),
+    }
+}
+
+fn show(addr: StepAddr, step: &Step, s: &StepState) -> Result<Vec<Event>, Refusal> {
+    match (&step.does, &s.proposal) {
+        (Does::Action(_), Some((_, digest))) => {
+            Ok(vec![Event::Shown { step: addr, digest: digest.clone() }])
+        }
+        (Does::Action(_), None) => {
+            Err(Refusal::new(s.proposal_error.clone().unwrap_or_else(|| {
+                "the plan is still being resolved; wait a moment".into()
+            })))
+        }
+        (Does::Manual { .. }, _) => Ok(vec![Event::Shown { step: addr, digest: String::new() }]),
+        _ => Err(Refusal::new("this step has no command; it only looks")),
+    }
+}
+
+fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {
+    let claimed = Event::Claimed { step: addr.clone() };
+    // An action's own probe looks first; without one the verify alone decides.
+    match (&step.does, &s.proposal) {
+        (Does::Action(_), Some(_)) => vec![claimed],
+        _ => vec![claimed, Event::Checking { step: addr }],
+    }
+}
+
+fn accept(addr: StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
+    use crate::event::Probed;
+    match (s.status, &s.probed) {
+        (Status::InDoubt, Some((Probed::Done, _))) => Ok(vec![Event::Checking { step: addr }]),
+        (Status::InDoubt, Some((_, why))) => {
+            Err(Refusal::new(format!("its probe does not say done: {why}; retry it, or skip it with a reason")))
+        }
+        (Status::InDoubt, None) => Err(Refusal::new("its probe has not answered yet")),
+        _ => Err(Refusal::new("only a step in doubt is accepted")),
+    }
+}
+
+fn choose(addr: StepAddr, step: &Step, branch: &str) -> Result<Vec<Event>, Refusal> {
+    let Does::Choose { branches, .. } = &step.does else {
+        return Err(Refusal::new("this step asks nothing"));
+    };
+    if !branches.iter().any(|(id, _)| id == branch) {
+        let known: Vec<_> = branches.iter().map(|(id, _)| id.as_str()).collect();
+        return Err(Refusal::new(format!("no branch {branch}; choose one of {}", known.join(", "))));
+    }
+    Ok(vec![Event::Chosen { step: addr, branch: branch.to_owned() }])
+}
+
+fn reasonable(reason: &str) -> Result<(), Refusal> {
+    if reason.trim().is_empty() {
+        return Err(Refusal::new("a reason is needed; whoever reads the incident later asks for it"));
+    }
+    if reason.len() > LONGEST_REASON {
+        return Err(Refusal::new(format!("the reason is longer than {LONGEST_REASON} bytes; shorten it")));
+    }
+    Ok(())
+}
+
+fn hint(status: Status, intent: &Intent) -> String {
+    let what = match intent {
+        Intent::Review { .. } => "reviewed",
+        Intent::CloseReview { .. } => "left",
+        Intent::Release { .. } => "released",
+        Intent::Override { .. } => "overridden",
+        Intent::Show { .. } => "shown",
+        Intent::Claim { .. } => "claimed done",
+        Intent::Unclaim { .. } => "taken back",
+        Intent::Skip { .. } => "skipped",
+        Intent::Retry { .. } => "retried",
+        Intent::Choose { .. } => "answered",
+        _ => "changed that way",
+    };
+    let remedy = match status {
+        Status::Pending => "its turn has not come",
+        Status::Ready | Status::Blocked => "open its review first (Enter)",
+        Status::Confirming => "leave its review first (Esc)",
+        Status::Released | Status::Running | Status::Claimed | Status::Verifying => "wait for its result",
+        Status::Shown => "claim it done, or take it back",
+        Status::Failed | Status::InDoubt => "retry it, or skip it with a reason",
+        _ => "it is over",
+    };
+    format!("a step that is {status} cannot be {what}; {remedy}")
+}

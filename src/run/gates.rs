@@ -1,0 +1,87 @@
+//! Judging gates and guards on a picture of the world.
+
+use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
+use crate::run::state::State;
+use crate::runbook::Scope;
+use crate::runbook::model::{Gate, Hold};
+use crate::world::{Change, Source, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Prefix of a guard's id among a step's gates.
+pub(crate) const GUARD: &str = "guard:";
+/// Gate of a step that needs two people.
+pub(crate) const SECOND_PERSON: &str = "second-person";
+
+/// Every gate passes or is overridden.
+pub(crate) fn all_pass(gates: &[GateJudged], overrides: &BTreeMap<String, String>) -> bool {
+    gates.iter().all(|g| g.judged.verdict == Verdict::Pass || overrides.contains_key(&g.gate))
+}
+
+/// The world with fresh reads laid over it. What was not read keeps its own age, and so
+/// cannot pass for fresh.
+pub(crate) fn overlaid(world: &World, changes: &[Change]) -> World {
+    let mut fresh = world.clone();
+    for change in changes {
+        fresh.apply(change);
+    }
+    fresh
+}
+
+/// The sources that a step's gates and the run's guards name.
+pub(crate) fn sources(state: &State, addr: &StepAddr) -> BTreeSet<Source> {
+    let gates = state.step(addr).map(|s| s.gates.as_slice()).unwrap_or_default();
+    let of_gates = gates.iter().flat_map(|g| g.that.sources.iter());
+    let of_guards = state.runbook.guards.iter().flat_map(|g| g.that.sources.iter());
+    of_gates.chain(of_guards).copied().collect()
+}
+
+/// Judges a step's gates, then the guards that would hold the line.
+pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) -> Vec<GateJudged> {
+    let Some(step) = state.step(addr) else { return Vec::new() };
+    let scope = state.scope(Some(addr), world, &[], now);
+    let mut judged: Vec<_> = step.gates.iter().map(|g| one(g, &scope)).collect();
+    judged.extend(state.runbook.guards.iter().map(|g| GateJudged {
+        gate: format!("{GUARD}{}", g.id),
+        says: g.says.clone(),
+        judged: g.that.judge(&scope),
+    }));
+    if step.hold == Hold::TwoPerson {
+        judged.push(GateJudged {
+            gate: SECOND_PERSON.into(),
+            says: "a second person approves".into(),
+            judged: Judged::inconclusive(
+                "nobody else is attached to this run; override it with the reason",
+                now,
+            ),
+        });
+    }
+    judged
+}
+
+/// Judges one gate.
+pub(crate) fn one(gate: &Gate, scope: &Scope<'_>) -> GateJudged {
+    GateJudged {
+        gate: gate.id.clone(),
+        says: gate.says.render(scope).unwrap_or_else(|_| gate.says.text.clone()),
+        judged: gate.that.judge(scope),
+    }
+}
+
+/// Whether a new judgement tells a reader anything new: a verdict, a reason, or values
+/// after a while. Keeps the journal of a step that waits for hours small.
+pub(crate) fn is_news(old: &[GateJudged], at: Option<Time>, new: &[GateJudged], now: Time) -> bool {
+    let Some(at) = at else { return true };
+    let verdicts = |g: &[GateJudged]| -> Vec<(String, Verdict, String)> {
+        g.iter().map(|g| (g.gate.clone(), g.judged.verdict, g.judged.why.clone())).collect()
+    };
+    verdicts(old) != verdicts(new) || now.since(at).0 >= 5_000
+}
+
+/// What the gates lack, in words.
+pub(crate) fn lacking(gates: &[GateJudged], overrides: &BTreeMap<String, String>) -> Vec<String> {
+    gates
+        .iter()
+        .filter(|g| g.judged.verdict != Verdict::Pass && !overrides.contains_key(&g.gate))
+        .map(|g| format!("{}: {} ({})", g.says, g.judged.verdict, g.judged.why))
+        .collect()
+}

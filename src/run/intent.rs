@@ -1,0 +1,148 @@
+//! What someone asks, what then has to be done, and how a request is turned down.
+
+use crate::event::{EffectId, Outcome, Probed, Proposal, StepAddr, Stream};
+use crate::runbook::model::Call;
+use crate::world::{Change, Source};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// A question to the world whose answer carries the run on. Asked again and again while
+/// it stands; an answer counts only while its ticket is the step's current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// What comes next: a phase's set, an item, a step's `when`.
+    Advance,
+    /// Gates of the step whose turn it is.
+    Gates(StepAddr),
+    /// Its verify.
+    Verify(StepAddr),
+    /// Its soak's watched checks.
+    Soak(StepAddr),
+}
+
+/// Why an action is resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be shown in a review.
+    Review,
+    /// To be compared with what was released, right before the effect.
+    Execute,
+}
+
+/// What someone asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// Open the review of a step.
+    Review { step: StepAddr },
+    /// Leave it.
+    CloseReview { step: StepAddr },
+    /// Release exactly this proposal; `typed` is what was typed to confirm.
+    Release { step: StepAddr, digest: String, typed: String },
+    /// Let a gate that does not pass be.
+    Override { step: StepAddr, gate: String, reason: String },
+    /// Show the command; it will be run elsewhere.
+    Show { step: StepAddr },
+    /// It was done elsewhere.
+    Claim { step: StepAddr },
+    /// It was not.
+    Unclaim { step: StepAddr },
+    /// Leave the step out.
+    Skip { step: StepAddr, reason: String },
+    /// Try it again.
+    Retry { step: StepAddr },
+    /// A step in doubt counts as done where its probe says so; its verify still runs.
+    Accept { step: StepAddr },
+    /// Answer a `choose` step.
+    Choose { step: StepAddr, branch: String },
+    /// End a soak early.
+    EndSoak { step: StepAddr, reason: String },
+    /// Hold the line.
+    HoldLine { reason: String },
+    /// Let it go.
+    FreeLine,
+    /// Give the run up.
+    Abort { reason: String },
+
+    /// Time passed.
+    Tick,
+    /// An observer has news.
+    Observed { change: Box<Change> },
+    /// The answer to a [`Look`].
+    Looked { look: Look, ticket: u64, changes: Vec<Change> },
+    /// The answer to [`Effect::Prepare`].
+    Prepared {
+        step: StepAddr,
+        ticket: u64,
+        purpose: Purpose,
+        /// Fresh reads for the gates.
+        changes: Vec<Change>,
+        /// The action resolved, or why not; `None` for a step without one.
+        proposal: Option<Result<Box<Proposal>, String>>,
+    },
+    /// Output of a running effect.
+    Output { effect: EffectId, stream: Stream, text: String },
+    /// An effect ended.
+    EffectEnded { effect: EffectId, outcome: Outcome, result: Value },
+    /// The answer to [`Effect::Probe`]; `result` stands in for the action's own when it
+    /// was done elsewhere.
+    Probed { step: StepAddr, ticket: u64, verdict: Probed, why: String, result: Value },
+}
+
+/// Work that follows from an event, as data.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Read afresh what the gates name, and resolve the action.
+    Prepare {
+        step: StepAddr,
+        ticket: u64,
+        purpose: Purpose,
+        call: Option<Call<String>>,
+        sources: BTreeSet<Source>,
+    },
+    /// Do it. Only ever follows from a durable `EffectStarted`.
+    Execute { step: StepAddr, effect: EffectId, proposal: Box<Proposal> },
+    /// Look whether it was done.
+    Probe { step: StepAddr, ticket: u64, proposal: Box<Proposal> },
+}
+
+/// Why something may not be, in words that say what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+impl Refusal {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Intent {
+    /// In a few words, for a journalled refusal. No typed text: it may be anything.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Review { step } => format!("review {step}"),
+            Self::CloseReview { step } => format!("close the review of {step}"),
+            Self::Release { step, .. } => format!("release {step}"),
+            Self::Override { step, gate, .. } => format!("override {gate} of {step}"),
+            Self::Show { step } => format!("show {step}"),
+            Self::Claim { step } => format!("claim {step} done"),
+            Self::Unclaim { step } => format!("take back the claim of {step}"),
+            Self::Skip { step, .. } => format!("skip {step}"),
+            Self::Retry { step } => format!("retry {step}"),
+            Self::Accept { step } => format!("accept {step}"),
+            Self::Choose { step, branch } => format!("choose {branch} in {step}"),
+            Self::EndSoak { step, .. } => format!("end the soak {step} early"),
+            Self::HoldLine { .. } => "hold the line".into(),
+            Self::FreeLine => "free the line".into(),
+            Self::Abort { .. } => "abort the run".into(),
+            Self::Tick => "tick".into(),
+            Self::Observed { .. } => "observation".into(),
+            Self::Looked { .. } => "reading".into(),
+            Self::Prepared { .. } => "proposal".into(),
+            Self::Output { .. } => "output".into(),
+            Self::EffectEnded { .. } => "result".into(),
+            Self::Probed { .. } => "probe".into(),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! L2: the run core. `decide` turns an intent into events or a refusal, `apply` folds
+//! events into the state and says which effects follow. Pure: no clock, no randomness,
+//! no IO; time comes with the intent.
+//!
+//! What the core never does: start an effect without a durable `Released` before it,
+//! judge on stale data, or assume how an effect ended. What it is not resilient
+//! against: a stream with gaps (the journal refuses those); repeated, late or lost
+//! *results* are harmless, since each carries the ticket of the question it answers.
+
+mod advance;
+mod apply;
+mod decide;
+mod gates;
+mod intent;
+mod life;
+mod results;
+mod state;
+mod wants;
+
+pub use apply::{ApplyError, apply, render_call};
+pub use decide::decide;
+pub use intent::{Effect, Intent, Look, Purpose, Refusal};
+pub use life::{Illegal, Move, Status, legal, table};
+pub use state::{
+    GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, SoakState, State, StepState,
+};
+pub use wants::{Want, wants};

@@ -1,0 +1,387 @@
+//! What Holdpoint itself reports: readings, proposals, results, time.
+
+use crate::event::{EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Verdict, Way};
+use crate::run::advance;
+use crate::run::gates;
+use crate::run::intent::{Intent, Look, Purpose};
+use crate::run::life::Status;
+use crate::run::state::{State, StepState};
+use crate::run::wants::turn;
+use crate::runbook::model::{Does, Hold, OnBreach, Step};
+use crate::event::Span;
+use crate::world::{Change, World};
+use serde_json::Value;
+
+/// Observed time between two soak readings counts only up to this: what was not looked
+/// at was not observed.
+const LONGEST_SOAK_GAP: Span = Span::secs(15);
+
+/// Events for an intent of the system. Stale and repeated answers lead to none.
+pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
+    if state.aborted.is_some() {
+        return Vec::new();
+    }
+    match intent {
+        Intent::Tick => guards(state, &state.world, now),
+        Intent::Observed { change } => {
+            let mut events = vec![Event::Observed { change: change.clone() }];
+            let mut world = state.world.clone();
+            world.apply(change);
+            events.extend(guards(state, &world, now));
+            events
+        }
+        Intent::Looked { look, ticket, changes } => looked(state, look, *ticket, changes, now),
+        Intent::Prepared { step, ticket, purpose, changes, proposal } => {
+            let Some(s) = current(state, step, *ticket) else { return Vec::new() };
+            let world = gates::overlaid(&state.world, changes);
+            match purpose {
+                Purpose::Review => reviewed(state, step, s, &world, proposal.as_ref(), now),
+                Purpose::Execute => execute(state, step, s, &world, proposal.as_ref(), now),
+            }
+        }
+        Intent::Output { effect, stream, text } => match &state.running {
+            Some((running, _)) if running == effect => {
+                vec![Event::Output { effect: *effect, stream: *stream, text: text.clone() }]
+            }
+            _ => Vec::new(),
+        },
+        Intent::EffectEnded { effect, outcome, result } => {
+            ended(state, *effect, outcome, result, now)
+        }
+        Intent::Probed { step, ticket, verdict, why, result } => {
+            probed(state, step, *ticket, *verdict, why, result, now)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The step, if the answer is to its present question.
+fn current<'a>(state: &'a State, addr: &StepAddr, ticket: u64) -> Option<&'a StepState> {
+    state.steps.get(addr).filter(|s| s.ticket == ticket)
+}
+
+fn looked(state: &State, look: &Look, ticket: u64, changes: &[Change], now: Time) -> Vec<Event> {
+    let world = gates::overlaid(&state.world, changes);
+    match look {
+        Look::Advance => {
+            let asked = match state.current() {
+                Some(addr) => state.steps.get(&addr).map(|s| s.ticket),
+                None => Some(turn(state)),
+            };
+            if asked != Some(ticket) {
+                return Vec::new();
+            }
+            advance::next(state, &world, now).into_iter().collect()
+        }
+        Look::Gates(addr) => match current(state, addr, ticket) {
+            Some(s) => gates_seen(state, addr, s, &world, now),
+            None => Vec::new(),
+        },
+        Look::Verify(addr) => match (current(state, addr, ticket), state.step(addr)) {
+            (Some(s), Some(step)) if s.status == Status::Verifying => {
+                verify(state, addr, step, s, &world, now)
+            }
+            _ => Vec::new(),
+        },
+        Look::Soak(addr) => match (current(state, addr, ticket), state.step(addr)) {
+            (Some(s), Some(step)) if s.status == Status::Running => {
+                soak(state, addr, step, s, &world, now)
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn gates_seen(state: &State, addr: &StepAddr, s: &StepState, world: &World, now: Time) -> Vec<Event> {
+    if !matches!(s.status, Status::Ready | Status::Blocked | Status::Confirming) {
+        return Vec::new();
+    }
+    let judged = gates::judge(state, addr, world, now);
+    let pass = gates::all_pass(&judged, &s.overrides);
+    let mut events = Vec::new();
+    if gates::is_news(&s.gates, s.gates_at, &judged, now) {
+        events.push(Event::GatesJudged { step: addr.clone(), gates: judged });
+    }
+    if pass && s.status != Status::Confirming && state.line_held.is_none() {
+        events.extend(by_itself(state, addr, now));
+    }
+    events
+}
+
+/// What a step whose gates pass does without being asked.
+fn by_itself(state: &State, addr: &StepAddr, now: Time) -> Vec<Event> {
+    let Some(step) = state.step(addr) else { return Vec::new() };
+    if !matches!(step.hold, Hold::None | Hold::Witness) {
+        return Vec::new();
+    }
+    let addr = addr.clone();
+    match &step.does {
+        Does::Check => checking(state, addr, step, now),
+        Does::Soak { .. } => vec![Event::SoakStarted { step: addr }],
+        Does::Action(_) if state.header.mode == Mode::Write => {
+            vec![Event::ReviewOpened { step: addr }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Begins the verify; a step that has none is done.
+fn checking(state: &State, addr: StepAddr, step: &Step, _now: Time) -> Vec<Event> {
+    let way = state.steps.get(&addr).map_or(Way::Ran, |s| s.way);
+    let checking = Event::Checking { step: addr.clone() };
+    match step.verify {
+        Some(_) => vec![checking],
+        None => vec![checking, Event::Verified { step: addr, way }],
+    }
+}
+
+fn reviewed(
+    state: &State,
+    addr: &StepAddr,
+    s: &StepState,
+    world: &World,
+    proposal: Option<&Result<Box<Proposal>, String>>,
+    now: Time,
+) -> Vec<Event> {
+    if s.status != Status::Confirming {
+        return Vec::new();
+    }
+    let gates = gates::judge(state, addr, world, now);
+    let pass = gates::all_pass(&gates, &s.overrides);
+    let mut events = vec![Event::GatesJudged { step: addr.clone(), gates }];
+    let mut digest = String::new();
+    match proposal {
+        Some(Ok(p)) => {
+            digest = p.digest();
+            events.push(Event::Proposed {
+                step: addr.clone(),
+                proposal: p.clone(),
+                digest: digest.clone(),
+            });
+        }
+        Some(Err(why)) => {
+            events.push(Event::ProposalFailed { step: addr.clone(), why: why.clone() });
+        }
+        None => {}
+    }
+    let Some(step) = state.step(addr) else { return events };
+    // What cannot begin by itself stays in its review, for a person to see.
+    let alone = matches!(step.hold, Hold::None | Hold::Witness)
+        && (state.header.mode == Mode::Write || !matches!(step.does, Does::Action(_)));
+    if alone && pass && state.line_held.is_none() && !matches!(proposal, Some(Err(_))) {
+        events.push(Event::Released { step: addr.clone(), digest });
+    }
+    events
+}
+
+/// The last look before the effect: what was released must be what runs.
+fn execute(
+    state: &State,
+    addr: &StepAddr,
+    s: &StepState,
+    world: &World,
+    proposal: Option<&Result<Box<Proposal>, String>>,
+    now: Time,
+) -> Vec<Event> {
+    let Some(step) = state.step(addr) else { return Vec::new() };
+    if s.status != Status::Released {
+        return Vec::new();
+    }
+    let gates = gates::judge(state, addr, world, now);
+    let mut why = gates::lacking(&gates, &s.overrides);
+    if let Some((reason, by)) = &state.line_held {
+        why.push(format!("{by} holds the line: {reason}"));
+    }
+    let released = s.proposal.as_ref();
+    match (&step.does, released, proposal) {
+        (Does::Action(_), Some((old, digest)), Some(Ok(new))) => {
+            if *digest != new.digest() {
+                why.extend(old.diff(new));
+            }
+        }
+        (Does::Action(_), _, Some(Err(e))) => why.push(e.clone()),
+        (Does::Action(_), _, _) => why.push("the plan could not be resolved again".into()),
+        _ => {}
+    }
+    if !why.is_empty() {
+        return vec![
+            Event::Changed { step: addr.clone(), why },
+            Event::GatesJudged { step: addr.clone(), gates },
+        ];
+    }
+    match (&step.does, released) {
+        (Does::Action(_), Some((_, digest))) => vec![Event::EffectStarted {
+            step: addr.clone(),
+            effect: EffectId(state.next_effect),
+            digest: digest.clone(),
+        }],
+        (Does::Soak { .. }, _) => {
+            // A soak that a person released starts like one that starts by itself.
+            vec![Event::ReviewClosed { step: addr.clone() }, Event::SoakStarted { step: addr.clone() }]
+        }
+        _ => checking(state, addr.clone(), step, now),
+    }
+}
+
+fn ended(state: &State, effect: EffectId, outcome: &Outcome, result: &Value, now: Time) -> Vec<Event> {
+    let Some((_, addr)) = state.running.as_ref().filter(|(running, _)| *running == effect) else {
+        return Vec::new();
+    };
+    let mut events = vec![Event::EffectEnded {
+        step: addr.clone(),
+        effect,
+        outcome: outcome.clone(),
+        result: result.clone(),
+    }];
+    let Some(step) = state.step(addr) else { return events };
+    if *outcome == Outcome::Ok {
+        events.extend(captures(state, addr, step, result, now));
+        if step.verify.is_none() {
+            events.push(Event::Verified { step: addr.clone(), way: Way::Ran });
+        }
+    }
+    events
+}
+
+/// What a step keeps as evidence. One that cannot be read is not kept: gates that name
+/// it stay inconclusive.
+fn captures(state: &State, addr: &StepAddr, step: &Step, result: &Value, now: Time) -> Vec<Event> {
+    let mut scope = state.scope(Some(addr), &state.world, &[], now);
+    scope.result = Some(result);
+    step.capture
+        .iter()
+        .filter_map(|(name, expr)| {
+            let value = expr.eval(&scope).ok()?;
+            Some(Event::Captured { name: name.clone(), value, step: addr.clone() })
+        })
+        .collect()
+}
+
+fn probed(
+    state: &State,
+    addr: &StepAddr,
+    ticket: u64,
+    verdict: Probed,
+    why: &str,
+    result: &Value,
+    now: Time,
+) -> Vec<Event> {
+    let (Some(s), Some(step)) = (current(state, addr, ticket), state.step(addr)) else {
+        return Vec::new();
+    };
+    let seen = Event::Probed { step: addr.clone(), verdict, why: why.to_owned() };
+    match s.status {
+        Status::InDoubt => vec![seen],
+        Status::Claimed => {
+            let mut events = vec![seen];
+            match verdict {
+                Probed::Done => {
+                    events.extend(captures(state, addr, step, result, now));
+                    events.extend(checking(state, addr.clone(), step, now));
+                }
+                // Where the world does not tell, the runbook's verify decides, if there is one.
+                Probed::Unknown if step.verify.is_some() => {
+                    events.push(Event::Checking { step: addr.clone() });
+                }
+                _ => events.extend([
+                    Event::Unclaimed { step: addr.clone() },
+                    Event::StepBlocked { step: addr.clone(), why: format!("it is not done: {why}") },
+                ]),
+            }
+            events
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn verify(
+    state: &State,
+    addr: &StepAddr,
+    step: &Step,
+    s: &StepState,
+    world: &World,
+    now: Time,
+) -> Vec<Event> {
+    let way = s.way;
+    let Some(verify) = &step.verify else {
+        return vec![Event::Verified { step: addr.clone(), way }];
+    };
+    let judged = verify.that.judge(&state.scope(Some(addr), world, &[], now));
+    let verdict = judged.verdict;
+    let why = judged.why.clone();
+    let mut events = vec![Event::VerifyJudged { step: addr.clone(), judged }];
+    if verdict == Verdict::Pass {
+        let (n, since) = s.streak;
+        let since = since.unwrap_or(now);
+        if n + 1 >= verify.passes && now.since(since) >= verify.over {
+            events.push(Event::Verified { step: addr.clone(), way });
+            return events;
+        }
+    }
+    let began = s.verifying_since.unwrap_or(now);
+    if now.since(began) > verify.within {
+        let why = if why.is_empty() { "it did not settle".to_owned() } else { why };
+        events.push(Event::VerifyFailed {
+            step: addr.clone(),
+            why: format!("not so after {}: {why}", verify.within),
+        });
+    }
+    events
+}
+
+fn soak(
+    state: &State,
+    addr: &StepAddr,
+    step: &Step,
+    s: &StepState,
+    world: &World,
+    now: Time,
+) -> Vec<Event> {
+    let Does::Soak { length, watch, on_breach } = &step.does else { return Vec::new() };
+    let scope = state.scope(Some(addr), world, &[], now);
+    let gates: Vec<_> = watch.iter().map(|g| gates::one(g, &scope)).collect();
+    let lacking = gates::lacking(&gates, &std::collections::BTreeMap::new());
+    if let Some(why) = lacking.first() {
+        let mut events = Vec::new();
+        // Once a breach, and again only when its reason changes.
+        if s.soak.last.is_some() || s.soak.broken.as_ref() != Some(why) {
+            events.push(Event::SoakBroken { step: addr.clone(), why: why.clone() });
+        }
+        return events;
+    }
+    if s.soak.last.is_none() && *on_breach == OnBreach::Restart {
+        return vec![Event::SoakStarted { step: addr.clone() }];
+    }
+    let gap = s.soak.last.map_or(Span(0), |last| now.since(last)).min(LONGEST_SOAK_GAP);
+    let observed_ms = s.soak.observed_ms + gap.0;
+    let counted = Event::SoakCounted { step: addr.clone(), observed_ms };
+    let length = length.render(&scope).ok().and_then(|l| l.parse::<Span>().ok());
+    match length {
+        Some(length) if observed_ms >= length.0 => {
+            vec![counted, Event::SoakEnded { step: addr.clone(), reason: None }]
+        }
+        _ => vec![counted],
+    }
+}
+
+fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
+    let scope = state.scope(None, world, &[], now);
+    let mut events = Vec::new();
+    for guard in &state.runbook.guards {
+        let judged = guard.that.judge(&scope);
+        let id = guard.id.clone();
+        let pass = judged.verdict == Verdict::Pass;
+        match state.guards.get(&id) {
+            Some(g) if pass && g.breached => events.push(Event::GuardHolds { guard: id, judged }),
+            Some(g) if g.judged.verdict != judged.verdict => {
+                events.push(Event::GuardJudged { guard: id, judged });
+            }
+            Some(g) if !pass && !g.breached && now.since(g.since) >= guard.debounce => {
+                events.push(Event::GuardBreached { guard: id, judged });
+            }
+            Some(_) => {}
+            None => events.push(Event::GuardJudged { guard: id, judged }),
+        }
+    }
+    events
+}

@@ -1,0 +1,105 @@
+//! Walks over parsed expressions: what they name, and why they are false.
+
+use crate::runbook::convert;
+use crate::runbook::expr::conjuncts;
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue};
+use cel::{Context, Value};
+use std::collections::BTreeSet;
+
+/// Dotted paths that an expression reads from its scope, without what macros bind.
+pub(crate) fn paths(expr: &IdedExpr) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    collect(expr, &mut Vec::new(), &mut found);
+    found.into_iter().collect()
+}
+
+fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String>) {
+    match &expr.expr {
+        Ast::Ident(_) | Ast::Select(_) => {
+            if let Some(path) = dotted(expr) {
+                if !bound.iter().any(|b| path.split('.').next() == Some(b)) {
+                    found.insert(path);
+                }
+            } else if let Ast::Select(select) = &expr.expr {
+                collect(&select.operand, bound, found);
+            }
+        }
+        Ast::Call(call) => {
+            call.target.iter().for_each(|t| collect(t, bound, found));
+            call.args.iter().for_each(|a| collect(a, bound, found));
+        }
+        Ast::List(list) => list.elements.iter().for_each(|e| collect(e, bound, found)),
+        Ast::Map(map) => map.entries.iter().for_each(|e| entry(&e.expr, bound, found)),
+        Ast::Struct(s) => s.entries.iter().for_each(|e| entry(&e.expr, bound, found)),
+        Ast::Comprehension(c) => {
+            collect(&c.iter_range, bound, found);
+            collect(&c.accu_init, bound, found);
+            let depth = bound.len();
+            bound.extend([c.iter_var.clone(), c.accu_var.clone()]);
+            bound.extend(c.iter_var2.clone());
+            for part in [&c.loop_cond, &c.loop_step, &c.result] {
+                collect(part, bound, found);
+            }
+            bound.truncate(depth);
+        }
+        Ast::Literal(_) | Ast::Unspecified => {}
+    }
+}
+
+fn entry(entry: &EntryExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String>) {
+    match entry {
+        EntryExpr::StructField(f) => collect(&f.value, bound, found),
+        EntryExpr::MapEntry(e) => {
+            collect(&e.key, bound, found);
+            collect(&e.value, bound, found);
+        }
+    }
+}
+
+/// `a.b.c` of a chain of selections from a name; `has(a.b)` counts as `a`.
+fn dotted(expr: &IdedExpr) -> Option<String> {
+    match &expr.expr {
+        Ast::Ident(name) => Some(name.clone()),
+        Ast::Select(select) if select.test => dotted(&select.operand),
+        Ast::Select(select) => Some(format!("{}.{}", dotted(&select.operand)?, select.field)),
+        _ => None,
+    }
+}
+
+/// The conjuncts that are false, and of an `all()` the rows that break it.
+pub(crate) fn why_false(expr: &IdedExpr, context: &Context<'_, '_>) -> String {
+    let mut whys = Vec::new();
+    for part in conjuncts(expr) {
+        if Value::resolve(part, context) != Ok(Value::Bool(false)) {
+            continue;
+        }
+        if let Ast::Comprehension(c) = &part.expr
+            && let Some(rows) = breakers(c, context)
+        {
+            whys.push(rows);
+        }
+    }
+    whys.join("; ")
+}
+
+/// `all()` starts from true and ends at the first false.
+pub(crate) fn is_all(c: &ComprehensionExpr) -> bool {
+    matches!(&c.accu_init.expr, Ast::Literal(LiteralValue::Boolean(b)) if *b.inner())
+}
+
+fn breakers(c: &ComprehensionExpr, context: &Context<'_, '_>) -> Option<String> {
+    if !is_all(c) {
+        return None;
+    }
+    let Ok(Value::List(rows)) = Value::resolve(&c.iter_range, context) else { return None };
+    let mut names = Vec::new();
+    for row in rows.iter() {
+        let mut inner = context.new_inner_scope();
+        inner.add_variable_from_value(c.iter_var.clone(), row.clone());
+        inner.add_variable_from_value(c.accu_var.clone(), Value::Bool(true));
+        if Value::resolve(&c.loop_step, &inner) != Ok(Value::Bool(true)) {
+            names.push(convert::named(row).unwrap_or_else(|| convert::brief(row)));
+        }
+    }
+    (!names.is_empty()).then(|| format!("not so for {}", names.join(", ")))
+}
