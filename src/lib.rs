@@ -3,3 +3,4 @@ pub mod problem;
 pub mod runbook;
 pub mod world;
 pub mod run;
+pub mod cli;

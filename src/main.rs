@@ -1,1 +1,5 @@
-fn main(){}
+//! The `holdpoint` program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    holdpoint::cli::main()
+}

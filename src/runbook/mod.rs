@@ -7,10 +7,17 @@
 //! opened here; includes are handed in.
 
 pub mod model;
+pub mod types;
+pub mod verbs;
 
 mod convert;
+mod expr;
+mod lint;
+mod parse;
+mod raw;
+mod steps;
 mod walk;
 
-mod expr;
-
-pub use expr::{EvalError, Expr, LONGEST, NAMES, Scope, Template};
+pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
+pub use parse::{LARGEST, Loaded, check_param, load};
+pub use raw::RawRunbook;

@@ -1,0 +1,161 @@
+//! Compiling texts into expressions and templates, and what the lint says of them.
+
+use crate::problem::Problem;
+use crate::runbook::types::{Inference, Ty};
+use crate::runbook::walk;
+use crate::runbook::{Expr, Template};
+use cel::common::ast::{Expr as Ast, IdedExpr};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::Spanned;
+
+/// Which names an expression may use, with their types.
+#[derive(Clone)]
+pub(crate) struct Names(pub BTreeMap<String, Ty>);
+
+impl Names {
+    pub(crate) fn with(&self, name: &str, ty: Ty) -> Self {
+        let mut names = self.0.clone();
+        names.insert(name.to_owned(), ty);
+        Self(names)
+    }
+}
+
+/// Collects problems while compiling.
+pub(crate) struct Lint {
+    pub problems: Vec<Problem>,
+}
+
+impl Lint {
+    pub(crate) fn error(&mut self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem::error(span, message, remedy));
+    }
+
+    pub(crate) fn warn(&mut self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem::warning(span, message, remedy));
+    }
+
+    /// Compiles an expression and checks names and types; its type comes with it.
+    pub(crate) fn typed(&mut self, text: &Spanned<String>, names: &Names) -> Option<(Expr, Ty)> {
+        match Expr::new(text.get_ref()) {
+            Ok(expr) => {
+                let ty = self.infer(&expr, text.span(), names);
+                self.empty_all(&expr, &text.span());
+                Some((expr, ty))
+            }
+            Err(e) => {
+                self.error(text.span(), e.to_string(), "write a CEL expression in a 'literal' string; see docs/runbooks.md");
+                None
+            }
+        }
+    }
+
+    fn infer(&mut self, expr: &Expr, span: Range<usize>, names: &Names) -> Ty {
+        let mut inference = Inference { names: names.0.clone(), findings: Vec::new() };
+        let ty = inference.of(expr.ast());
+        for (message, remedy) in inference.findings {
+            self.error(span.clone(), message, remedy);
+        }
+        ty
+    }
+
+    /// An expression that must be true or false.
+    pub(crate) fn condition(&mut self, text: &Spanned<String>, names: &Names) -> Option<Expr> {
+        let (expr, ty) = self.typed(text, names)?;
+        if !Ty::Bool.fits(&ty) {
+            self.error(text.span(), format!("it is a {ty}, not true or false"), "compare it with something");
+        }
+        Some(expr)
+    }
+
+    /// An expression that must give a certain type.
+    pub(crate) fn of_type(&mut self, text: &Spanned<String>, names: &Names, wanted: &Ty) -> Option<Expr> {
+        let (expr, ty) = self.typed(text, names)?;
+        if !wanted.fits(&ty) {
+            self.error(text.span(), format!("it gives a {ty}, not a {wanted}"), format!("make it a {wanted}"));
+        }
+        Some(expr)
+    }
+
+    pub(crate) fn template(&mut self, text: &Spanned<String>, names: &Names) -> Option<Template> {
+        match Template::new(text.get_ref()) {
+            Ok(template) => {
+                for expr in template.expressions() {
+                    self.infer(expr, text.span(), names);
+                }
+                if let Some(what) = secret_in(text.get_ref()) {
+                    self.error(text.span(), format!("{what} stands here in plain text"), "take secrets out of runbooks; tools keep their own");
+                }
+                Some(template)
+            }
+            Err(e) => {
+                self.error(text.span(), e.to_string(), "templates are text with {{ expression }} in it");
+                None
+            }
+        }
+    }
+
+    /// `all()` over an empty list is true: it needs a `size(…) > 0` of the same list.
+    fn empty_all(&mut self, expr: &Expr, span: &Range<usize>) {
+        let mut ranges = Vec::new();
+        alls(expr.ast(), &mut ranges);
+        for range in ranges {
+            let list = walk::paths(range);
+            let sized = list.first().is_none_or(|path| {
+                expr.text.contains("size(") && expr.text.match_indices("size(").any(|(i, _)| {
+                    expr.text[i..].contains(path.as_str()) && expr.text[i..].contains("> 0")
+                })
+            });
+            if !sized {
+                let name = list.first().cloned().unwrap_or_default();
+                self.error(
+                    span.clone(),
+                    format!("all() over `{name}` is true when the list is empty"),
+                    format!("write size({name}) > 0 && … beside it"),
+                );
+            }
+        }
+    }
+}
+
+/// Lists that an `all()` outside of other macros walks; a list literal cannot be empty by
+/// surprise.
+fn alls<'a>(expr: &'a IdedExpr, found: &mut Vec<&'a IdedExpr>) {
+    match &expr.expr {
+        Ast::Comprehension(c) => {
+            if walk::is_all(c) && !matches!(c.iter_range.expr, Ast::List(_)) {
+                found.push(&c.iter_range);
+            }
+        }
+        Ast::Call(call) => {
+            call.target.iter().for_each(|t| alls(t, found));
+            call.args.iter().for_each(|a| alls(a, found));
+        }
+        Ast::Select(select) => alls(&select.operand, found),
+        _ => {}
+    }
+}
+
+/// What looks like a secret: a Vault token, a private key, a password in an argument.
+fn secret_in(text: &str) -> Option<&'static str> {
+    let token = |prefix: &str| {
+        text.match_indices(prefix).any(|(i, _)| {
+            let rest = &text[i + prefix.len()..];
+            rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-').count() >= 20
+        })
+    };
+    if token("hvs.") || token("s.") {
+        Some("a Vault token")
+    } else if text.contains("PRIVATE KEY-----") {
+        Some("a private key")
+    } else if ["--password=", "PGPASSWORD=", "password="].iter().any(|p| {
+        text.find(p).is_some_and(|i| {
+            let rest = &text[i + p.len()..];
+            !rest.is_empty() && !rest.starts_with("{{") && !rest.starts_with('$')
+        })
+    }) {
+        Some("a password")
+    } else {
+        None
+    }
+}

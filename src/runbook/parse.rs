@@ -1,0 +1,366 @@
+//! TOML to model: every table by itself, so that one mistake does not hide the next.
+
+use crate::event::Span;
+use crate::problem::Problem;
+use crate::runbook::lint::{Lint, Names};
+use crate::runbook::model::{
+    Backout, Each, Followup, Guard, Param, ParamKind, Phase, Runbook, Step, Window,
+};
+use crate::runbook::raw::{RawEach, RawFollowup, RawGuard, RawParam, RawStep, RawWindow};
+use crate::runbook::steps;
+use crate::runbook::types::{Ty, nearest};
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Largest runbook, in bytes. The shipped ones have about 20 KB.
+pub const LARGEST: usize = 1 << 20;
+/// Version of the format that this Holdpoint reads.
+const FORMAT: i64 = 1;
+
+/// A runbook that can be used, with what may surprise.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The document.
+    pub runbook: Runbook,
+    /// Warnings.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a runbook. All its problems at once, errors and warnings, if there is an error.
+pub fn load(text: &str) -> Result<Loaded, Vec<Problem>> {
+    if text.len() > LARGEST {
+        let message = format!("the file has {} bytes; a runbook has at most {LARGEST}", text.len());
+        return Err(vec![Problem::error(0..0, message, "is this the right file?")]);
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut lint = Lint { problems: errors.iter().map(|e| of_toml(e, 0..0)).collect() };
+    lint.problems.truncate(10);
+    if !lint.problems.is_empty() {
+        return Err(lint.problems);
+    }
+    let runbook = Reader { lint: &mut lint, table: root.into_inner() }.runbook();
+    match runbook {
+        Some(runbook) if lint.problems.iter().all(|p| p.warning) => {
+            Ok(Loaded { runbook, warnings: lint.problems })
+        }
+        _ => Err(lint.problems),
+    }
+}
+
+/// A deserializer's error, with what it says about remedies split off.
+pub(crate) fn of_toml(e: &toml::de::Error, fallback: Range<usize>) -> Problem {
+    let message = e.message().replace('\n', "; ");
+    let remedy = if message.contains("unknown field") {
+        "correct the name, or take it out"
+    } else if message.contains("missing field") {
+        "add the field"
+    } else if message.contains("invalid type") || message.contains("unknown variant") {
+        "give a value of that kind"
+    } else {
+        "correct the TOML; see docs/runbooks.md for the shape"
+    };
+    Problem::error(e.span().unwrap_or(fallback), message, remedy)
+}
+
+type Table<'i> = DeTable<'i>;
+
+struct Reader<'a, 'i> {
+    lint: &'a mut Lint,
+    table: Table<'i>,
+}
+
+fn take<'i>(table: &mut Table<'i>, key: &str) -> Option<Spanned<DeValue<'i>>> {
+    let found = table.keys().find(|k| k.get_ref() == key)?.clone();
+    table.remove(&found)
+}
+
+fn read<T: DeserializeOwned>(lint: &mut Lint, value: Spanned<DeValue<'_>>) -> Option<T> {
+    let span = value.span();
+    match T::deserialize(value.into_deserializer()) {
+        Ok(value) => Some(value),
+        Err(e) => {
+            let e: toml::de::Error = e;
+            lint.problems.push(of_toml(&e, span));
+            None
+        }
+    }
+}
+
+/// The tables of `[[name]]`.
+fn tables<'i>(lint: &mut Lint, table: &mut Table<'i>, name: &str) -> Vec<Spanned<DeValue<'i>>> {
+    let Some(value) = take(table, name) else { return Vec::new() };
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::Array(list) => list.into_iter().collect(),
+        _ => {
+            lint.error(span, format!("`{name}` is no list of tables"), format!("write [[{name}]]"));
+            Vec::new()
+        }
+    }
+}
+
+fn into_table<'i>(lint: &mut Lint, value: Spanned<DeValue<'i>>, what: &str) -> Option<Table<'i>> {
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::Table(table) => Some(table),
+        _ => {
+            lint.error(span, format!("{what} is no table"), format!("write a table for {what}"));
+            None
+        }
+    }
+}
+
+fn required<T: DeserializeOwned>(lint: &mut Lint, table: &mut Table<'_>, key: &str, at: &Range<usize>) -> Option<T> {
+    match take(table, key) {
+        Some(value) => read(lint, value),
+        None => {
+            lint.error(at.clone(), format!("`{key}` is missing"), format!("add {key} = …"));
+            None
+        }
+    }
+}
+
+/// What is left in a table was not asked for.
+fn leftover(lint: &mut Lint, table: &Table<'_>, known: &[&str]) {
+    let known: Vec<String> = known.iter().map(|k| (*k).to_owned()).collect();
+    for key in table.keys() {
+        let near = nearest(key.get_ref(), known.iter());
+        lint.error(key.span(), format!("`{}` is not known here", key.get_ref()), near);
+    }
+}
+
+/// Ids are used in addresses and file names.
+pub(crate) fn check_id(lint: &mut Lint, id: &Spanned<String>, seen: &mut BTreeSet<String>, what: &str) {
+    let text = id.get_ref();
+    let fine = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+    if !fine {
+        lint.error(id.span(), format!("`{text}` cannot be the id of a {what}"), "use lower-case letters, digits and hyphens");
+    }
+    if !seen.insert(text.clone()) {
+        lint.error(id.span(), format!("there are two {what}s `{text}`"), "give each an id of its own");
+    }
+}
+
+const TOP: [&str; 11] = [
+    "format", "id", "title", "owner", "needs", "params", "window", "guard", "phase", "backout", "followup",
+];
+
+impl Reader<'_, '_> {
+    fn runbook(mut self) -> Option<Runbook> {
+        let format: Option<Spanned<i64>> = required(self.lint, &mut self.table, "format", &(0..0));
+        if let Some(format) = format.filter(|f| *f.get_ref() != FORMAT) {
+            self.lint.error(format.span(), format!("format {} is not known", format.get_ref()), "write format = 1, or use a newer Holdpoint");
+        }
+        let id: Option<Spanned<String>> = required(self.lint, &mut self.table, "id", &(0..0));
+        if let Some(id) = &id {
+            check_id(self.lint, id, &mut BTreeSet::new(), "runbook");
+        }
+        let title = required(self.lint, &mut self.table, "title", &(0..0));
+        let owner = required(self.lint, &mut self.table, "owner", &(0..0));
+        let needs = self.needs();
+        let params = self.params();
+        let window: Option<RawWindow> = take(&mut self.table, "window").and_then(|v| read(self.lint, v));
+        let mut names = names(&params);
+        let guards = self.guards(&names);
+        let phases = self.phases(&mut names);
+        let backouts = self.backouts(&names);
+        let followups = self.followups();
+        leftover(self.lint, &self.table, &TOP);
+        Some(Runbook {
+            id: id?.into_inner(),
+            title: title?,
+            owner: owner?,
+            needs,
+            params,
+            window: window.map(|w| Window { length: w.length, backout_reserve: w.backout_reserve }),
+            guards,
+            phases,
+            backouts,
+            followups,
+        })
+    }
+
+    fn needs(&mut self) -> Vec<String> {
+        let Some(value) = take(&mut self.table, "needs") else { return Vec::new() };
+        let needs: Vec<Spanned<String>> = read(self.lint, value).unwrap_or_default();
+        for need in &needs {
+            if !["kubernetes", "vault"].contains(&need.get_ref().as_str()) {
+                self.lint.error(need.span(), format!("`{}` is no system that a site can provide", need.get_ref()), "known are kubernetes and vault");
+            }
+        }
+        needs.into_iter().map(Spanned::into_inner).collect()
+    }
+
+    fn params(&mut self) -> BTreeMap<String, Param> {
+        let mut params = BTreeMap::new();
+        let Some(value) = take(&mut self.table, "params") else { return params };
+        let Some(table) = into_table(self.lint, value, "params") else { return params };
+        for (name, value) in table {
+            let Some(raw) = read::<RawParam>(self.lint, value) else { continue };
+            let default = raw.default.as_ref().and_then(|d| {
+                let json = serde_json::to_value(d.get_ref()).ok()?;
+                if let Err(why) = check_param(raw.kind, &json) {
+                    self.lint.error(d.span(), why, "give a default of the parameter's type");
+                }
+                Some(json)
+            });
+            params.insert(name.into_inner().into_owned(), Param { kind: raw.kind, default, says: raw.says });
+        }
+        params
+    }
+
+    fn guards(&mut self, names: &Names) -> Vec<Guard> {
+        let mut seen = BTreeSet::new();
+        let mut guards = Vec::new();
+        for value in tables(self.lint, &mut self.table, "guard") {
+            let Some(raw) = read::<RawGuard>(self.lint, value) else { continue };
+            check_id(self.lint, &raw.id, &mut seen, "guard");
+            if let Some(that) = self.lint.condition(&raw.that, names) {
+                guards.push(Guard { id: raw.id.into_inner(), that, says: raw.says, debounce: raw.debounce });
+            }
+        }
+        guards
+    }
+
+    /// Evidence and choices become known to later steps as they are met.
+    fn phases(&mut self, names: &mut Names) -> Vec<Phase> {
+        let mut seen = BTreeSet::new();
+        let mut phases = Vec::new();
+        let values = tables(self.lint, &mut self.table, "phase");
+        if values.is_empty() {
+            self.lint.error(0..0, "there is no phase", "add a [[phase]] with at least one [[phase.step]]");
+        }
+        for value in values {
+            let span = value.span();
+            let Some(mut table) = into_table(self.lint, value, "a phase") else { continue };
+            let id: Option<Spanned<String>> = required(self.lint, &mut table, "id", &span);
+            if let Some(id) = &id {
+                check_id(self.lint, id, &mut seen, "phase");
+            }
+            let title: Option<String> = required(self.lint, &mut table, "title", &span);
+            let each = take(&mut table, "each").and_then(|v| self.each(v, names));
+            let inner = match &each {
+                Some(each) => names.with(&each.var, Ty::String).with("item", item_type()),
+                None => names.clone(),
+            };
+            let steps = self.steps(&mut table, &span, inner, names);
+            leftover(self.lint, &table, &["id", "title", "each", "step"]);
+            if let (Some(id), Some(title)) = (id, title) {
+                phases.push(Phase { id: id.into_inner(), title, each, steps });
+            }
+        }
+        phases
+    }
+
+    fn each(&mut self, value: Spanned<DeValue<'_>>, names: &Names) -> Option<Each> {
+        let span = value.span();
+        let table = into_table(self.lint, value, "each")?;
+        if table.len() != 1 {
+            self.lint.error(span, "`each` has one name", "write [phase.each.NAME]");
+            return None;
+        }
+        let (var, value) = table.into_iter().next()?;
+        let raw: RawEach = read(self.lint, value)?;
+        let list = Ty::List(Box::new(Ty::String));
+        let of = self.lint.of_type(&raw.of, names, &list)?;
+        let inner = names.with("remaining", list);
+        let next = raw.next.as_ref().and_then(|n| self.lint.of_type(n, &inner, &Ty::String));
+        Some(Each { var: var.into_inner().into_owned(), of, next })
+    }
+
+    fn steps(&mut self, table: &mut Table<'_>, span: &Range<usize>, mut inner: Names, names: &mut Names) -> Vec<Step> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        let values = tables(self.lint, table, "step");
+        if values.is_empty() {
+            self.lint.error(span.clone(), "it has no step", "add a [[phase.step]]");
+        }
+        for value in values {
+            let Some(raw) = read::<RawStep>(self.lint, value) else { continue };
+            check_id(self.lint, &raw.id, &mut seen, "step");
+            if let Some((step, learnt)) = steps::compile(self.lint, raw, &inner) {
+                for (of, name, ty) in learnt {
+                    for names in [&mut inner, &mut *names] {
+                        learn(names, of, &name, ty.clone());
+                    }
+                }
+                found.push(step);
+            }
+        }
+        found
+    }
+
+    fn backouts(&mut self, names: &Names) -> Vec<Backout> {
+        let mut seen = BTreeSet::new();
+        let mut backouts = Vec::new();
+        for value in tables(self.lint, &mut self.table, "backout") {
+            let span = value.span();
+            let Some(mut table) = into_table(self.lint, value, "a back-out") else { continue };
+            let id: Option<Spanned<String>> = required(self.lint, &mut table, "id", &span);
+            if let Some(id) = &id {
+                check_id(self.lint, id, &mut seen, "back-out");
+            }
+            let title: Option<String> = required(self.lint, &mut table, "title", &span);
+            let when: Option<Spanned<String>> = take(&mut table, "when").and_then(|v| read(self.lint, v));
+            let when = when.and_then(|w| self.lint.condition(&w, names));
+            let steps = self.steps(&mut table, &span, names.clone(), &mut names.clone());
+            leftover(self.lint, &table, &["id", "title", "when", "step"]);
+            if let (Some(id), Some(title)) = (id, title) {
+                backouts.push(Backout { id: id.into_inner(), title, when, steps });
+            }
+        }
+        backouts
+    }
+
+    fn followups(&mut self) -> Vec<Followup> {
+        let mut seen = BTreeSet::new();
+        let mut followups = Vec::new();
+        for value in tables(self.lint, &mut self.table, "followup") {
+            let Some(raw) = read::<RawFollowup>(self.lint, value) else { continue };
+            check_id(self.lint, &raw.id, &mut seen, "follow-up");
+            followups.push(Followup { id: raw.id.into_inner(), title: raw.title, due: raw.due, owner: raw.owner });
+        }
+        followups
+    }
+}
+
+fn learn(names: &mut Names, of: &str, name: &str, ty: Ty) {
+    if let Some(Ty::Object(_, fields)) = names.0.get_mut(of) {
+        fields.insert(name.to_owned(), ty);
+    }
+}
+
+fn item_type() -> Ty {
+    let fields = [("name".to_owned(), Ty::String), ("began".to_owned(), Ty::Time)];
+    Ty::Object("item".into(), fields.into())
+}
+
+/// What expressions may name before any step has run.
+fn names(params: &BTreeMap<String, Param>) -> Names {
+    let mut names = Ty::world();
+    let params = params.iter().map(|(k, p)| (k.clone(), Ty::of_param(p.kind))).collect();
+    names.insert("params".into(), Ty::Object("params".into(), params));
+    names.insert("site".into(), Ty::Map(Box::new(Ty::Any)));
+    names.insert("now".into(), Ty::Time);
+    for empty in ["evidence", "choice"] {
+        names.insert(empty.into(), Ty::Object(empty.into(), BTreeMap::new()));
+    }
+    Names(names)
+}
+
+/// Whether a value is of a parameter's kind; says why not.
+pub fn check_param(kind: ParamKind, value: &Value) -> Result<(), String> {
+    match (kind, value) {
+        (ParamKind::String, Value::String(_))
+        | (ParamKind::Int, Value::Number(_))
+        | (ParamKind::Bool, Value::Bool(_)) => Ok(()),
+        (ParamKind::Duration, Value::String(s)) => s.parse::<Span>().map(|_| ()).map_err(|e| e.to_string()),
+        (kind, other) => Err(format!("{other} is no {}", format!("{kind:?}").to_lowercase())),
+    }
+}

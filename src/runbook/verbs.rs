@@ -1,0 +1,180 @@
+//! The actions that a runbook may name: arguments, results and what they look at.
+//!
+//! One table serves the lint, the schema, the documents and `action`, so that they
+//! cannot disagree.
+
+use crate::runbook::types::Ty;
+
+/// Kind of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArgKind {
+    /// Text, may hold templates.
+    Text,
+    /// A list of texts.
+    List,
+    /// True or false.
+    Bool,
+    /// A whole number.
+    Int,
+}
+
+/// An argument.
+#[derive(Debug, Clone, Copy)]
+pub struct ArgSpec {
+    /// Name.
+    pub name: &'static str,
+    /// Kind.
+    pub kind: ArgKind,
+    /// It must be given.
+    pub required: bool,
+    /// What it is.
+    pub says: &'static str,
+}
+
+/// An action.
+#[derive(Debug, Clone, Copy)]
+pub struct Verb {
+    /// `family.action`.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub says: &'static str,
+    /// Its arguments.
+    pub args: &'static [ArgSpec],
+    /// Something goes away: it needs gates, a verify and a word about undo.
+    pub destructive: bool,
+    /// Fields of `result`: name and type.
+    pub result: &'static [(&'static str, Scalar)],
+}
+
+/// Types of result fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// Text.
+    Text,
+    /// Whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// A point in time.
+    Time,
+}
+
+impl Scalar {
+    pub(crate) fn ty(self) -> Ty {
+        match self {
+            Self::Text => Ty::String,
+            Self::Int => Ty::Int,
+            Self::Bool => Ty::Bool,
+            Self::Time => Ty::Time,
+        }
+    }
+}
+
+const fn arg(name: &'static str, kind: ArgKind, required: bool, says: &'static str) -> ArgSpec {
+    ArgSpec { name, kind, required, says }
+}
+
+const NAMESPACE: ArgSpec =
+    arg("namespace", ArgKind::Text, false, "namespace; default: the one of the site's Vault");
+const AT: (&str, Scalar) = ("at", Scalar::Time);
+
+/// Every action.
+pub const VERBS: &[Verb] = &[
+    Verb {
+        name: "kube.delete_statefulset",
+        says: "delete a StatefulSet and leave its pods and claims alone (cascade orphan)",
+        args: &[arg("name", ArgKind::Text, true, "its name"), NAMESPACE],
+        destructive: true,
+        result: &[AT],
+    },
+    Verb {
+        name: "kube.delete_claims",
+        says: "delete the claims of a pod, each by its UID, without waiting for them to go",
+        args: &[arg("of_pod", ArgKind::Text, true, "the pod whose claims they are"), NAMESPACE],
+        destructive: true,
+        result: &[("count", Scalar::Int), AT],
+    },
+    Verb {
+        name: "kube.delete_pod",
+        says: "delete a pod, by its UID",
+        args: &[
+            arg("name", ArgKind::Text, true, "its name"),
+            NAMESPACE,
+            arg("grace", ArgKind::Text, false, "grace period; default: the pod's own"),
+        ],
+        destructive: true,
+        result: &[AT],
+    },
+    Verb {
+        name: "kube.remove_protection",
+        says: "remove the finalizer kubernetes.io/pvc-protection from claims that are being deleted",
+        args: &[arg("of_pod", ArgKind::Text, true, "the pod whose claims they are"), NAMESPACE],
+        destructive: true,
+        result: &[("count", Scalar::Int), AT],
+    },
+    Verb {
+        name: "kube.apply",
+        says: "apply a manifest on the server side",
+        args: &[
+            arg("manifest", ArgKind::Text, true, "path of a YAML or JSON file with one object"),
+            arg("field_manager", ArgKind::Text, false, "name of the field manager; default: holdpoint"),
+            arg("force", ArgKind::Bool, false, "take over fields that others manage"),
+        ],
+        destructive: false,
+        result: &[("uid", Scalar::Text), ("generation", Scalar::Int), AT],
+    },
+    Verb {
+        name: "kube.wait",
+        says: "wait until a pod is Ready, or gone",
+        args: &[
+            arg("pod", ArgKind::Text, true, "its name"),
+            NAMESPACE,
+            arg("until", ArgKind::Text, true, "`ready` or `deleted`"),
+            arg("within", ArgKind::Text, true, "how long at most"),
+        ],
+        destructive: false,
+        result: &[AT],
+    },
+    Verb {
+        name: "vault.snapshot_save",
+        says: "save a raft snapshot, check it, and copy it to a second place",
+        args: &[
+            arg("dir", ArgKind::Text, true, "directory for it"),
+            arg("copy_to", ArgKind::Text, true, "directory for the second copy"),
+        ],
+        destructive: false,
+        result: &[
+            ("path", Scalar::Text),
+            ("bytes", Scalar::Int),
+            ("index", Scalar::Int),
+            ("sha256", Scalar::Text),
+            ("checked", Scalar::Bool),
+            ("copies", Scalar::Int),
+            AT,
+        ],
+    },
+    Verb {
+        name: "vault.step_down",
+        says: "make the node that leads step down",
+        args: &[arg("node", ArgKind::Text, true, "the leader, by name")],
+        destructive: false,
+        result: &[AT],
+    },
+    Verb {
+        name: "shell.run",
+        says: "run a program here, without a shell",
+        args: &[
+            arg("argv", ArgKind::List, true, "program and arguments"),
+            arg("timeout", ArgKind::Text, true, "it is ended after this"),
+            arg("dir", ArgKind::Text, false, "where it runs"),
+        ],
+        destructive: false,
+        result: &[("status", Scalar::Int), ("out", Scalar::Text), AT],
+    },
+];
+
+/// The action of that name.
+#[must_use]
+pub fn verb(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|v| v.name == name)
+}
