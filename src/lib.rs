@@ -4,3 +4,5 @@ pub mod runbook;
 pub mod world;
 pub mod run;
 pub mod cli;
+pub mod journal;
+pub mod text;

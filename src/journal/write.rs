@@ -1,0 +1,201 @@
+//! The writer, on a thread of its own.
+
+use crate::event::{Entry, Time};
+use crate::journal::disk::Disk;
+use crate::journal::format::{ZERO_HASH, line};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Called when entries are durable (or written, for those that need not be), or cannot be.
+pub type Done = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// Batched entries become durable after this much quiet at the latest.
+const QUIET: Duration = Duration::from_secs(1);
+/// Closing waits this long for a disk that hangs.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// How the journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthState {
+    /// Nothing outstanding.
+    Ok,
+    /// A write or sync has not come back.
+    Waiting {
+        /// Since when.
+        since: Time,
+    },
+    /// It failed; nothing is written any more.
+    Failed {
+        /// What the system said.
+        why: String,
+    },
+}
+
+/// The journal's health, for the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// How it is.
+    pub state: HealthState,
+    /// Entries written.
+    pub entries: u64,
+    /// Seq of the last durable entry.
+    pub synced_seq: Option<u64>,
+    /// When it became durable.
+    pub synced_at: Option<Time>,
+    /// Hash of the last entry written.
+    pub head: String,
+}
+
+type Clock = Box<dyn Fn() -> Time + Send>;
+
+enum Order {
+    Append { entries: Vec<Entry>, durable: bool, done: Done },
+    Close,
+}
+
+/// Appends entries, in order.
+pub struct Writer {
+    orders: Sender<Order>,
+    health: Arc<Mutex<Health>>,
+    closed: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread. `head` is the hash of the last entry there is.
+    pub fn start(disk: Box<dyn Disk>, head: Option<String>, clock: Clock) -> std::io::Result<Self> {
+        let head = head.unwrap_or_else(|| ZERO_HASH.to_owned());
+        let health = Arc::new(Mutex::new(Health {
+            state: HealthState::Ok,
+            entries: 0,
+            synced_seq: None,
+            synced_at: None,
+            head: head.clone(),
+        }));
+        let (orders, inbox) = channel();
+        let (closing, closed) = channel();
+        let mut worker =
+            Worker { disk, head, clock, health: Arc::clone(&health), unsynced: None, failed: None };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
+            worker.run(&inbox);
+            // Nobody may be listening any more.
+            let _ = closing.send(());
+        })?;
+        Ok(Self { orders, health, closed, thread: Some(thread) })
+    }
+
+    /// Appends; never blocks. `done` is called on the writer's thread.
+    pub fn append(&self, entries: Vec<Entry>, durable: bool, done: Done) {
+        if let Err(lost) = self.orders.send(Order::Append { entries, durable, done })
+            && let Order::Append { done, .. } = lost.0
+        {
+            done(Err("the journal is closed".into()));
+        }
+    }
+
+    /// How it is now.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        locked(&self.health).clone()
+    }
+
+    /// Ends the thread after what was ordered; gives up on a disk that hangs.
+    pub fn close(mut self) -> Health {
+        // A send fails only when the thread has ended already.
+        let _ = self.orders.send(Order::Close);
+        if self.closed.recv_timeout(CLOSE) != Err(RecvTimeoutError::Timeout)
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
+        }
+        self.health()
+    }
+}
+
+fn locked(health: &Mutex<Health>) -> MutexGuard<'_, Health> {
+    health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Worker {
+    disk: Box<dyn Disk>,
+    head: String,
+    clock: Clock,
+    health: Arc<Mutex<Health>>,
+    unsynced: Option<u64>,
+    failed: Option<String>,
+}
+
+impl Worker {
+    fn run(&mut self, inbox: &Receiver<Order>) {
+        loop {
+            let order = match (self.unsynced, inbox.recv_timeout(QUIET)) {
+                (_, Ok(order)) => order,
+                (Some(_), Err(RecvTimeoutError::Timeout)) => {
+                    self.guarded(Self::sync);
+                    continue;
+                }
+                (None, Err(RecvTimeoutError::Timeout)) => continue,
+                (_, Err(RecvTimeoutError::Disconnected)) => Order::Close,
+            };
+            match order {
+                Order::Append { entries, durable, done } => {
+                    self.guarded(|w| w.append(&entries, durable));
+                    done(self.failed.clone().map_or(Ok(()), Err));
+                }
+                Order::Close => {
+                    self.guarded(Self::sync);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Runs one step on the disk with the screen told that it is under way.
+    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> Result<(), String>) {
+        if self.failed.is_some() {
+            return;
+        }
+        locked(&self.health).state = HealthState::Waiting { since: (self.clock)() };
+        let state = match step(self) {
+            Ok(()) => HealthState::Ok,
+            Err(why) => {
+                self.failed = Some(why.clone());
+                HealthState::Failed { why }
+            }
+        };
+        locked(&self.health).state = state;
+    }
+
+    fn append(&mut self, entries: &[Entry], durable: bool) -> Result<(), String> {
+        let mut bytes = String::new();
+        let mut head = self.head.clone();
+        for entry in entries {
+            let (text, hash) = line(entry, &head).map_err(|e| e.to_string())?;
+            bytes.push_str(&text);
+            head = hash;
+        }
+        let Some(last) = entries.last() else { return Ok(()) };
+        self.disk.append(bytes.as_bytes()).map_err(|e| format!("cannot write: {e}"))?;
+        self.head.clone_from(&head);
+        self.unsynced = Some(last.seq);
+        {
+            let mut health = locked(&self.health);
+            health.entries = last.seq + 1;
+            health.head = head;
+        }
+        if durable { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> Result<(), String> {
+        let Some(seq) = self.unsynced else { return Ok(()) };
+        self.disk.sync().map_err(|e| format!("cannot make it durable: {e}"))?;
+        self.unsynced = None;
+        let now = (self.clock)();
+        let mut health = locked(&self.health);
+        health.synced_seq = Some(seq);
+        health.synced_at = Some(now);
+        Ok(())
+    }
+}
