@@ -6,3 +6,5 @@ pub mod run;
 pub mod cli;
 pub mod journal;
 pub mod text;
+pub mod remote;
+pub mod site;

@@ -20,4 +20,5 @@ mod walk;
 
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub use parse::{LARGEST, Loaded, check_param, load};
+pub(crate) use parse::of_toml;
 pub use raw::RawRunbook;

@@ -1,0 +1,168 @@
+//! L3: connections to a site, shared by actions and observers: the API server, each
+//! voter by itself, plain http. The clock comes from outside.
+//!
+//! Secrets are held here and nowhere above; [`Secret`] does not print itself.
+
+mod kube;
+mod vault;
+
+pub use self::kube::{Trouble, review_access, trouble};
+pub use self::vault::{Asked, Silence, VoterClient};
+
+use crate::event::{Pins, Time};
+use crate::site::Site;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+/// Where time comes from.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// Something that must not be shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself, to be sent.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What the environment says; read once, by the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// `HOME`.
+    pub home: PathBuf,
+    /// `KUBECONFIG`.
+    pub kubeconfig: Option<String>,
+    /// `VAULT_TOKEN`.
+    pub vault_token: Option<String>,
+}
+
+/// A site, connected.
+pub struct Remote {
+    /// The site file.
+    pub site: Site,
+    /// The API server, or why there is none.
+    pub kube: Result<::kube::Client, String>,
+    /// Path of the kubeconfig in use, for equivalent commands.
+    pub kubeconfig: PathBuf,
+    /// One a voter, in the site file's order.
+    pub voters: Vec<VoterClient>,
+    /// Vault's token, or why there is none.
+    pub token: Result<Secret, String>,
+    /// For endpoints.
+    pub http: reqwest::Client,
+    /// Where time comes from.
+    pub clock: Clock,
+    /// Elections seen by the raft observer.
+    pub elections: AtomicI64,
+}
+
+/// Why a site cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+impl Remote {
+    /// Reads credentials and builds clients; nothing is sent yet.
+    pub async fn connect(site: Site, around: &Surroundings, clock: Clock) -> Result<Self, ConnectError> {
+        let kubeconfig = kubeconfig_path(&site, around);
+        let kube = match &site.kubernetes {
+            Some(k) => self::kube::client(&kubeconfig, &k.context).await,
+            None => Err("the site file has no [kubernetes]".into()),
+        };
+        let token = token(&site, around);
+        let mut voters = Vec::new();
+        if let Some(vault) = &site.vault {
+            let ca = match &vault.ca_file {
+                Some(path) => Some(read_file(&expand(path, around)).map_err(ConnectError)?),
+                None => None,
+            };
+            for at in vault.voter.get_ref() {
+                voters.push(VoterClient::new(at, &vault.namespace, ca.as_deref()).map_err(ConnectError)?);
+            }
+        }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(5))
+            .build()
+            .map_err(|e| ConnectError(e.to_string()))?;
+        Ok(Self { site, kube, kubeconfig, voters, token, http, clock, elections: AtomicI64::new(0) })
+    }
+
+    /// Every secret that is held, for redaction.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&str> {
+        self.token.iter().map(Secret::reveal).collect()
+    }
+
+    /// Identities as the site tells them now; what cannot be asked is missing.
+    pub async fn identities(&self) -> Pins {
+        let mut pins = Pins::new();
+        if let Ok(client) = &self.kube
+            && let Ok(uid) = self::kube::identity(client).await
+        {
+            pins.insert("kubernetes.kube-system-uid".into(), uid);
+        }
+        for voter in &self.voters {
+            if let Some(id) = voter.cluster_id(self.kube.as_ref().ok()).await {
+                pins.insert("vault.cluster-id".into(), id);
+                break;
+            }
+        }
+        pins
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        (self.clock)()
+    }
+}
+
+fn kubeconfig_path(site: &Site, around: &Surroundings) -> PathBuf {
+    let named = site.kubernetes.as_ref().and_then(|k| k.kubeconfig.clone());
+    match named.or_else(|| around.kubeconfig.clone()) {
+        Some(path) => expand(&path, around),
+        None => around.home.join(".kube/config"),
+    }
+}
+
+fn expand(path: &str, around: &Surroundings) -> PathBuf {
+    path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| around.home.join(rest))
+}
+
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A token's file first if the site names one, since a stray variable of another site
+/// must not win over it.
+fn token(site: &Site, around: &Surroundings) -> Result<Secret, String> {
+    let named = site.vault.as_ref().and_then(|v| v.token_file.clone());
+    let text = match (named, &around.vault_token) {
+        (Some(path), _) => String::from_utf8_lossy(&read_file(&expand(&path, around))?).into_owned(),
+        (None, Some(token)) => token.clone(),
+        (None, None) => {
+            let path = around.home.join(".vault-token");
+            String::from_utf8_lossy(&read_file(&path)?).into_owned()
+        }
+    };
+    let text = text.trim();
+    if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("the Vault token is empty or not one word; log in with `vault login`".into());
+    }
+    Ok(Secret(text.to_owned()))
+}

@@ -1,0 +1,197 @@
+//! L1: the site file: how to reach things, never a secret.
+//!
+//! Pure: text in, [`Site`] or problems out. The caller says where home is.
+
+use crate::event::{Pins, Span};
+use crate::problem::Problem;
+use crate::runbook::of_toml;
+use crate::world::Source;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// A site.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Version of the format: 1.
+    #[schemars(with = "u32")]
+    format: Spanned<u32>,
+    /// Its name, shown all the time.
+    pub name: String,
+    /// The cluster.
+    pub kubernetes: Option<Kubernetes>,
+    /// Vault.
+    pub vault: Option<Vault>,
+    /// Secrets whose existence is observed.
+    #[serde(default)]
+    pub secret: Vec<SecretRef>,
+    /// Endpoints by name.
+    #[serde(default)]
+    pub http: BTreeMap<String, Endpoint>,
+    /// What expressions see as `site`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub values: BTreeMap<String, toml::Value>,
+    /// Ages from which sources count as stale, where the defaults don't fit.
+    #[serde(default)]
+    pub stale: BTreeMap<Source, Span>,
+    /// What may be written.
+    #[serde(default)]
+    pub write: WriteRules,
+}
+
+/// How to reach the API server.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kubernetes {
+    /// Path; default: `KUBECONFIG`, then `~/.kube/config`.
+    pub kubeconfig: Option<String>,
+    /// Context in it.
+    pub context: String,
+    /// Namespaces whose pods, StatefulSets and CronJobs are shown.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+}
+
+/// How to reach Vault.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    /// Namespace of its pods.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// File with the token; default: `VAULT_TOKEN`, then `~/.vault-token`.
+    pub token_file: Option<String>,
+    /// Authority that signed its certificates.
+    pub ca_file: Option<String>,
+    /// Its voters.
+    #[schemars(with = "Vec<VoterAt>")]
+    pub voter: Spanned<Vec<VoterAt>>,
+}
+
+fn default_namespace() -> String {
+    "vault".into()
+}
+
+/// A voter: by address, through the API server, or both.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VoterAt {
+    /// Its raft node id.
+    pub name: String,
+    /// `https://host:port`.
+    #[schemars(with = "Option<String>")]
+    pub address: Option<Spanned<String>>,
+    /// The port of its pod, reached by port-forward when there is no address or its path
+    /// is lost.
+    pub port_forward: Option<u16>,
+}
+
+/// A Secret's name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRef {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+/// An endpoint.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// What is asked, with GET.
+    pub url: String,
+}
+
+/// What may be written at all.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteRules {
+    /// Runs may write without `--write`.
+    #[serde(default)]
+    pub allow: bool,
+    /// An answers file may release steps.
+    #[serde(default)]
+    pub unattended: bool,
+}
+
+/// Reads a site file.
+pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
+    let site: Site = toml::from_str(text).map_err(|e| {
+        let mut problem = of_toml(&e, 0..0);
+        if ["token`", "password`", "secret_id`"].iter().any(|s| problem.message.contains(s)) {
+            problem.remedy = "a site file holds no secrets; name the file with token_file".into();
+        }
+        vec![problem]
+    })?;
+    let mut problems = Vec::new();
+    if *site.format.get_ref() != 1 {
+        problems.push(Problem::error(site.format.span(), "this format is not known", "write format = 1"));
+    }
+    if let Some(vault) = &site.vault {
+        check_voters(vault, site.kubernetes.is_some(), &mut problems);
+    }
+    if problems.is_empty() { Ok(site) } else { Err(problems) }
+}
+
+fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
+    let span = vault.voter.span();
+    let voters = vault.voter.get_ref();
+    if voters.is_empty() {
+        problems.push(Problem::error(span.clone(), "vault has no voters", "add a [[vault.voter]] for each"));
+    }
+    for (i, voter) in voters.iter().enumerate() {
+        if voters[..i].iter().any(|v| v.name == voter.name) {
+            problems.push(Problem::error(span.clone(), format!("there are two voters {}", voter.name), "give each its raft node id"));
+        }
+        match &voter.address {
+            None if voter.port_forward.is_none() => problems.push(Problem::error(
+                span.clone(),
+                format!("{} cannot be reached", voter.name),
+                "give an address, or port_forward = 8200",
+            )),
+            Some(a) if !a.get_ref().starts_with("http://") && !a.get_ref().starts_with("https://") => {
+                problems.push(Problem::error(a.span(), "this is no address", "write https://host:port"));
+            }
+            _ => {}
+        }
+        if voter.port_forward.is_some() && !kubernetes {
+            problems.push(Problem::error(
+                span.clone(),
+                format!("{} is reached by port-forward, but there is no [kubernetes]", voter.name),
+                "add [kubernetes] with the context",
+            ));
+        }
+    }
+}
+
+/// Pinned identities as a file.
+#[must_use]
+pub fn render_pins(pins: &Pins) -> String {
+    use std::fmt::Write;
+    let mut text = String::from("# Identities of this site; written by `holdpoint doctor --pin`.\n");
+    for (name, value) in pins {
+        let _ = writeln!(text, "\"{name}\" = \"{value}\"");
+    }
+    text
+}
+
+/// Reads such a file.
+pub fn parse_pins(text: &str) -> Result<Pins, Vec<Problem>> {
+    toml::from_str(text).map_err(|e| vec![of_toml(&e, 0..0)])
+}
+
+/// What differs between what is pinned and what was found; both are named.
+#[must_use]
+pub fn mismatch(pinned: &Pins, found: &Pins) -> Vec<String> {
+    pinned
+        .iter()
+        .filter_map(|(name, pin)| match found.get(name) {
+            Some(now) if now != pin => Some(format!("{name}: pinned {pin}, found {now}")),
+            _ => None,
+        })
+        .collect()
+}
