@@ -8,3 +8,4 @@ pub mod journal;
 pub mod text;
 pub mod remote;
 pub mod site;
+pub mod observe;

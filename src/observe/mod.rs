@@ -1,0 +1,153 @@
+//! L3: live data. One file a source; each becomes [`Change`]s of the world.
+//!
+//! Requests, and why these: raft is asked voter by voter with a deadline each, since a
+//! deadlocked leader answers everything but `sys/health`. Kubernetes lists are bounded by
+//! scope: pods, StatefulSets and CronJobs of the namespaces that the site names; claims,
+//! volumes and classes of the whole cluster, because consumers of a class are counted.
+//! Periodic looks ask the API server's cache (resourceVersion 0), which costs it nothing;
+//! gates ask for a quorum read (no resourceVersion). A cluster of 20,000 pods is no
+//! larger here than the namespaces that are shown.
+//!
+//! One slow source never delays another: each has a task and a deadline of its own.
+
+mod http;
+mod kube;
+mod raft;
+mod rows;
+
+pub use self::kube::{describe, logs};
+pub use self::raft::{Probe, assemble, verdict};
+
+use crate::event::Time;
+use crate::remote::{Clock, Remote, Trouble};
+use crate::world::{Change, Source, Status, Update};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// Whether a read may come from the API server's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// The cache will do: panes.
+    Cached,
+    /// A quorum read: gates.
+    Quorum,
+}
+
+/// Fresh reads of these sources, at once. A source that cannot be read says so in its
+/// own change; nothing fails as a whole.
+pub async fn read(remote: &Arc<Remote>, sources: &BTreeSet<Source>, how: Freshness) -> Vec<Change> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for source in sources.iter().copied() {
+        let remote = Arc::clone(remote);
+        tasks.spawn(async move { one(&remote, source, how).await });
+    }
+    let mut changes = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        // A task that was aborted or panicked leaves its source stale, which fails gates.
+        if let Ok(change) = done {
+            changes.push(change);
+        }
+    }
+    changes.sort_by_key(|c| c.source);
+    changes
+}
+
+async fn one(remote: &Remote, source: Source, how: Freshness) -> Change {
+    match source {
+        Source::Raft => raft::read(remote).await,
+        Source::Http => http::read(remote).await,
+        _ => kube::read(remote, source, how).await,
+    }
+}
+
+/// A change for an answer of the API server, or for its absence.
+pub(crate) fn change(source: Source, at: Time, answer: Result<Update, Trouble>) -> Change {
+    let status = |status| Change { source, status, as_of: None, update: Update::Nothing };
+    match answer {
+        Ok(update) => Change { source, status: Status::Live, as_of: Some(at), update },
+        Err(Trouble::Forbidden(right)) => status(Status::Forbidden { right }),
+        Err(Trouble::Unreachable(why)) => status(Status::Unreachable { why }),
+        Err(other) => status(Status::Unreachable { why: other.to_string() }),
+    }
+}
+
+/// How often each source is looked at for the panes.
+const fn period(source: Source) -> Duration {
+    match source {
+        Source::Raft => Duration::from_secs(1),
+        Source::Nodes | Source::Secrets | Source::Http => Duration::from_secs(10),
+        _ => Duration::from_secs(2),
+    }
+}
+
+/// A sign of life is journalled at least this often while nothing changes.
+const SIGN_OF_LIFE: u64 = 5_000;
+
+/// Observes every source until the receiver is gone.
+pub fn spawn(remote: &Arc<Remote>, out: &Sender<Change>) {
+    for source in Source::ALL {
+        let (remote, out) = (Arc::clone(remote), out.clone());
+        tokio::spawn(async move {
+            let clock: Clock = Arc::clone(&remote.clock);
+            let mut last: Option<(Change, Time)> = None;
+            loop {
+                let change = one(&remote, source, Freshness::Cached).await;
+                if source == Source::Raft {
+                    count_election(&remote, last.as_ref().map(|(c, _)| c), &change);
+                }
+                let now = clock();
+                let news = match &last {
+                    None => Some(change.clone()),
+                    Some((old, at)) => news(old, *at, &change, now),
+                };
+                if let Some(news) = news {
+                    last = Some((change, now));
+                    if out.send(news).await.is_err() {
+                        return;
+                    }
+                }
+                tokio::time::sleep(period(source)).await;
+            }
+        });
+    }
+}
+
+/// What of a reading is worth an entry: the rows if they changed, a sign of life now and
+/// then, else nothing.
+fn news(old: &Change, at: Time, new: &Change, now: Time) -> Option<Change> {
+    let same = old.status == new.status && old.update == new.update;
+    if !same {
+        if only_figures(old, new) && now.since(at).0 < 2_000 {
+            return None;
+        }
+        return Some(new.clone());
+    }
+    (now.since(at).0 >= SIGN_OF_LIFE).then(|| Change { update: Update::Nothing, ..new.clone() })
+}
+
+/// Raft differs only in indexes and latencies, which change all the time.
+fn only_figures(old: &Change, new: &Change) -> bool {
+    let (Update::Raft(a), Update::Raft(b)) = (&old.update, &new.update) else { return false };
+    let calm = |raft: &crate::world::Raft| {
+        let mut raft = raft.clone();
+        raft.committed = 0;
+        for v in &mut raft.voters {
+            (v.applied, v.committed, v.behind, v.latency_ms) = (0, 0, 0, 0);
+            v.caught_up = true;
+        }
+        raft
+    };
+    old.status == new.status && calm(a) == calm(b)
+}
+
+fn count_election(remote: &Remote, old: Option<&Change>, new: &Change) {
+    if let (Some(Update::Raft(a)), Update::Raft(b)) = (old.map(|c| &c.update), &new.update)
+        && a.leader != b.leader
+        && !b.leader.is_empty()
+    {
+        remote.elections.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,276 @@
+//! Kubernetes objects to rows. Every text passes `clean_line` here, once.
+
+use crate::event::Time;
+use crate::text::clean_line;
+use crate::world::{Claim, Class, Consumers, CronJob, Node, Pod, StatefulSet, Volume};
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, storage::v1 as storage};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as KubeTime};
+use std::collections::{BTreeMap, HashMap};
+
+pub(crate) fn time(t: Option<&KubeTime>) -> Option<Time> {
+    t.map(|t| Time(t.0.as_millisecond()))
+}
+
+fn text(s: Option<&String>) -> String {
+    s.map(|s| clean_line(s)).unwrap_or_default()
+}
+
+fn names(meta: &ObjectMeta) -> (String, String, String) {
+    (text(meta.namespace.as_ref()), text(meta.name.as_ref()), text(meta.uid.as_ref()))
+}
+
+fn size(amounts: Option<&BTreeMap<String, Quantity>>) -> String {
+    amounts.and_then(|a| a.get("storage")).map(|q| clean_line(&q.0)).unwrap_or_default()
+}
+
+/// Claims with the pods that use them.
+pub(crate) fn claims(claims: Vec<core::PersistentVolumeClaim>, pods: &[core::Pod]) -> Vec<Claim> {
+    let mut users: HashMap<(String, String), Vec<String>> = HashMap::new();
+    for pod in pods {
+        let (namespace, name, _) = names(&pod.metadata);
+        for claim in pod_claims(pod) {
+            users.entry((namespace.clone(), claim)).or_default().push(name.clone());
+        }
+    }
+    claims.into_iter().map(|c| {
+        let mut row = claim(&c);
+        row.pods = users.remove(&(row.namespace.clone(), row.name.clone())).unwrap_or_default();
+        row
+    }).collect()
+}
+
+pub(crate) fn claim(c: &core::PersistentVolumeClaim) -> Claim {
+    let (namespace, name, uid) = names(&c.metadata);
+    let spec = c.spec.clone().unwrap_or_default();
+    Claim {
+        namespace,
+        name,
+        uid,
+        class: text(spec.storage_class_name.as_ref()),
+        phase: text(c.status.as_ref().and_then(|s| s.phase.as_ref())),
+        volume: text(spec.volume_name.as_ref()),
+        size: size(spec.resources.as_ref().and_then(|r| r.requests.as_ref())),
+        deleting: c.metadata.deletion_timestamp.is_some(),
+        deleting_since: time(c.metadata.deletion_timestamp.as_ref()),
+        finalizers: c.metadata.finalizers.iter().flatten().map(|f| clean_line(f)).collect(),
+        pods: Vec::new(),
+        created: time(c.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+pub(crate) fn volume(v: core::PersistentVolume) -> Volume {
+    let (_, name, uid) = names(&v.metadata);
+    let spec = v.spec.unwrap_or_default();
+    let csi = spec.csi.as_ref();
+    let handle = csi.map(|c| clean_line(&c.volume_handle)).unwrap_or_default();
+    let claim = spec.claim_ref.as_ref();
+    Volume {
+        name,
+        uid,
+        class: text(spec.storage_class_name.as_ref()),
+        phase: text(v.status.as_ref().and_then(|s| s.phase.as_ref())),
+        policy: text(spec.persistent_volume_reclaim_policy.as_ref()),
+        claim: claim
+            .map(|c| format!("{}/{}", text(c.namespace.as_ref()), text(c.name.as_ref())))
+            .unwrap_or_default(),
+        claim_uid: text(claim.and_then(|c| c.uid.as_ref())),
+        driver: csi.map(|c| clean_line(&c.driver)).unwrap_or_default(),
+        lv: handle.rsplit('/').next().filter(|l| l.starts_with("vm-")).unwrap_or_default().to_owned(),
+        handle,
+        size: size(spec.capacity.as_ref()),
+        deleting: v.metadata.deletion_timestamp.is_some(),
+        created: time(v.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+pub(crate) fn classes(
+    classes: Vec<storage::StorageClass>,
+    claims: &[core::PersistentVolumeClaim],
+    volumes: &[core::PersistentVolume],
+    ours: &[String],
+) -> Vec<Class> {
+    let mut counted: HashMap<String, Consumers> = HashMap::new();
+    for c in claims.iter().map(claim).filter(|c| c.phase == "Bound") {
+        let count = counted.entry(c.class).or_default();
+        count.bound += 1;
+        count.ours += i64::from(ours.contains(&c.namespace));
+    }
+    for v in volumes {
+        if v.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Released") {
+            let class = v.spec.as_ref().and_then(|s| s.storage_class_name.clone()).unwrap_or_default();
+            counted.entry(class).or_default().released += 1;
+        }
+    }
+    let row = |c: storage::StorageClass| {
+        let (_, name, uid) = names(&c.metadata);
+        let parameters: BTreeMap<String, String> = c.parameters.unwrap_or_default();
+        let stage = |what: &str| parameters.get(&format!("csi.storage.k8s.io/node-stage-secret-{what}")).cloned();
+        Class {
+            consumers: counted.get(&name).cloned().unwrap_or_default(),
+            name,
+            uid,
+            provisioner: clean_line(&c.provisioner),
+            policy: c.reclaim_policy.unwrap_or_else(|| "Delete".into()),
+            binding: c.volume_binding_mode.unwrap_or_else(|| "Immediate".into()),
+            expansion: c.allow_volume_expansion.unwrap_or(false),
+            stage_secret: match (stage("namespace"), stage("name")) {
+                (Some(namespace), Some(name)) => clean_line(&format!("{namespace}/{name}")),
+                _ => String::new(),
+            },
+            created: time(c.metadata.creation_timestamp.as_ref()),
+            parameters: parameters.into_iter().map(|(k, v)| (clean_line(&k), clean_line(&v))).collect(),
+        }
+    };
+    classes.into_iter().map(row).collect()
+}
+
+fn pod_claims(pod: &core::Pod) -> Vec<String> {
+    let volumes = pod.spec.iter().flat_map(|s| s.volumes.iter().flatten());
+    volumes.filter_map(|v| v.persistent_volume_claim.as_ref()).map(|c| clean_line(&c.claim_name)).collect()
+}
+
+pub(crate) fn pod(p: core::Pod) -> Pod {
+    let (namespace, name, uid) = names(&p.metadata);
+    let claims = pod_claims(&p);
+    let status = p.status.unwrap_or_default();
+    let containers = status.container_statuses.unwrap_or_default();
+    let waiting = containers.iter().find_map(|c| c.state.as_ref()?.waiting.as_ref()?.reason.clone());
+    let last = containers.iter().find_map(|c| c.last_state.as_ref()?.terminated.clone());
+    let deleting = p.metadata.deletion_timestamp.is_some();
+    let shown = match (&waiting, deleting) {
+        (_, true) => "Terminating".to_owned(),
+        (Some(reason), _) => reason.clone(),
+        (None, _) => status.phase.clone().or(status.reason).unwrap_or_default(),
+    };
+    let reason = last.filter(|_| waiting.is_some() || shown != "Running").map(|l| {
+        format!("{}: {}", l.reason.unwrap_or_default(), l.message.unwrap_or_else(|| format!("exit {}", l.exit_code)))
+    });
+    let spec = p.spec.unwrap_or_default();
+    let owner = p.metadata.owner_references.iter().flatten().find(|o| o.controller == Some(true));
+    Pod {
+        namespace,
+        name,
+        uid,
+        status: clean_line(&shown),
+        ready: count(containers.iter().filter(|c| c.ready).count()),
+        containers: count(spec.containers.len()),
+        restarts: containers.iter().map(|c| i64::from(c.restart_count)).sum(),
+        reason: clean_line(&reason.unwrap_or_default()),
+        node: text(spec.node_name.as_ref()),
+        owner: owner.map(|o| clean_line(&format!("{}/{}", o.kind, o.name))).unwrap_or_default(),
+        claims,
+        deleting,
+        deleting_since: time(p.metadata.deletion_timestamp.as_ref()),
+        created: time(p.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn statefulset(s: apps::StatefulSet) -> StatefulSet {
+    let (namespace, name, uid) = names(&s.metadata);
+    let spec = s.spec.unwrap_or_default();
+    let retention = spec.persistent_volume_claim_retention_policy.as_ref();
+    let kept = |p: Option<&String>| p.map_or_else(|| "Retain".into(), |p| clean_line(p));
+    let context = spec.template.spec.and_then(|p| p.security_context);
+    let context = context.and_then(|c| serde_json::to_value(c).ok());
+    let fields = context.as_ref().and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+    let templates = spec.volume_claim_templates.unwrap_or_default();
+    StatefulSet {
+        namespace,
+        name,
+        uid,
+        generation: s.metadata.generation.unwrap_or(0),
+        replicas: i64::from(spec.replicas.unwrap_or(1)),
+        ready: i64::from(s.status.and_then(|s| s.ready_replicas).unwrap_or(0)),
+        strategy: spec
+            .update_strategy
+            .and_then(|u| u.type_)
+            .unwrap_or_else(|| "RollingUpdate".into()),
+        retention_when_deleted: kept(retention.and_then(|r| r.when_deleted.as_ref())),
+        retention_when_scaled: kept(retention.and_then(|r| r.when_scaled.as_ref())),
+        template_classes: templates
+            .iter()
+            .map(|t| {
+                let class = t.spec.as_ref().and_then(|s| s.storage_class_name.as_ref());
+                (text(t.metadata.name.as_ref()), text(class))
+            })
+            .collect(),
+        security_context: fields
+            .into_iter()
+            .map(|(k, v)| (k, clean_line(v.as_str().unwrap_or(&v.to_string()))))
+            .collect(),
+        created: time(s.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+pub(crate) fn cronjob(j: batch::CronJob) -> CronJob {
+    let (namespace, name, uid) = names(&j.metadata);
+    let spec = j.spec.unwrap_or_default();
+    let status = j.status.unwrap_or_default();
+    CronJob {
+        namespace,
+        name,
+        uid,
+        schedule: clean_line(&spec.schedule),
+        suspended: spec.suspend.unwrap_or(false),
+        active: count(status.active.map_or(0, |a| a.len())),
+        last_scheduled: time(status.last_schedule_time.as_ref()),
+        last_success: time(status.last_successful_time.as_ref()),
+        created: time(j.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+pub(crate) fn nodes(
+    nodes: Vec<core::Node>,
+    csi: &[storage::CSINode],
+    attachments: &[storage::VolumeAttachment],
+) -> Vec<Node> {
+    let row = |n: core::Node| {
+        let (_, name, uid) = names(&n.metadata);
+        let conditions = n.status.and_then(|s| s.conditions).unwrap_or_default();
+        let limits = csi.iter().filter(|c| c.metadata.name.as_deref() == Some(&name)).flat_map(|c| {
+            c.spec.drivers.iter().filter_map(|d| d.allocatable.as_ref()?.count)
+        });
+        Node {
+            ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
+            cordoned: n.spec.and_then(|s| s.unschedulable).unwrap_or(false),
+            attached: count(attachments.iter().filter(|a| a.spec.node_name == name).count()),
+            attach_limit: i64::from(limits.min().unwrap_or(0)),
+            name,
+            uid,
+        }
+    };
+    nodes.into_iter().map(row).collect()
+}
+
+pub(crate) fn describe_pod(p: &core::Pod) -> Vec<String> {
+    let row = pod(p.clone());
+    let mut lines = vec![
+        format!("Pod {}/{}  uid {}", row.namespace, row.name, row.uid),
+        format!("node {}  status {}  owner {}", row.node, row.status, row.owner),
+        format!("claims {}", row.claims.join(", ")),
+    ];
+    for c in p.status.iter().flat_map(|s| s.container_statuses.iter().flatten()) {
+        let ready = if c.ready { "ready" } else { "not ready" };
+        lines.push(format!("container {}: {ready}, {} restarts", clean_line(&c.name), c.restart_count));
+        if let Some(last) = c.last_state.as_ref().and_then(|s| s.terminated.as_ref()) {
+            let why = last.message.as_deref().or(last.reason.as_deref()).unwrap_or("");
+            lines.push(format!("  last state: exit {} {}", last.exit_code, clean_line(why)));
+        }
+    }
+    lines
+}
+
+pub(crate) fn describe_claim(c: &core::PersistentVolumeClaim) -> Vec<String> {
+    let row = claim(c);
+    vec![
+        format!("PersistentVolumeClaim {}/{}  uid {}", row.namespace, row.name, row.uid),
+        format!("class {}  volume {}  {}  {}", row.class, row.volume, row.size, row.phase),
+        format!("finalizers {}", row.finalizers.join(", ")),
+    ]
+}
