@@ -9,3 +9,4 @@ pub mod text;
 pub mod remote;
 pub mod site;
 pub mod observe;
+pub mod action;

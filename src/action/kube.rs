@@ -1,0 +1,457 @@
+//! Kubernetes: deletes by UID, the pvc-protection remedy, waiting.
+//!
+//! Material: UID, deletionTimestamp, owners; of claims also volume and reclaim policy; of
+//! a StatefulSet its generation. Not: resourceVersion, status, labels.
+
+use crate::action::args::Args;
+use crate::action::{Ended, Say, Seen, add_up, failed, quoted};
+use crate::event::{Outcome, Probed, Proposal, Span, Stream, Target, Time};
+use crate::remote::{Remote, Trouble, review_access, trouble};
+use crate::text::clean_line;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// The finalizer that is removed, and only that.
+const PROTECTION: &str = "kubernetes.io/pvc-protection";
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(crate) fn client(remote: &Remote) -> Result<&Client, String> {
+    remote.kube.as_ref().map_err(|e| format!("the API server cannot be asked: {e}"))
+}
+
+pub(crate) fn kubectl(remote: &Remote) -> String {
+    let context = remote.site.kubernetes.as_ref().map(|k| k.context.as_str()).unwrap_or_default();
+    format!("kubectl --kubeconfig {} --context {}", quoted(&remote.kubeconfig.display().to_string()), quoted(context))
+}
+
+fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
+    let of_vault = remote.site.vault.as_ref().map(|v| v.namespace.as_str());
+    args.opt("namespace").or(of_vault).unwrap_or("default")
+}
+
+/// A request with a deadline; the client has none of its own.
+pub(crate) async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(DEADLINE, request).await {
+        Ok(answer) => answer.map_err(trouble),
+        Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", DEADLINE.as_secs()))),
+    }
+}
+
+/// What is material of any object.
+fn facts(material: &mut BTreeMap<String, Value>, name: &str, meta: &ObjectMeta) {
+    let owners: Vec<_> = meta.owner_references.iter().flatten().map(|o| json!([o.kind, o.name, o.uid])).collect();
+    material.insert(format!("{name}.uid"), json!(meta.uid));
+    material.insert(format!("{name}.deletionTimestamp"), json!(meta.deletion_timestamp.as_ref().map(|t| t.0.to_string())));
+    material.insert(format!("{name}.owners"), json!(owners));
+}
+
+fn target(kind: &str, meta: &ObjectMeta, note: String) -> Target {
+    Target {
+        kind: kind.into(),
+        namespace: meta.namespace.clone(),
+        name: clean_line(meta.name.as_deref().unwrap_or_default()),
+        uid: meta.uid.clone(),
+        created: meta.creation_timestamp.as_ref().map(|t| Time(t.0.as_millisecond())),
+        note,
+    }
+}
+
+fn delete_options(uid: &str, extra: &[(&str, Value)]) -> Value {
+    let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+    for (key, value) in extra {
+        options[*key] = value.clone();
+    }
+    options
+}
+
+/// A delete through a pipe: the only form in which kubectl sends a UID precondition.
+fn delete_command(remote: &Remote, path: &str, options: &Value) -> String {
+    format!("echo {} | {} delete --raw {} -f -", quoted(&options.to_string()), kubectl(remote), quoted(path))
+}
+
+/// One object to delete: where, by which UID, with which options.
+fn request(objects: &[(String, String, Value)]) -> Value {
+    let list: Vec<_> =
+        objects.iter().map(|(resource, name, options)| json!({"resource": resource, "name": name, "options": options})).collect();
+    json!({ "delete": list })
+}
+
+pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
+    review_access(client, "delete", "apps", "statefulsets", Some(namespace)).await.map_err(|e| e.to_string())?;
+    let set = within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get(name)).await.map_err(|e| e.to_string())?;
+    let mut material = BTreeMap::new();
+    facts(&mut material, name, &set.metadata);
+    material.insert(format!("{name}.generation"), json!(set.metadata.generation));
+    let uid = set.metadata.uid.clone().unwrap_or_default();
+    let options = delete_options(&uid, &[("propagationPolicy", json!("Orphan"))]);
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{name}");
+    let ready = set.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0);
+    Ok(Proposal {
+        verb: "kube.delete_statefulset".into(),
+        sentence: format!("DELETE StatefulSet {namespace}/{name} and leave its pods and claims alone (cascade orphan)"),
+        targets: vec![target("StatefulSet", &set.metadata, format!("{ready} pods stay as they are"))],
+        material,
+        commands: vec![delete_command(remote, &path, &options)],
+        request: request(&[("statefulsets".into(), name.into(), options)]),
+        cautions: Vec::new(),
+        before: json!([{"name": name, "uid": uid}]),
+    })
+}
+
+/// The claims of a pod: those that it mounts; where the pod is gone, those that carry its
+/// name as a StatefulSet's claims do.
+async fn claims_of(client: &Client, namespace: &str, pod: &str) -> Result<Vec<PersistentVolumeClaim>, String> {
+    let found = within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(pod)).await.map_err(|e| e.to_string())?;
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let all = within(api.list(&ListParams::default())).await.map_err(|e| e.to_string())?.items;
+    let mounted: Option<Vec<String>> = found.map(|p| {
+        let volumes = p.spec.into_iter().flat_map(|s| s.volumes.unwrap_or_default());
+        volumes.filter_map(|v| v.persistent_volume_claim).map(|c| c.claim_name).collect()
+    });
+    let belongs = |name: &str| match &mounted {
+        Some(names) => names.iter().any(|n| n == name),
+        None => name.ends_with(&format!("-{pod}")),
+    };
+    let claims: Vec<_> = all.into_iter().filter(|c| belongs(c.metadata.name.as_deref().unwrap_or_default())).collect();
+    if claims.is_empty() {
+        return Err(format!("pod {namespace}/{pod} has no claims; look at the storage pane"));
+    }
+    Ok(claims)
+}
+
+/// Claims as targets and material, with what happens to their volumes.
+async fn claim_targets(client: &Client, claims: &[PersistentVolumeClaim]) -> Result<(Vec<Target>, BTreeMap<String, Value>), String> {
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let (mut targets, mut material) = (Vec::new(), BTreeMap::new());
+    for c in claims {
+        let name = c.metadata.name.clone().unwrap_or_default();
+        let spec = c.spec.clone().unwrap_or_default();
+        let policy = match spec.volume_name.as_deref().filter(|v| !v.is_empty()) {
+            Some(v) => {
+                let volume = within(volumes.get_opt(v)).await.map_err(|e| e.to_string())?;
+                volume.and_then(|v| v.spec?.persistent_volume_reclaim_policy).unwrap_or_default()
+            }
+            None => String::new(),
+        };
+        facts(&mut material, &name, &c.metadata);
+        material.insert(format!("{name}.volume"), json!(spec.volume_name));
+        material.insert(format!("{name}.policy"), json!(policy));
+        let fate = match policy.as_str() {
+            "Retain" => "volume kept: Retain".to_owned(),
+            "" => "no volume".to_owned(),
+            other => format!("VOLUME GOES TOO: {other}"),
+        };
+        let class = clean_line(spec.storage_class_name.as_deref().unwrap_or("no class"));
+        targets.push(target("PersistentVolumeClaim", &c.metadata, format!("{class} · {fate}")));
+    }
+    Ok((targets, material))
+}
+
+fn names_and_uids(targets: &[Target]) -> Value {
+    targets.iter().map(|t| json!({"name": t.name, "uid": t.uid})).collect()
+}
+
+pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
+    review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace)).await.map_err(|e| e.to_string())?;
+    let claims = claims_of(client, namespace, pod).await?;
+    let (targets, material) = claim_targets(client, &claims).await?;
+    let mut objects = Vec::new();
+    let mut commands = Vec::new();
+    for t in &targets {
+        let options = delete_options(t.uid.as_deref().unwrap_or_default(), &[]);
+        let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{}", t.name);
+        commands.push(delete_command(remote, &path, &options));
+        objects.push(("persistentvolumeclaims".to_owned(), t.name.clone(), options));
+    }
+    Ok(Proposal {
+        verb: "kube.delete_claims".into(),
+        sentence: format!("DELETE {} claims in namespace {namespace}, without waiting for them to go", targets.len()),
+        before: names_and_uids(&targets),
+        request: request(&objects),
+        targets,
+        material,
+        commands,
+        cautions: Vec::new(),
+    })
+}
+
+pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
+    review_access(client, "delete", "", "pods", Some(namespace)).await.map_err(|e| e.to_string())?;
+    let pod = within(Api::<Pod>::namespaced(client.clone(), namespace).get(name)).await.map_err(|e| e.to_string())?;
+    let mut material = BTreeMap::new();
+    facts(&mut material, name, &pod.metadata);
+    let uid = pod.metadata.uid.clone().unwrap_or_default();
+    let grace = match args.opt("grace") {
+        Some(text) => Some(text.parse::<Span>().map_err(|e| e.to_string())?.0 / 1000),
+        None => None,
+    };
+    let extra: Vec<(&str, Value)> = grace.map(|g| ("gracePeriodSeconds", json!(g))).into_iter().collect();
+    let options = delete_options(&uid, &extra);
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+    let node = pod.spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
+    Ok(Proposal {
+        verb: "kube.delete_pod".into(),
+        sentence: format!("DELETE pod {namespace}/{name}"),
+        targets: vec![target("Pod", &pod.metadata, format!("on {}", clean_line(&node)))],
+        material,
+        commands: vec![delete_command(remote, &path, &options)],
+        request: request(&[("pods".into(), name.into(), options)]),
+        cautions: Vec::new(),
+        before: json!([{"name": name, "uid": uid}]),
+    })
+}
+
+pub(crate) async fn delete(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+    let Ok(client) = client(remote) else {
+        return (Outcome::Failed("there is no connection to the API server".into()), Value::Null);
+    };
+    let list = proposal.request.get("delete").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut done = 0;
+    for (object, target) in list.iter().zip(&proposal.targets) {
+        let namespace = target.namespace.as_deref().unwrap_or_default();
+        let answer = delete_one(client, object, namespace).await;
+        match answer {
+            Ok(()) => {
+                done += 1;
+                say(Stream::Note, format!("{} {} is being deleted", target.kind, target.name));
+            }
+            // Gone meanwhile: it is what was wanted, and the verify looks at the world.
+            Err(Trouble::NotFound(_)) => say(Stream::Note, format!("{} {} is gone already", target.kind, target.name)),
+            Err(e) => {
+                let outcome = match failed(&e) {
+                    Outcome::Failed(why) => Outcome::Failed(format!("{done} of {} done, then {}: {why}", list.len(), target.name)),
+                    other => other,
+                };
+                return (outcome, json!({"count": done, "at": remote.now()}));
+            }
+        }
+    }
+    (Outcome::Ok, json!({"count": done, "at": remote.now()}))
+}
+
+async fn delete_one(client: &Client, object: &Value, namespace: &str) -> Result<(), Trouble> {
+    let text = |v: &Value| v.as_str().map(str::to_owned);
+    let options = object.get("options").cloned().unwrap_or_default();
+    let uid = options.pointer("/preconditions/uid").and_then(text);
+    let Some(uid) = uid else { return Err(Trouble::Other("a delete without a UID is not sent".into())) };
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(uid), resource_version: None }),
+        propagation_policy: options.get("propagationPolicy").map(|_| PropagationPolicy::Orphan),
+        grace_period_seconds: options.get("gracePeriodSeconds").and_then(Value::as_u64).and_then(|g| u32::try_from(g).ok()),
+        ..DeleteParams::default()
+    };
+    let name = object.get("name").and_then(text).unwrap_or_default();
+    match object.get("resource").and_then(Value::as_str) {
+        Some("pods") => of::<Pod>(client, namespace, &name, &params).await,
+        Some("statefulsets") => of::<StatefulSet>(client, namespace, &name, &params).await,
+        Some("persistentvolumeclaims") => of::<PersistentVolumeClaim>(client, namespace, &name, &params).await,
+        other => Err(Trouble::Other(format!("{other:?} is not deleted here"))),
+    }
+}
+
+async fn of<K>(client: &Client, namespace: &str, name: &str, params: &DeleteParams) -> Result<(), Trouble>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    within(Api::<K>::namespaced(client.clone(), namespace).delete(name, params)).await.map(|_| ())
+}
+
+/// Metadata of a target as it is now; `None` when there is no object of that name.
+async fn now(client: &Client, t: &Target) -> Result<Option<ObjectMeta>, Trouble> {
+    let namespace = t.namespace.as_deref().unwrap_or_default();
+    match t.kind.as_str() {
+        "Pod" => within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(&t.name)).await.map(|o| o.map(|o| o.metadata)),
+        "StatefulSet" => {
+            within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get_opt(&t.name)).await.map(|o| o.map(|o| o.metadata))
+        }
+        _ => within(Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace).get_opt(&t.name))
+            .await
+            .map(|o| o.map(|o| o.metadata)),
+    }
+}
+
+pub(crate) async fn probe_deleted(remote: &Remote, proposal: &Proposal) -> Seen {
+    let mut seen = Vec::new();
+    for t in &proposal.targets {
+        let answer = match client(remote) {
+            Ok(client) => now(client, t).await,
+            Err(e) => Err(Trouble::Unreachable(e)),
+        };
+        seen.push(match answer {
+            Ok(None) => (true, format!("{} is gone", t.name)),
+            Ok(Some(meta)) if meta.uid != t.uid => (true, format!("{} is a new object", t.name)),
+            // A claim in use stays until its pod goes; being deleted is all that was asked.
+            Ok(Some(meta)) if meta.deletion_timestamp.is_some() => (true, format!("{} is being deleted", t.name)),
+            Ok(Some(_)) => (false, format!("{} is as it was", t.name)),
+            Err(e) => return (Probed::Unknown, e.to_string(), Value::Null),
+        });
+    }
+    let (verdict, why) = add_up(&seen);
+    (verdict, why, json!({"count": seen.len(), "at": remote.now()}))
+}
+
+pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
+    review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace)).await.map_err(|e| e.to_string())?;
+    let mut claims = claims_of(client, namespace, pod).await?;
+    claims.retain(|c| c.metadata.deletion_timestamp.is_some());
+    if claims.is_empty() {
+        return Err(format!("no claim of {pod} is being deleted; a finalizer of a claim that stays comes back at once"));
+    }
+    let (targets, mut material) = claim_targets(client, &claims).await?;
+    let (mut patches, mut commands) = (Vec::new(), Vec::new());
+    for (claim, t) in claims.iter().zip(&targets) {
+        if material.get(&format!("{}.policy", t.name)) != Some(&json!("Retain")) {
+            return Err(format!("the volume of {} is not kept (Retain); freeing the claim could lose it", t.name));
+        }
+        let finalizers = claim.metadata.finalizers.clone().unwrap_or_default();
+        let Some(i) = finalizers.iter().position(|f| f == PROTECTION) else {
+            return Err(format!("{} is not held by {PROTECTION} but by {}", t.name, clean_line(&finalizers.join(", "))));
+        };
+        material.insert(format!("{}.finalizers", t.name), json!(finalizers));
+        let at = format!("/metadata/finalizers/{i}");
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": t.uid},
+            {"op": "test", "path": at, "value": PROTECTION},
+            {"op": "remove", "path": at},
+        ]);
+        commands.push(format!(
+            "{} -n {namespace} patch persistentvolumeclaim {} --type=json -p {}",
+            kubectl(remote),
+            t.name,
+            quoted(&patch.to_string())
+        ));
+        patches.push(json!({"name": t.name, "patch": patch}));
+    }
+    Ok(Proposal {
+        verb: "kube.remove_protection".into(),
+        sentence: format!("REMOVE the finalizer {PROTECTION} from {} claims in namespace {namespace} that are being deleted", targets.len()),
+        before: names_and_uids(&targets),
+        request: json!({ "patch": patches }),
+        targets,
+        material,
+        commands,
+        cautions: Vec::new(),
+    })
+}
+
+pub(crate) async fn unprotect(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+    let Ok(client) = client(remote) else {
+        return (Outcome::Failed("there is no connection to the API server".into()), Value::Null);
+    };
+    let list = proposal.request.get("patch").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut done = 0;
+    for (object, t) in list.iter().zip(&proposal.targets) {
+        let patch = object.get("patch").cloned().unwrap_or_default();
+        let patch = match serde_json::from_value(patch) {
+            Ok(patch) => Patch::Json::<()>(patch),
+            Err(e) => return (Outcome::Failed(e.to_string()), Value::Null),
+        };
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), t.namespace.as_deref().unwrap_or_default());
+        match within(api.patch(&t.name, &PatchParams::default(), &patch)).await {
+            Ok(_) | Err(Trouble::NotFound(_)) => {
+                done += 1;
+                say(Stream::Note, format!("{} is free to go", t.name));
+            }
+            Err(e) => return (failed(&e), json!({"count": done, "at": remote.now()})),
+        }
+    }
+    (Outcome::Ok, json!({"count": done, "at": remote.now()}))
+}
+
+pub(crate) async fn probe_unprotected(remote: &Remote, proposal: &Proposal) -> Seen {
+    let mut seen = Vec::new();
+    for t in &proposal.targets {
+        let answer = match client(remote) {
+            Ok(client) => now(client, t).await,
+            Err(e) => Err(Trouble::Unreachable(e)),
+        };
+        seen.push(match answer {
+            Ok(None) => (true, format!("{} is gone", t.name)),
+            Ok(Some(meta)) if meta.uid != t.uid => (true, format!("{} is a new object", t.name)),
+            Ok(Some(meta)) => {
+                let held = meta.finalizers.iter().flatten().any(|f| f == PROTECTION);
+                (!held, format!("{} is {}", t.name, if held { "still protected" } else { "free to go" }))
+            }
+            Err(e) => return (Probed::Unknown, e.to_string(), Value::Null),
+        });
+    }
+    let (verdict, why) = add_up(&seen);
+    (verdict, why, json!({"count": seen.len(), "at": remote.now()}))
+}
+
+pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let (namespace, pod, until) = (namespace(remote, args), args.text("pod")?, args.text("until")?);
+    let within: Span = args.text("within")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    let condition = match until {
+        "ready" => "condition=Ready",
+        "deleted" => "delete",
+        other => return Err(format!("a pod is waited for until `ready` or `deleted`, not `{other}`")),
+    };
+    client(remote)?;
+    Ok(Proposal {
+        verb: "kube.wait".into(),
+        sentence: format!("wait until pod {namespace}/{pod} is {until}, {within} at most"),
+        targets: vec![Target { kind: "Pod".into(), namespace: Some(namespace.into()), name: pod.into(), uid: None, created: None, note: String::new() }],
+        material: BTreeMap::new(),
+        request: json!({"until": until, "within": within}),
+        commands: vec![format!(
+            "{} -n {namespace} wait pod/{pod} --for={condition} --timeout={}s",
+            kubectl(remote),
+            within.0 / 1000
+        )],
+        cautions: Vec::new(),
+        before: Value::Null,
+    })
+}
+
+async fn waited(remote: &Remote, proposal: &Proposal) -> Result<bool, Trouble> {
+    let client = client(remote).map_err(Trouble::Unreachable)?;
+    let Some(t) = proposal.targets.first() else { return Ok(false) };
+    let api: Api<Pod> = Api::namespaced(client.clone(), t.namespace.as_deref().unwrap_or_default());
+    let pod = within(api.get_opt(&t.name)).await?;
+    let deleted = proposal.request.get("until").and_then(Value::as_str) == Some("deleted");
+    Ok(match pod {
+        None => deleted,
+        Some(_) if deleted => false,
+        Some(p) => {
+            let conditions = p.status.and_then(|s| s.conditions).unwrap_or_default();
+            conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+        }
+    })
+}
+
+pub(crate) async fn wait(remote: &Remote, proposal: &Proposal) -> Ended {
+    let within = proposal.request.get("within").and_then(Value::as_str).and_then(|s| s.parse::<Span>().ok());
+    let end = tokio::time::Instant::now() + within.unwrap_or_default().duration();
+    loop {
+        match waited(remote, proposal).await {
+            Ok(true) => return (Outcome::Ok, json!({"at": remote.now()})),
+            Ok(false) | Err(Trouble::Unreachable(_)) if tokio::time::Instant::now() < end => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Ok(false) => return (Outcome::Failed("it did not come in time".into()), Value::Null),
+            Err(e) => return (Outcome::Failed(e.to_string()), Value::Null),
+        }
+    }
+}
+
+pub(crate) async fn probe_wait(remote: &Remote, proposal: &Proposal) -> Seen {
+    match waited(remote, proposal).await {
+        Ok(true) => (Probed::Done, "it is so".into(), json!({"at": remote.now()})),
+        Ok(false) => (Probed::NotDone, "it is not so yet".into(), Value::Null),
+        Err(e) => (Probed::Unknown, e.to_string(), Value::Null),
+    }
+}

@@ -1,0 +1,193 @@
+//! Server-side apply of one object.
+//!
+//! Material: the object's UID, generation and deletionTimestamp if it exists; the request
+//! is the manifest itself.
+
+use crate::action::args::Args;
+use crate::action::kube::{client, kubectl, within};
+use crate::action::{Ended, Seen, failed, quoted};
+use crate::event::{Outcome, Probed, Proposal, Target, Time};
+use crate::remote::{Remote, Trouble, review_access};
+use kube::api::{Patch, PatchParams};
+use kube::core::{DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Largest manifest; the API server takes little more.
+const LARGEST: u64 = 3 << 20;
+
+struct Manifest {
+    object: Value,
+    kind: GroupVersionKind,
+    namespace: Option<String>,
+    name: String,
+}
+
+fn read(path: &str) -> Result<Manifest, String> {
+    let size = std::fs::metadata(path).map_err(|e| format!("{path}: {e}; check the parameter"))?.len();
+    if size > LARGEST {
+        return Err(format!("{path} has {size} bytes; no manifest is that large"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+    let mut documents = serde_yaml_ng::Deserializer::from_str(&text);
+    let (Some(first), None) = (documents.next(), documents.next()) else {
+        return Err(format!("{path} must hold exactly one object"));
+    };
+    let object: Value = serde::Deserialize::deserialize(first).map_err(|e| format!("{path}: {e}"))?;
+    parse(object).map_err(|e| format!("{path}: {e}"))
+}
+
+fn parse(object: Value) -> Result<Manifest, String> {
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str).map(str::to_owned);
+    let (Some(version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
+        return Err("it has no apiVersion and kind; is it a manifest?".into());
+    };
+    let name = text("/metadata/name").ok_or("it has no metadata.name")?;
+    let (group, version) = version.split_once('/').unwrap_or(("", &version));
+    let kind = GroupVersionKind::gvk(group, version, &kind);
+    Ok(Manifest { kind, namespace: text("/metadata/namespace"), name, object })
+}
+
+async fn api(client: &Client, m: &Manifest) -> Result<(Api<DynamicObject>, String), Trouble> {
+    let (resource, capabilities) = within(kube::discovery::pinned_kind(client, &m.kind)).await?;
+    let plural = resource.plural.clone();
+    let api = match (&m.namespace, capabilities.scope) {
+        (Some(n), kube::discovery::Scope::Namespaced) => Api::namespaced_with(client.clone(), n, &resource),
+        (None, kube::discovery::Scope::Namespaced) => Api::default_namespaced_with(client.clone(), &resource),
+        (_, kube::discovery::Scope::Cluster) => Api::all_with(client.clone(), &resource),
+    };
+    Ok((api, plural))
+}
+
+pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let client = client(remote)?;
+    let m = read(args.text("manifest")?)?;
+    let (api, plural) = api(client, &m).await.map_err(|e| e.to_string())?;
+    review_access(client, "patch", &m.kind.group, &plural, m.namespace.as_deref()).await.map_err(|e| e.to_string())?;
+    let existing = within(api.get_opt(&m.name)).await.map_err(|e| e.to_string())?;
+    let mut material = BTreeMap::new();
+    if let Some(object) = &existing {
+        material.insert("uid".into(), json!(object.metadata.uid));
+        material.insert("generation".into(), json!(object.metadata.generation));
+        material.insert("deletionTimestamp".into(), json!(object.metadata.deletion_timestamp.as_ref().map(|t| t.0.to_string())));
+    }
+    let manager = args.opt("field_manager").unwrap_or("holdpoint");
+    let force = args.flag("force");
+    // What the server would refuse is known before the release.
+    let mut dry = PatchParams::apply(manager);
+    (dry.force, dry.dry_run) = (force, true);
+    within(api.patch(&m.name, &dry, &Patch::Apply(&m.object))).await.map_err(|e| format!("the server would refuse it: {e}"))?;
+    let does = if existing.is_some() { "change" } else { "create" };
+    let place = m.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
+    Ok(Proposal {
+        verb: "kube.apply".into(),
+        sentence: format!("{does} {} {place}{} by server-side apply as {manager}", m.kind.kind, m.name),
+        targets: vec![Target {
+            kind: m.kind.kind.clone(),
+            namespace: m.namespace.clone(),
+            name: m.name.clone(),
+            uid: existing.as_ref().and_then(|o| o.metadata.uid.clone()),
+            created: existing.as_ref().and_then(|o| o.metadata.creation_timestamp.as_ref()).map(|t| Time(t.0.as_millisecond())),
+            note: format!("from {}", args.text("manifest")?),
+        }],
+        material,
+        commands: vec![format!(
+            "echo {} | {} apply --server-side --field-manager={}{} -f -",
+            quoted(&m.object.to_string()),
+            kubectl(remote),
+            quoted(manager),
+            if force { " --force-conflicts" } else { "" }
+        )],
+        request: json!({"manifest": m.object, "manager": manager, "force": force}),
+        cautions: Vec::new(),
+        before: json!({"uid": existing.and_then(|o| o.metadata.uid)}),
+    })
+}
+
+pub(crate) async fn execute(remote: &Remote, proposal: &Proposal) -> Ended {
+    match applied(remote, proposal).await {
+        Ok(object) => (
+            Outcome::Ok,
+            json!({"uid": object.metadata.uid, "generation": object.metadata.generation, "at": remote.now()}),
+        ),
+        Err(e) => (failed(&e), Value::Null),
+    }
+}
+
+async fn applied(remote: &Remote, proposal: &Proposal) -> Result<DynamicObject, Trouble> {
+    let (client, m) = again(remote, proposal)?;
+    let (api, _) = api(client, &m).await?;
+    let manager = proposal.request.get("manager").and_then(Value::as_str).unwrap_or("holdpoint");
+    let mut params = PatchParams::apply(manager);
+    params.force = proposal.request.get("force").and_then(Value::as_bool).unwrap_or(false);
+    within(api.patch(&m.name, &params, &Patch::Apply(&m.object))).await
+}
+
+fn again<'a>(remote: &'a Remote, proposal: &Proposal) -> Result<(&'a Client, Manifest), Trouble> {
+    let client = client(remote).map_err(Trouble::Unreachable)?;
+    let manifest = proposal.request.get("manifest").cloned().unwrap_or_default();
+    Ok((client, parse(manifest).map_err(Trouble::Other)?))
+}
+
+pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
+    let looked = async {
+        let (client, m) = again(remote, proposal)?;
+        let (api, _) = api(client, &m).await?;
+        Ok::<_, Trouble>((within(api.get_opt(&m.name)).await?, m))
+    };
+    match looked.await {
+        Err(e) => (Probed::Unknown, e.to_string(), Value::Null),
+        Ok((None, m)) => (Probed::NotDone, format!("{} is not there", m.name), Value::Null),
+        Ok((Some(object), m)) => {
+            let live = serde_json::to_value(&object).unwrap_or_default();
+            let result = json!({"uid": object.metadata.uid, "generation": object.metadata.generation, "at": remote.now()});
+            match missing(&m.object, &live, "") {
+                None => (Probed::Done, format!("{} is as the manifest says", m.name), result),
+                Some(at) => (Probed::NotDone, format!("{} differs from the manifest at {at}", m.name), result),
+            }
+        }
+    }
+}
+
+/// Where a wanted value is not in the live one. Lists are compared place by place; what
+/// the server adds is no difference.
+fn missing(wanted: &Value, live: &Value, at: &str) -> Option<String> {
+    match (wanted, live) {
+        (Value::Object(w), Value::Object(l)) => w.iter().find_map(|(k, v)| {
+            let here = format!("{at}.{k}");
+            match l.get(k) {
+                Some(l) => missing(v, l, &here),
+                None if v.is_null() || *v == json!({}) => None,
+                None => Some(here),
+            }
+        }),
+        (Value::Array(w), Value::Array(l)) => {
+            w.iter().enumerate().find_map(|(i, v)| {
+                let here = format!("{at}[{i}]");
+                l.get(i).map_or(Some(here.clone()), |l| missing(v, l, &here))
+            })
+        }
+        (w, l) if w == l => None,
+        _ => Some(at.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_found_in_what_the_server_made_of_it() {
+        let wanted = json!({"a": {"b": [1, {"c": "x"}]}, "gone": null});
+        assert_eq!(missing(&wanted, &json!({"a": {"b": [1, {"c": "x", "d": 2}, 3]}, "s": 1}), ""), None);
+        for (live, at) in [
+            (json!({"a": {"b": [1, {"c": "y"}]}}), ".a.b[1].c"),
+            (json!({"a": {"b": [1]}}), ".a.b[1]"),
+            (json!({"a": 1}), ".a"),
+            (json!({}), ".a"),
+        ] {
+            assert_eq!(missing(&wanted, &live, "").as_deref(), Some(at));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! L3: actions. One file a family; each action can be resolved to a [`Proposal`],
+//! executed from one, and probed: was it done?
+//!
+//! A proposal's `request` holds everything that execution needs, so what is executed is
+//! what was digested. Objects are named with their UID, and deletes carry it as a
+//! precondition. No answer to a request that may have changed something is *unknown*,
+//! never *failed*.
+
+mod args;
+mod kube;
+mod kube_apply;
+mod shell;
+mod snapshot;
+mod vault;
+
+pub use snapshot::{Checked, check_snapshot};
+
+use crate::event::{Outcome, Pins, Probed, Proposal, Stream};
+use crate::remote::{Remote, Trouble};
+use crate::runbook::model::Call;
+use crate::site::mismatch;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Where output goes, line by line.
+pub type Say = Arc<dyn Fn(Stream, String) + Send + Sync>;
+
+/// How an effect ended, and what it returns.
+pub type Ended = (Outcome, Value);
+
+/// What a probe saw: verdict, why, and what the action would have returned.
+pub type Seen = (Probed, String, Value);
+
+/// Exactly what a call would do now. The site must be the one that the run was opened on.
+pub async fn resolve(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
+    let wrong = mismatch(pins, &remote.identities().await);
+    if !wrong.is_empty() {
+        return Err(format!("this is another site: {}; nothing is written to it", wrong.join("; ")));
+    }
+    let args = args::Args::new(call);
+    match call.verb.as_str() {
+        "kube.delete_statefulset" => kube::plan_statefulset(remote, &args).await,
+        "kube.delete_claims" => kube::plan_claims(remote, &args).await,
+        "kube.delete_pod" => kube::plan_pod(remote, &args).await,
+        "kube.remove_protection" => kube::plan_protection(remote, &args).await,
+        "kube.apply" => kube_apply::plan(remote, &args).await,
+        "kube.wait" => kube::plan_wait(remote, &args).await,
+        "vault.snapshot_save" => snapshot::plan(remote, &args).await,
+        "vault.step_down" => vault::plan_step_down(remote, &args).await,
+        "shell.run" => shell::plan(&args),
+        other => Err(format!("there is no action {other}")),
+    }
+}
+
+/// Does it.
+pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+    match proposal.verb.as_str() {
+        "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
+            kube::delete(remote, proposal, say).await
+        }
+        "kube.remove_protection" => kube::unprotect(remote, proposal, say).await,
+        "kube.apply" => kube_apply::execute(remote, proposal).await,
+        "kube.wait" => kube::wait(remote, proposal).await,
+        "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
+        "vault.step_down" => vault::step_down(remote, proposal).await,
+        "shell.run" => shell::execute(remote, proposal, say).await,
+        other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
+    }
+}
+
+/// Looks whether it was done, here or elsewhere.
+pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
+    match proposal.verb.as_str() {
+        "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
+            kube::probe_deleted(remote, proposal).await
+        }
+        "kube.remove_protection" => kube::probe_unprotected(remote, proposal).await,
+        "kube.apply" => kube_apply::probe(remote, proposal).await,
+        "kube.wait" => kube::probe_wait(remote, proposal).await,
+        "vault.snapshot_save" => snapshot::probe(remote, proposal),
+        "vault.step_down" => vault::probe_step_down(remote, proposal).await,
+        _ => (Probed::Unknown, "nothing tells whether the program did its work".into(), Value::Null),
+    }
+}
+
+/// How a failed request ends an effect.
+pub(crate) fn failed(trouble: &Trouble) -> Outcome {
+    match trouble {
+        Trouble::Unreachable(why) => Outcome::Unknown(why.clone()),
+        other => Outcome::Failed(other.to_string()),
+    }
+}
+
+/// Adds up probes of single objects.
+pub(crate) fn add_up(seen: &[(bool, String)]) -> (Probed, String) {
+    let done = seen.iter().filter(|(done, _)| *done).count();
+    let verdict = match done {
+        0 => Probed::NotDone,
+        n if n == seen.len() => Probed::Done,
+        _ => Probed::Partly,
+    };
+    (verdict, seen.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join("; "))
+}
+
+/// A word for a POSIX shell.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        for (word, wanted) in [("a-b.c/d", "a-b.c/d"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''"), ("$x", "'$x'"), ("`x`", "'`x`'"), ("a\nb", "'a\nb'")] {
+            assert_eq!(quoted(word), wanted);
+        }
+    }
+
+    #[test]
+    fn probes_add_up() {
+        let seen = |flags: &[bool]| flags.iter().map(|f| (*f, "x".to_owned())).collect::<Vec<_>>();
+        for (flags, wanted) in [
+            (&[true, true][..], Probed::Done),
+            (&[true, false], Probed::Partly),
+            (&[false, false], Probed::NotDone),
+            (&[], Probed::NotDone),
+        ] {
+            assert_eq!(add_up(&seen(flags)).0, wanted);
+        }
+    }
+}

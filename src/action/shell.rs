@@ -1,0 +1,114 @@
+//! A program here, by its arguments; never a string through a shell.
+
+use crate::action::args::Args;
+use crate::action::{Ended, Say, quoted};
+use crate::event::{Outcome, Proposal, Span, Stream, Target};
+use crate::remote::Remote;
+use crate::text::{Intake, Redactor};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+/// Bytes of standard output that `result.out` keeps.
+const KEPT: usize = 64 * 1024;
+
+pub(crate) fn plan(args: &Args<'_>) -> Result<Proposal, String> {
+    let argv = args.list("argv");
+    let Some(program) = argv.first().filter(|p| !p.is_empty()) else {
+        return Err("argv names no program".into());
+    };
+    let timeout: Span = args.text("timeout")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    let words: Vec<_> = argv.iter().map(|a| quoted(a)).collect();
+    let timed = format!("timeout -k 5 {} {}", timeout.0.div_ceil(1000), words.join(" "));
+    let command = match args.opt("dir") {
+        Some(dir) => format!("(cd {} && {timed})", quoted(dir)),
+        None => timed,
+    };
+    Ok(Proposal {
+        verb: "shell.run".into(),
+        sentence: format!("run {} here, {timeout} at most", words.join(" ")),
+        targets: vec![Target {
+            kind: "program".into(),
+            namespace: None,
+            name: program.clone(),
+            uid: None,
+            created: None,
+            note: String::new(),
+        }],
+        material: BTreeMap::new(),
+        request: json!({"argv": argv, "timeout": timeout, "dir": args.opt("dir")}),
+        commands: vec![command],
+        cautions: Vec::new(),
+        before: Value::Null,
+    })
+}
+
+pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+    let request = &proposal.request;
+    let argv: Vec<&str> = request.get("argv").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let timeout = request.get("timeout").and_then(Value::as_str).and_then(|s| s.parse::<Span>().ok()).unwrap_or_default();
+    let Some((program, rest)) = argv.split_first() else {
+        return (Outcome::Failed("argv names no program".into()), Value::Null);
+    };
+    let mut command = Command::new(program);
+    command.args(rest).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    if let Some(dir) = request.get("dir").and_then(Value::as_str) {
+        command.current_dir(dir);
+    }
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(e) => return (Outcome::Failed(format!("{program}: {e}")), Value::Null),
+    };
+    let group = child.id();
+    let redactor = Redactor::new(remote.secrets());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let pump_out = tokio::spawn(pump(out, Stream::Out, redactor.clone(), say.clone()));
+    let pump_err = tokio::spawn(pump(err, Stream::Err, redactor, say.clone()));
+    let status = tokio::time::timeout(timeout.duration(), child.wait()).await;
+    if status.is_err() {
+        end_group(group);
+    }
+    let kept = pump_out.await.unwrap_or_default();
+    // The error stream's text was said line by line already.
+    let _ = pump_err.await;
+    let result = |status: i32| json!({"status": status, "out": kept, "at": remote.now()});
+    match status {
+        Ok(Ok(s)) if s.success() => (Outcome::Ok, result(0)),
+        Ok(Ok(s)) => (Outcome::Failed(format!("{program} ended with {s}")), result(s.code().unwrap_or(-1))),
+        Ok(Err(e)) => (Outcome::Unknown(e.to_string()), result(-1)),
+        Err(_) => (Outcome::Unknown(format!("{program} was ended after {timeout}")), result(-1)),
+    }
+}
+
+/// Ends the program and what it started.
+fn end_group(group: Option<u32>) {
+    let pid = group.and_then(|g| i32::try_from(g).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended by itself meanwhile.
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+async fn pump(from: Option<impl AsyncRead + Unpin>, stream: Stream, redactor: Redactor, say: Say) -> String {
+    let Some(mut from) = from else { return String::new() };
+    let mut intake = Intake::new(redactor);
+    let mut kept = String::new();
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(n) = from.read(&mut buffer).await {
+        let lines = if n == 0 { intake.finish().into_iter().collect() } else { intake.push(&buffer[..n]) };
+        for line in lines {
+            if kept.len() < KEPT {
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+            say(stream, line);
+        }
+        if n == 0 {
+            break;
+        }
+    }
+    kept
+}

@@ -1,0 +1,314 @@
+//! A recovery anchor: a raft snapshot that was read back and lies in two places.
+//!
+//! Material: the cluster id and both paths. The file's number is the next free one, so
+//! that the same proposal names the same file until it exists.
+
+use crate::action::args::Args;
+use crate::action::vault::{capable, command, leads};
+use crate::action::{Ended, Say, Seen, quoted};
+use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
+use crate::remote::{Remote, VoterClient};
+use futures::TryStreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// Longest wait between two pieces of a snapshot.
+const QUIET: Duration = Duration::from_secs(30);
+/// `f_type` of NFS (statfs(2)).
+const NFS: i64 = 0x6969;
+/// `f_type` of tmpfs.
+const TMPFS: i64 = 0x0102_1994;
+
+async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
+    for voter in &remote.voters {
+        if let Ok((true, index, base)) = leads(remote, voter).await {
+            return Ok((voter, index, base));
+        }
+    }
+    Err("no voter says that it leads; without a leader there is no snapshot".into())
+}
+
+/// Refuses places from which an anchor would be missing when it is needed.
+fn fit(dir: &Path) -> Result<(), String> {
+    let shown = dir.display();
+    if !dir.is_absolute() {
+        return Err(format!("{shown} is no absolute path"));
+    }
+    let there = dir.ancestors().find(|d| d.exists()).unwrap_or(dir);
+    let real = there.canonicalize().map_err(|e| format!("{shown}: {e}"))?;
+    if ["/tmp", "/var/tmp", "/dev/shm", "/run"].iter().any(|t| real.starts_with(t)) {
+        return Err(format!("{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"));
+    }
+    let fs = rustix::fs::statfs(&real).map_err(|e| format!("{shown}: {e}"))?;
+    match i64::from(fs.f_type) {
+        NFS => Err(format!("{shown} lies on NFS, the storage that is being left. Name another")),
+        TMPFS => Err(format!("{shown} lies in memory. Name another")),
+        _ => Ok(()),
+    }
+}
+
+fn next_name(dirs: [&Path; 2]) -> String {
+    (1..100_000)
+        .map(|n| format!("vault-raft-{n:04}.snap"))
+        .find(|name| dirs.iter().all(|d| !d.join(name).exists()))
+        .unwrap_or_else(|| "vault-raft.snap".into())
+}
+
+pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
+    let (dir, copy) = (PathBuf::from(args.text("dir")?), PathBuf::from(args.text("copy_to")?));
+    fit(&dir)?;
+    fit(&copy)?;
+    if dir == copy {
+        return Err("the second copy would lie beside the first; name another place".into());
+    }
+    let (voter, _, base) = leader(remote).await?;
+    capable(remote, voter, &base, "sys/storage/raft/snapshot", &["read"]).await?;
+    let id = remote.identities().await.remove("vault.cluster-id");
+    let name = next_name([&dir, &copy]);
+    let (path, second) = (dir.join(&name), copy.join(&name));
+    let (p, s) = (quoted(&path.display().to_string()), quoted(&second.display().to_string()));
+    let target = if voter.only_forwarded() { "/dev/stdout".to_owned() } else { p.clone() };
+    let (mut save, mut cautions) = command(remote, voter, &format!("operator raft snapshot save {target}"));
+    if voter.only_forwarded() {
+        save = format!("{save} > {p}");
+    }
+    cautions.push("the command does not compare the snapshot's index with the commit index before it".into());
+    let make = format!("mkdir -p {} {}", quoted(&dir.display().to_string()), quoted(&copy.display().to_string()));
+    Ok(Proposal {
+        verb: "vault.snapshot_save".into(),
+        sentence: format!("save a raft snapshot to {} and copy it to {}", path.display(), second.display()),
+        targets: vec![file(&path, "the anchor"), file(&second, "its second copy")],
+        material: BTreeMap::from([("cluster".into(), json!(id))]),
+        request: json!({"path": path, "copy": second}),
+        commands: vec![format!(
+            "{make} && (umask 077 && {save}) && sync {p} && (umask 077 && cp {p} {s}) && sync {s} && cmp {p} {s} && tar -tzf {p}"
+        )],
+        cautions,
+        before: Value::Null,
+    })
+}
+
+fn file(path: &Path, note: &str) -> Target {
+    Target {
+        kind: "file".into(),
+        namespace: None,
+        name: path.display().to_string(),
+        uid: None,
+        created: None,
+        note: note.into(),
+    }
+}
+
+fn paths(proposal: &Proposal) -> (PathBuf, PathBuf) {
+    let text = |name: &str| PathBuf::from(proposal.request.get(name).and_then(Value::as_str).unwrap_or_default());
+    (text("path"), text("copy"))
+}
+
+pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+    let (path, copy) = paths(proposal);
+    match save(remote, &path, &copy, say).await {
+        Ok(result) => (Outcome::Ok, result),
+        // Nothing in Vault changed, whatever went wrong: trying again is safe.
+        Err(why) => (Outcome::Failed(why), Value::Null),
+    }
+}
+
+async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Value, String> {
+    let (voter, index, base) = leader(remote).await?;
+    let token = remote.token.as_ref().map_err(Clone::clone)?;
+    say(Stream::Note, format!("commit index before: {index}"));
+    let part = path.with_extension("part");
+    for dir in [path, copy].iter().filter_map(|p| p.parent()) {
+        make_dir(dir)?;
+    }
+    let request = voter.request(&base, Method::GET, "sys/storage/raft/snapshot", Some(token));
+    let response = request.send().await.map_err(|e| e.without_url().to_string())?;
+    if !response.status().is_success() {
+        return Err(format!("Vault says {} to the snapshot request", response.status().as_u16()));
+    }
+    let bytes = stream(response, &part).await.inspect_err(|_| remove(&part))?;
+    let (path, copy, say) = (path.to_owned(), copy.to_owned(), say.clone());
+    let now = remote.now();
+    let checked = tokio::task::spawn_blocking(move || keep(&part, &path, &copy, index, bytes, now, &say));
+    checked.await.map_err(|e| e.to_string())?
+}
+
+fn remove(path: &Path) {
+    // A part that cannot be removed is overwritten next time.
+    let _ = std::fs::remove_file(path);
+}
+
+fn make_dir(dir: &Path) -> Result<(), String> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| format!("{}: {e}", dir.display()))
+}
+
+async fn stream(response: reqwest::Response, part: &Path) -> Result<u64, String> {
+    let io = |e: std::io::Error| format!("{}: {e}", part.display());
+    let mut options = tokio::fs::OpenOptions::new();
+    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(part).await.map_err(io)?;
+    let mut pieces = response.bytes_stream();
+    let mut bytes = 0;
+    loop {
+        match tokio::time::timeout(QUIET, pieces.try_next()).await {
+            Ok(Ok(Some(piece))) => {
+                bytes += piece.len() as u64;
+                file.write_all(&piece).await.map_err(io)?;
+            }
+            Ok(Ok(None)) => break,
+            Ok(Err(e)) => return Err(format!("the snapshot broke off after {bytes} bytes: {}", e.without_url())),
+            Err(_) => return Err(format!("the snapshot stood still after {bytes} bytes")),
+        }
+    }
+    file.sync_all().await.map_err(io)?;
+    Ok(bytes)
+}
+
+/// Checks, gives the file its name, copies, compares; durable in both places.
+fn keep(part: &Path, path: &Path, copy: &Path, index: i64, bytes: u64, now: Time, say: &Say) -> Result<Value, String> {
+    let checked = check_snapshot(part)?;
+    if checked.index < index {
+        return Err(format!("the snapshot ends at index {}, before the commit index {index} that was read first", checked.index));
+    }
+    let io = |p: &Path| { let p = p.display().to_string(); move |e: std::io::Error| format!("{p}: {e}") };
+    std::fs::rename(part, path).map_err(io(path))?;
+    sync_dir(path)?;
+    say(Stream::Note, format!("checked: index {}, {bytes} bytes, sha256 {}", checked.index, checked.sha256));
+    std::fs::copy(path, copy).map_err(io(copy))?;
+    File::open(copy).and_then(|f| f.sync_all()).map_err(io(copy))?;
+    sync_dir(copy)?;
+    let second = sha256(copy)?;
+    if second != checked.sha256 {
+        return Err(format!("the second copy differs: sha256 {second} at {}", copy.display()));
+    }
+    say(Stream::Note, format!("second copy is the same: {}", copy.display()));
+    Ok(result(path, bytes, &checked, 2, now))
+}
+
+fn result(path: &Path, bytes: u64, checked: &Checked, copies: u32, at: Time) -> Value {
+    json!({
+        "path": path, "bytes": bytes, "index": checked.index, "sha256": checked.sha256,
+        "checked": true, "copies": copies, "at": at,
+    })
+}
+
+fn sync_dir(path: &Path) -> Result<(), String> {
+    let dir = path.parent().unwrap_or(path);
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| format!("{}: {e}", dir.display()))
+}
+
+fn sha256(path: &Path) -> Result<String, String> {
+    let mut file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut sha = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).map_err(|e| e.to_string())? {
+            0 => break,
+            n => sha.update(&buffer[..n]),
+        }
+    }
+    Ok(hex(&sha.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+/// A snapshot that was read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Raft index that it ends at.
+    pub index: i64,
+    /// Of the whole file.
+    pub sha256: String,
+}
+
+/// Reads a snapshot as Vault wrote it: a gzip tar with meta.json, state.bin and
+/// SHA256SUMS; every sum must fit.
+pub fn check_snapshot(path: &Path) -> Result<Checked, String> {
+    let bad = |e: std::io::Error| format!("{} is no whole snapshot: {e}", path.display());
+    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(BufReader::new(file)));
+    let (mut sums, mut stated, mut index) = (BTreeMap::new(), BTreeMap::new(), None);
+    for entry in archive.entries().map_err(bad)? {
+        let mut entry = entry.map_err(bad)?;
+        let name = entry.path().map_err(bad)?.display().to_string();
+        if name == "SHA256SUMS" {
+            let mut text = String::new();
+            entry.by_ref().take(64 * 1024).read_to_string(&mut text).map_err(bad)?;
+            stated = text
+                .lines()
+                .filter_map(|l| l.split_once("  "))
+                .map(|(sum, name)| (name.trim().to_owned(), sum.to_owned()))
+                .collect();
+            continue;
+        }
+        let mut sha = Sha256::new();
+        let mut head = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let n = entry.read(&mut buffer).map_err(bad)?;
+            if n == 0 {
+                break;
+            }
+            sha.update(&buffer[..n]);
+            if name == "meta.json" && head.len() < 1 << 20 {
+                head.extend_from_slice(&buffer[..n]);
+            }
+        }
+        if name == "meta.json" {
+            let meta: Value = serde_json::from_slice(&head).map_err(|e| format!("meta.json: {e}"))?;
+            index = meta.get("Index").and_then(Value::as_i64);
+        }
+        sums.insert(name, hex(&sha.finalize()));
+    }
+    for name in ["meta.json", "state.bin"] {
+        match (stated.get(name), sums.get(name)) {
+            (Some(a), Some(b)) if a == b => {}
+            (_, None) => return Err(format!("{} has no {name}", path.display())),
+            (None, _) => return Err(format!("{}: SHA256SUMS does not name {name}", path.display())),
+            _ => return Err(format!("{}: the checksum of {name} does not fit", path.display())),
+        }
+    }
+    let index = index.ok_or_else(|| format!("{}: meta.json has no Index", path.display()))?;
+    Ok(Checked { index, sha256: sha256(path)? })
+}
+
+pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
+    use std::os::unix::fs::PermissionsExt;
+    let (path, copy) = paths(proposal);
+    if !path.exists() {
+        return (Probed::NotDone, format!("{} is not there", path.display()), Value::Null);
+    }
+    let meta = match std::fs::metadata(&path) {
+        Ok(meta) => meta,
+        Err(e) => return (Probed::Unknown, format!("{}: {e}", path.display()), Value::Null),
+    };
+    if meta.permissions().mode() & 0o077 != 0 {
+        return (Probed::Partly, format!("{} can be read by others; chmod 600 it", path.display()), Value::Null);
+    }
+    let checked = match check_snapshot(&path) {
+        Ok(checked) => checked,
+        Err(why) => return (Probed::Partly, why, Value::Null),
+    };
+    match sha256(&copy) {
+        Ok(sum) if sum == checked.sha256 => {
+            let made = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+            let at = made.map_or_else(|| remote.now(), |d| Time(i64::try_from(d.as_millis()).unwrap_or(0)));
+            (Probed::Done, "both copies are there and the same".into(), result(&path, meta.len(), &checked, 2, at))
+        }
+        Ok(_) => (Probed::Partly, format!("{} differs from the anchor", copy.display()), Value::Null),
+        Err(why) => (Probed::Partly, format!("no second copy: {why}"), Value::Null),
+    }
+}
