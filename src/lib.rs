@@ -10,3 +10,5 @@ pub mod remote;
 pub mod site;
 pub mod observe;
 pub mod action;
+pub mod report;
+pub mod session;

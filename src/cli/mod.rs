@@ -5,12 +5,20 @@
 //! 2 usage or input error; 130 interrupted.
 
 pub mod check;
+pub mod doctor;
+pub mod plan;
+pub mod run;
+pub mod schema;
+pub mod site;
+pub mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Usage or input error.
 pub const INPUT: u8 = 2;
+/// The change did not finish, or a check of the world failed.
+pub const UNDONE: u8 = 1;
 
 #[derive(Parser)]
 #[command(name = "holdpoint", version, about, propagate_version = true)]
@@ -21,14 +29,58 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Check runbooks (and site files, named *.site.toml or with a [kubernetes] or [vault] table)
+    /// Open the cockpit on a runbook
+    Run(run::Args),
+    /// Watch a site, without a runbook and without writing anything
+    Watch(run::WatchArgs),
+    /// Check runbooks and site files
     Check(check::Args),
+    /// Print a runbook as a Markdown plan
+    Plan(plan::Args),
+    /// Check reach, identity, rights and tokens before a change
+    Doctor(doctor::Args),
+    /// Say whether a run's journal is whole
+    Verify(verify::Args),
+    /// Print a JSON schema, or the names that expressions may use
+    Schema(schema::Args),
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Parses the arguments and runs.
 #[must_use]
 pub fn main() -> ExitCode {
+    // One TLS provider for every client, before any is built; a second call is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Watch(args) => run::watch(&args),
         Verb::Check(args) => check::run(&args),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "holdpoint", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
     }
+}
+
+/// Something went wrong that the person at the keyboard can mend.
+pub(crate) fn refuse(why: &str) -> ExitCode {
+    eprintln!("holdpoint: {why}");
+    ExitCode::from(INPUT)
+}
+
+/// The async runtime: two threads suffice for waiting.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the runtime cannot be started: {e}"))
 }

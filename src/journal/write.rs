@@ -59,8 +59,8 @@ enum Order {
 pub struct Writer {
     orders: Sender<Order>,
     health: Arc<Mutex<Health>>,
-    closed: Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    closed: Mutex<Receiver<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -83,7 +83,7 @@ impl Writer {
             // Nobody may be listening any more.
             let _ = closing.send(());
         })?;
-        Ok(Self { orders, health, closed, thread: Some(thread) })
+        Ok(Self { orders, health, closed: Mutex::new(closed), thread: Mutex::new(Some(thread)) })
     }
 
     /// Appends; never blocks. `done` is called on the writer's thread.
@@ -102,20 +102,19 @@ impl Writer {
     }
 
     /// Ends the thread after what was ordered; gives up on a disk that hangs.
-    pub fn close(mut self) -> Health {
+    pub fn close(&self) -> Health {
         // A send fails only when the thread has ended already.
         let _ = self.orders.send(Order::Close);
-        if self.closed.recv_timeout(CLOSE) != Err(RecvTimeoutError::Timeout)
-            && let Some(thread) = self.thread.take()
-        {
+        let ended = locked(&self.closed).recv_timeout(CLOSE) != Err(RecvTimeoutError::Timeout);
+        if ended && let Some(thread) = locked(&self.thread).take() {
             let _ = thread.join();
         }
         self.health()
     }
 }
 
-fn locked(health: &Mutex<Health>) -> MutexGuard<'_, Health> {
-    health.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Worker {

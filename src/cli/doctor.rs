@@ -1,0 +1,231 @@
+//! `holdpoint doctor`: what could stop the change, before the window.
+
+use crate::cli::check::read;
+use crate::cli::{UNDONE, refuse, runtime, site};
+use crate::event::Span;
+use crate::observe::{Freshness, read as observe};
+use crate::remote::{Remote, review_access};
+use crate::runbook::load;
+use crate::runbook::model::{Does, Runbook};
+use crate::site::{mismatch, render_pins};
+use crate::world::{Source, Status, Update};
+use reqwest::Method;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Runbook whose actions' rights are checked as well
+    runbook: Option<PathBuf>,
+    /// Site: a name of the configuration, or a file
+    #[arg(long)]
+    site: String,
+    /// Write the identities that are found as the right ones
+    #[arg(long)]
+    pin: bool,
+    /// Directory for runs, checked for NFS
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Ok,
+    Warn,
+    Bad,
+}
+
+struct Report(bool);
+
+impl Report {
+    fn say(&mut self, level: Level, what: &str, detail: &str) {
+        let mark = match level {
+            Level::Ok => "ok  ",
+            Level::Warn => "warn",
+            Level::Bad => "BAD ",
+        };
+        self.0 |= level == Level::Bad;
+        println!("{mark} {what}: {detail}");
+    }
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => return refuse(&why),
+    };
+    match runtime.block_on(examine(args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNDONE),
+        Err(why) => refuse(&why),
+    }
+}
+
+async fn examine(args: &Args) -> Result<bool, String> {
+    let runbook = match &args.runbook {
+        Some(path) => Some(runbook(path)?),
+        None => None,
+    };
+    let found = site::find(&args.site)?;
+    let remote = Remote::connect(found.site, &site::surroundings(), site::clock()).await.map_err(|e| e.to_string())?;
+    let remote = Arc::new(remote);
+    let mut report = Report(false);
+    reach(&remote, &mut report).await;
+    let now = remote.identities().await;
+    for (name, value) in &now {
+        report.say(Level::Ok, name, value);
+    }
+    match (&found.pins, args.pin) {
+        (_, true) if now.is_empty() => report.say(Level::Bad, "pins", "nothing was found that could be pinned"),
+        (_, true) => match write_private(&found.pins_path, &render_pins(&now)) {
+            Ok(()) => report.say(Level::Ok, "pins", &format!("written to {}", found.pins_path.display())),
+            Err(e) => report.say(Level::Bad, "pins", &e),
+        },
+        (None, false) => report.say(Level::Warn, "pins", "not pinned; --write is refused until doctor --pin"),
+        (Some(pins), false) => match mismatch(pins, &now).as_slice() {
+            [] => report.say(Level::Ok, "pins", "as pinned"),
+            wrong => report.say(Level::Bad, "pins", &wrong.join("; ")),
+        },
+    }
+    token(&remote, runbook.as_ref(), &mut report).await;
+    if let Some(runbook) = &runbook {
+        rights(&remote, runbook, &mut report).await;
+    }
+    places(&remote, args, &mut report);
+    tools(&mut report).await;
+    Ok(!report.0)
+}
+
+fn runbook(path: &Path) -> Result<Runbook, String> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|e| format!("{name}: {e}"))?;
+    load(&text).map(|l| l.runbook).map_err(|p| crate::problem::render(&name, &text, &p))
+}
+
+async fn reach(remote: &Arc<Remote>, report: &mut Report) {
+    let sources: BTreeSet<Source> = Source::ALL.into_iter().collect();
+    for change in observe(remote, &sources, Freshness::Quorum).await {
+        let name = change.source.name();
+        match &change.status {
+            Status::Live => report.say(Level::Ok, name, "answers"),
+            Status::NotConfigured => report.say(Level::Ok, name, "not configured"),
+            Status::Unreachable { why } => report.say(Level::Bad, name, &format!("unreachable: {why}")),
+            Status::Forbidden { right } => report.say(Level::Bad, name, &format!("forbidden: {right}")),
+        }
+        if let Update::Raft(raft) = &change.update {
+            for v in &raft.voters {
+                let level = if v.healthy { Level::Ok } else { Level::Bad };
+                report.say(level, &v.name, &format!("{} at {}", v.verdict, v.address));
+            }
+            if !raft.active_error.is_empty() {
+                report.say(Level::Bad, "active node", &raft.active_error);
+            }
+        }
+    }
+}
+
+/// The token must outlive the window.
+async fn token(remote: &Remote, runbook: Option<&Runbook>, report: &mut Report) {
+    let Ok(token) = &remote.token else {
+        if remote.site.vault.is_some() {
+            report.say(Level::Bad, "vault token", remote.token.as_ref().err().map_or("", String::as_str));
+        }
+        return;
+    };
+    let wanted = runbook.and_then(|r| r.window).map_or(Span(0), |w| w.length);
+    for voter in &remote.voters {
+        let Ok(base) = voter.base(remote.kube.as_ref().ok()).await else { continue };
+        let asked = voter.ask(&base, Method::GET, "auth/token/lookup-self", Some(token), None).await;
+        let Ok(asked) = asked else { continue };
+        if asked.code != 200 {
+            continue;
+        }
+        let ttl = asked.body.pointer("/data/ttl").and_then(Value::as_u64).unwrap_or(0);
+        let left = Span::secs(ttl);
+        return match ttl {
+            0 => report.say(Level::Ok, "vault token", "does not expire"),
+            _ if left < wanted => report.say(Level::Bad, "vault token", &format!("lives {} more, the window is {wanted}; renew it", left.brief())),
+            _ => report.say(Level::Ok, "vault token", &format!("lives {} more", left.brief())),
+        };
+    }
+    report.say(Level::Bad, "vault token", "no voter accepts it; log in again");
+}
+
+/// Rights that the runbook's actions need: verb, group, resource.
+fn needed(verb: &str) -> &'static [(&'static str, &'static str, &'static str)] {
+    match verb {
+        "kube.delete_statefulset" => &[("delete", "apps", "statefulsets")],
+        "kube.delete_claims" => &[("delete", "", "persistentvolumeclaims")],
+        "kube.delete_pod" => &[("delete", "", "pods")],
+        "kube.remove_protection" => &[("patch", "", "persistentvolumeclaims")],
+        "kube.apply" => &[("patch", "apps", "statefulsets"), ("create", "apps", "statefulsets")],
+        _ => &[],
+    }
+}
+
+async fn rights(remote: &Remote, runbook: &Runbook, report: &mut Report) {
+    let Ok(client) = &remote.kube else { return };
+    let namespace = remote.site.vault.as_ref().map(|v| v.namespace.as_str());
+    let steps = runbook.phases.iter().flat_map(|p| &p.steps);
+    let verbs: BTreeSet<&str> = steps
+        .filter_map(|s| match &s.does {
+            Does::Action(call) => Some(call.verb.as_str()),
+            _ => None,
+        })
+        .collect();
+    for (verb, group, resource) in verbs.iter().flat_map(|v| needed(v)).collect::<BTreeSet<_>>() {
+        let what = format!("right to {verb} {resource}");
+        match review_access(client, verb, group, resource, namespace).await {
+            Ok(()) => report.say(Level::Ok, &what, "yes"),
+            Err(e) => report.say(Level::Bad, &what, &e.to_string()),
+        }
+    }
+}
+
+/// NFS under what the change relies on hangs when the change goes wrong.
+fn places(remote: &Remote, args: &Args, report: &mut Report) {
+    let token = remote.site.vault.as_ref().and_then(|v| v.token_file.clone()).map(PathBuf::from);
+    let places = [
+        ("state directory", Some(site::runs(args.state.as_deref()))),
+        ("kubeconfig", Some(remote.kubeconfig.clone())),
+        ("token file", token),
+    ];
+    for (what, path) in places.into_iter().filter_map(|(w, p)| Some((w, p?))) {
+        let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+        match rustix::fs::statfs(there) {
+            Ok(fs) if i64::from(fs.f_type) == 0x6969 => report.say(Level::Warn, what, &format!("{} lies on NFS", path.display())),
+            Ok(_) => report.say(Level::Ok, what, &path.display().to_string()),
+            Err(e) => report.say(Level::Warn, what, &format!("{}: {e}", path.display())),
+        }
+    }
+}
+
+/// The tools of the equivalent commands.
+async fn tools(report: &mut Report) {
+    for (tool, args) in [("kubectl", &["version", "--client"][..]), ("vault", &["version"])] {
+        let out = tokio::process::Command::new(tool).args(args).output().await;
+        match out {
+            Ok(out) => {
+                let text = String::from_utf8_lossy(&out.stdout);
+                report.say(Level::Ok, tool, &crate::text::clean_line(text.lines().next().unwrap_or("")));
+            }
+            Err(_) => report.say(Level::Warn, tool, "not in PATH; shown commands cannot be run here"),
+        }
+    }
+}
+
+/// Writes a file for its owner only, whole or not at all.
+fn write_private(path: &Path, text: &str) -> Result<(), String> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let part = path.with_extension("part");
+    let io = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(io)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+    std::fs::rename(&part, path).map_err(io)
+}

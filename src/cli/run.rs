@@ -1,0 +1,253 @@
+//! `holdpoint run` and `holdpoint watch`.
+
+use crate::cli::check::read;
+use crate::cli::{UNDONE, refuse, runtime, site};
+use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role};
+use crate::problem::render;
+use crate::remote::Remote;
+use crate::runbook::model::{ParamKind, Runbook};
+use crate::runbook::{check_param, load};
+use crate::session::{Answers, Engine, Opening, open, parse_answers, plain, tui};
+use crate::site::mismatch;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments of `run`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Runbook file
+    runbook: PathBuf,
+    /// Site: a name of the configuration, or a file
+    #[arg(long)]
+    site: String,
+    /// A parameter, NAME=VALUE; may be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// Released steps are run; without it they can only be shown
+    #[arg(long)]
+    write: bool,
+    /// The interface
+    #[arg(long, value_enum, default_value = "tui")]
+    ui: Ui,
+    /// Answers for an unattended run, with --ui plain
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Directory for runs; default: $XDG_STATE_HOME/holdpoint/runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Arguments of `watch`.
+#[derive(clap::Args)]
+pub struct WatchArgs {
+    /// Site: a name of the configuration, or a file
+    #[arg(long)]
+    site: String,
+    /// The interface
+    #[arg(long, value_enum, default_value = "tui")]
+    ui: Ui,
+    /// Directory for what was seen; default: $XDG_STATE_HOME/holdpoint/runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Ui {
+    /// Full screen
+    Tui,
+    /// Line by line
+    Plain,
+}
+
+/// A run without a change: one step that a person ends.
+const WATCH: &str = r#"
+format = 1
+id = "watch"
+title = "Watching"
+owner = "holdpoint"
+[[phase]]
+id = "watch"
+title = "Watching"
+[[phase.step]]
+id = "watch"
+title = "Nothing is changed; q leaves"
+[phase.step.manual]
+instruction = "Watch."
+"#;
+
+struct Wanted<'a> {
+    text: String,
+    path: String,
+    site: &'a str,
+    params: &'a [String],
+    write: bool,
+    ui: Ui,
+    answers: Option<&'a Path>,
+    state: Option<&'a Path>,
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let text = match read(&args.runbook) {
+        Ok(text) => text,
+        Err(why) => return refuse(&format!("{}: {why}", args.runbook.display())),
+    };
+    start(&Wanted {
+        text,
+        path: args.runbook.display().to_string(),
+        site: &args.site,
+        params: &args.params,
+        write: args.write,
+        ui: args.ui,
+        answers: args.answers.as_deref(),
+        state: args.state.as_deref(),
+    })
+}
+
+pub(crate) fn watch(args: &WatchArgs) -> ExitCode {
+    start(&Wanted {
+        text: WATCH.into(),
+        path: "watch".into(),
+        site: &args.site,
+        params: &[],
+        write: false,
+        ui: args.ui,
+        answers: None,
+        state: args.state.as_deref(),
+    })
+}
+
+fn start(wanted: &Wanted<'_>) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => return refuse(&why),
+    };
+    let code = match runtime.block_on(session(wanted)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNDONE),
+        Err(why) => refuse(&why),
+    };
+    // A disk or server that hangs must not hang the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    code
+}
+
+async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
+    let loaded = load(&wanted.text).map_err(|p| render(&wanted.path, &wanted.text, &p))?;
+    let params = params(&loaded.runbook, wanted.params)?;
+    let found = site::find(wanted.site)?;
+    let answers = answers(wanted, found.site.write.unattended)?;
+    if wanted.ui == Ui::Tui && !std::io::stdout().is_terminal() {
+        return Err("this is no terminal; use --ui plain".into());
+    }
+    let write = wanted.write || found.site.write.allow;
+    let clock = site::clock();
+    let remote = Remote::connect(found.site, &site::surroundings(), Arc::clone(&clock)).await.map_err(|e| e.to_string())?;
+    let pins = pins(&remote, found.pins, write, wanted.site).await?;
+    let actor = match &answers {
+        Some((path, _)) => Actor::File { path: path.clone() },
+        None => Actor::Person { name: site::user(), role: Role::Driver },
+    };
+    let values = remote.site.values.iter();
+    let header = Header {
+        format: FORMAT,
+        run: String::new(),
+        runbook: wanted.text.clone(),
+        runbook_path: wanted.path.clone(),
+        params,
+        site: remote.site.name.clone(),
+        site_values: values.filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?))).collect(),
+        pins,
+        mode: if write { Mode::Write } else { Mode::ReadOnly },
+        version: env!("CARGO_PKG_VERSION").into(),
+        opened_by: actor.clone(),
+        continues: None,
+    };
+    let opening = Opening { runs: site::runs(wanted.state), header, nonce: site::nonce(), clock };
+    let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
+    let (handle, task) = Engine::start(state, writer, Arc::new(remote));
+    let done = match wanted.ui {
+        Ui::Plain => {
+            println!("journal: {}", dir.display());
+            plain(&handle, &actor, answers.as_ref().map(|(_, a)| a)).await
+        }
+        Ui::Tui => {
+            let done = tui(handle.clone(), &actor).await?;
+            println!("journal: {}", dir.display());
+            done
+        }
+    };
+    handle.close();
+    drop(handle);
+    // The loop ends when its last handle is gone; what it has in hand is bounded.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), task).await;
+    Ok(done)
+}
+
+fn answers(wanted: &Wanted<'_>, allowed: bool) -> Result<Option<(String, Answers)>, String> {
+    let Some(path) = wanted.answers else { return Ok(None) };
+    if wanted.ui != Ui::Plain {
+        return Err("--answers goes with --ui plain".into());
+    }
+    let name = path.display().to_string();
+    let text = read(path).map_err(|e| format!("{name}: {e}"))?;
+    let answers = parse_answers(&text).map_err(|p| render(&name, &text, &p))?;
+    if wanted.write && !allowed {
+        return Err("the site does not allow unattended writes; add [write] unattended = true to its file".into());
+    }
+    Ok(Some((name, answers)))
+}
+
+/// Identities to hold the run to. Writing needs them pinned beforehand, and unchanged.
+async fn pins(remote: &Remote, pinned: Option<Pins>, write: bool, site: &str) -> Result<Pins, String> {
+    let found = remote.identities().await;
+    match pinned {
+        Some(pinned) => {
+            let wrong = mismatch(&pinned, &found);
+            if wrong.is_empty() || !write {
+                return Ok(pinned);
+            }
+            Err(format!("this is not the site that was pinned: {}", wrong.join("; ")))
+        }
+        None if write => Err(format!(
+            "the site is not pinned, so nothing proves that it is the right one; run: holdpoint doctor --site {site} --pin"
+        )),
+        None => Ok(found),
+    }
+}
+
+/// Parameters given, with defaults; each of its kind.
+pub(crate) fn params(runbook: &Runbook, given: &[String]) -> Result<BTreeMap<String, Value>, String> {
+    let mut params = BTreeMap::new();
+    for text in given {
+        let (name, value) = text.split_once('=').ok_or_else(|| format!("--param {text}: write NAME=VALUE"))?;
+        let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
+        let param = runbook
+            .params
+            .get(name)
+            .ok_or_else(|| format!("--param {name}: the runbook has no such parameter; it has {}", known.join(", ")))?;
+        let json = match param.kind {
+            ParamKind::String | ParamKind::Duration => Value::String(value.into()),
+            ParamKind::Int | ParamKind::Bool => serde_json::from_str(value).unwrap_or(Value::String(value.into())),
+        };
+        check_param(param.kind, &json).map_err(|e| format!("--param {name}: {e}"))?;
+        params.insert(name.to_owned(), json);
+    }
+    let mut missing = Vec::new();
+    for (name, param) in &runbook.params {
+        if params.contains_key(name) {
+            continue;
+        }
+        match &param.default {
+            Some(value) => drop(params.insert(name.clone(), value.clone())),
+            None => missing.push(format!("--param {name}=…   {}", param.says)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(params);
+    }
+    Err(format!("the runbook wants parameters:\n  {}", missing.join("\n  ")))
+}

@@ -1,0 +1,80 @@
+//! Finding a site file, its pins, and the process's surroundings.
+
+use crate::cli::check::read;
+use crate::event::{Pins, Time};
+use crate::problem::render;
+use crate::remote::{Clock, Surroundings};
+use crate::site::{Site, parse, parse_pins};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A site file, read, with its pins.
+pub(crate) struct Found {
+    pub(crate) site: Site,
+    pub(crate) pins: Option<Pins>,
+    pub(crate) pins_path: PathBuf,
+}
+
+/// `--site NAME|PATH`: a path if it looks like one, else a name in the configuration.
+pub(crate) fn find(site: &str) -> Result<Found, String> {
+    let path = if site.contains('/') || Path::new(site).extension().is_some_and(|e| e == "toml") {
+        PathBuf::from(site)
+    } else {
+        config_home().join("holdpoint/sites").join(format!("{site}.toml"))
+    };
+    let text = read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let name = path.display().to_string();
+    let site = parse(&text).map_err(|p| render(&name, &text, &p))?;
+    let pins_path = path.with_extension("pins.toml");
+    let pins = match std::fs::read_to_string(&pins_path) {
+        Ok(text) => Some(parse_pins(&text).map_err(|p| render(&pins_path.display().to_string(), &text, &p))?),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(format!("{}: {e}", pins_path.display())),
+    };
+    Ok(Found { site, pins, pins_path })
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+fn home() -> PathBuf {
+    PathBuf::from(env("HOME").unwrap_or_else(|| ".".into()))
+}
+
+fn config_home() -> PathBuf {
+    env("XDG_CONFIG_HOME").map_or_else(|| home().join(".config"), PathBuf::from)
+}
+
+/// Where runs live.
+pub(crate) fn runs(state: Option<&Path>) -> PathBuf {
+    match state {
+        Some(dir) => dir.to_owned(),
+        None => env("XDG_STATE_HOME").map_or_else(|| home().join(".local/state"), PathBuf::from).join("holdpoint/runs"),
+    }
+}
+
+pub(crate) fn surroundings() -> Surroundings {
+    Surroundings { home: home(), kubeconfig: env("KUBECONFIG"), vault_token: env("VAULT_TOKEN") }
+}
+
+/// The wall clock.
+pub(crate) fn clock() -> Clock {
+    Arc::new(|| Time::from(jiff::Timestamp::now()))
+}
+
+/// Who sits here.
+pub(crate) fn user() -> String {
+    let name = env("USER").or_else(|| env("LOGNAME"));
+    crate::text::clean_line(&name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
+}
+
+/// Four hex digits, so that two runs of one second differ.
+pub(crate) fn nonce() -> String {
+    use std::io::Read;
+    let mut bytes = [0_u8; 2];
+    // Without a random source two runs of one second collide, which creating the
+    // directory refuses.
+    let _ = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
+    format!("{:02x}{:02x}", bytes[0], bytes[1])
+}

@@ -1,0 +1,65 @@
+//! `holdpoint verify RUN`: is a journal whole?
+
+use crate::cli::{UNDONE, refuse, site};
+use crate::journal::{Against, Verdict, compare, read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A run's id or a unique part of it, or a path
+    run: String,
+    /// Another copy of the same journal
+    #[arg(long, value_name = "COPY")]
+    against: Option<PathBuf>,
+    /// Directory of runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// A run by path, id, or unique part of its id.
+pub(crate) fn locate(run: &str, state: Option<&Path>) -> Result<PathBuf, String> {
+    let path = PathBuf::from(run);
+    if path.exists() {
+        return Ok(path);
+    }
+    let runs = site::runs(state);
+    let entries = std::fs::read_dir(&runs).map_err(|e| format!("{}: {e}", runs.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().contains(run)))
+        .collect();
+    found.sort();
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(format!("there is no run {run} in {}", runs.display())),
+        many => {
+            let names: Vec<_> = many.iter().map(|p| p.display().to_string()).collect();
+            Err(format!("{run} could be any of\n  {}", names.join("\n  ")))
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    match verify(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNDONE),
+        Err(why) => refuse(&why),
+    }
+}
+
+fn verify(args: &Args) -> Result<bool, String> {
+    let path = locate(&args.run, args.state.as_deref())?;
+    let ours = read(&path).map_err(|e| e.to_string())?;
+    println!("{}", ours.verdict);
+    println!("{} entries, head {}", ours.entries.len(), ours.head);
+    let mut fine = matches!(ours.verdict, Verdict::Complete | Verdict::Open);
+    if let Some(copy) = &args.against {
+        let copy = read(copy).map_err(|e| e.to_string())?;
+        let against = compare(&ours, &copy);
+        println!("{against}");
+        fine &= matches!(against, Against::Same | Against::Longer { .. });
+    }
+    Ok(fine)
+}

@@ -1,0 +1,5 @@
+//! L3: documents from what is known. Pure.
+
+mod plan;
+
+pub use plan::plan;

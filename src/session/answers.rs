@@ -1,0 +1,58 @@
+//! An answers file: what a person would type, by step address.
+
+use crate::event::StepAddr;
+use crate::problem::Problem;
+use crate::runbook::of_toml;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Answers by address; `phase[*]/step` stands for every item, `{item}` in a text for it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// What is typed to release a step; empty for one that is released without typing.
+    #[serde(default)]
+    pub release: BTreeMap<String, String>,
+    /// Branches of questions.
+    #[serde(default)]
+    pub choose: BTreeMap<String, String>,
+    /// Approvals: refused, since a file is no second person.
+    #[serde(default)]
+    approve: BTreeMap<String, String>,
+}
+
+/// Reads an answers file.
+pub fn parse_answers(text: &str) -> Result<Answers, Vec<Problem>> {
+    let answers: Answers = toml::from_str(text).map_err(|e| vec![of_toml(&e, 0..0)])?;
+    if !answers.approve.is_empty() {
+        return Err(vec![Problem::error(0..0, "a file cannot approve", "a second person approves from their own machine")]);
+    }
+    Ok(answers)
+}
+
+/// The answer for a step.
+pub(crate) fn find(table: &BTreeMap<String, String>, step: &StepAddr) -> Option<String> {
+    let exact = table.get(&step.to_string());
+    let any = || {
+        let all = StepAddr { item: step.item.as_ref().map(|_| "*".into()), ..step.clone() };
+        table.get(&all.to_string())
+    };
+    let text = exact.or_else(any)?;
+    Some(text.replace("{item}", step.item.as_deref().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_wins_over_all_items_and_a_file_never_approves() {
+        let answers = parse_answers("[release]\n'roll[*]/claims' = '{item}'\n'roll[b]/claims' = 'no'\n").unwrap();
+        let at = |item: &str| format!("roll[{item}]/claims").parse().unwrap();
+        assert_eq!(find(&answers.release, &at("a")).as_deref(), Some("a"));
+        assert_eq!(find(&answers.release, &at("b")).as_deref(), Some("no"));
+        assert_eq!(find(&answers.release, &"roll[a]/pod".parse().unwrap()), None);
+        assert!(parse_answers("[approve]\n'a/b' = 'x'\n").is_err());
+        assert!(parse_answers("[relaese]\n").is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! The loop itself.
+
+use crate::action;
+use crate::event::{Actor, EffectId, Entry, Event, Outcome, Stream, Time};
+use crate::journal::{Health, Writer};
+use crate::observe::{self, Freshness};
+use crate::remote::Remote;
+use crate::run::{Effect, Intent, Look, State, Want, apply, decide, wants};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// How often the loop looks whether it wants something.
+const TICK: Duration = Duration::from_millis(250);
+/// Guards are judged at least this often.
+const GUARDS: Duration = Duration::from_secs(1);
+
+/// What is published after each fold.
+#[derive(Clone)]
+pub struct Live {
+    /// The folded state.
+    pub state: Arc<State>,
+    /// Why nothing is executed any more, if the journal failed.
+    pub show_only: Option<String>,
+}
+
+/// A person's way to the loop.
+#[derive(Clone)]
+pub struct Handle {
+    asks: mpsc::Sender<(Actor, Intent, oneshot::Sender<Result<(), String>>)>,
+    /// The state as it is.
+    pub live: watch::Receiver<Live>,
+    writer: Arc<Writer>,
+    /// For describe and logs.
+    pub remote: Arc<Remote>,
+}
+
+impl Handle {
+    /// Asks for something; the answer is the refusal, if it was refused.
+    pub async fn ask(&self, actor: &Actor, intent: Intent) -> Result<(), String> {
+        let (answer, wait) = oneshot::channel();
+        if self.asks.send((actor.clone(), intent, answer)).await.is_err() {
+            return Err("the run is over".into());
+        }
+        wait.await.unwrap_or_else(|_| Err("the run is over".into()))
+    }
+
+    /// The journal's health.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.writer.health()
+    }
+
+    /// Makes durable what is still batched and ends the journal's thread; gives up on a
+    /// disk that hangs.
+    pub fn close(&self) -> Health {
+        self.writer.close()
+    }
+
+    /// Now, by the session's clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.remote.now()
+    }
+}
+
+/// The loop's own state.
+pub struct Engine {
+    state: State,
+    writer: Arc<Writer>,
+    remote: Arc<Remote>,
+    results: mpsc::Sender<Intent>,
+    publish: watch::Sender<Live>,
+    show_only: Option<String>,
+    looking: Option<(Look, u64)>,
+    looked_at: Option<Instant>,
+    guarded_at: Instant,
+}
+
+impl Engine {
+    /// Starts observing and the loop; it ends when the run is closed or nobody holds a
+    /// handle any more.
+    pub fn start(state: State, writer: Writer, remote: Arc<Remote>) -> (Handle, tokio::task::JoinHandle<()>) {
+        let (results, inbox) = mpsc::channel(256);
+        let (asks, asked) = mpsc::channel(16);
+        let (changes, observed) = mpsc::channel(64);
+        let live = Live { state: Arc::new(state.clone()), show_only: None };
+        let (publish, watching) = watch::channel(live);
+        let writer = Arc::new(writer);
+        observe::spawn(&remote, &changes);
+        let handle = Handle { asks, live: watching, writer: Arc::clone(&writer), remote: Arc::clone(&remote) };
+        let engine = Self {
+            state,
+            writer,
+            remote,
+            results,
+            publish,
+            show_only: None,
+            looking: None,
+            looked_at: None,
+            guarded_at: Instant::now(),
+        };
+        let task = tokio::spawn(engine.run(inbox, asked, observed));
+        (handle, task)
+    }
+
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Intent>,
+        mut asked: mpsc::Receiver<(Actor, Intent, oneshot::Sender<Result<(), String>>)>,
+        mut observed: mpsc::Receiver<crate::world::Change>,
+    ) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while self.state.ended.is_none() {
+            tokio::select! {
+                // People first: a flood of observations must not keep a hold waiting.
+                biased;
+                ask = asked.recv() => match ask {
+                    Some((actor, intent, answer)) => {
+                        let result = self.take(&actor, &intent).await;
+                        // Whoever asked may have gone.
+                        let _ = answer.send(result);
+                    }
+                    None => return,
+                },
+                Some(intent) = inbox.recv() => self.result(intent).await,
+                Some(change) = observed.recv() => {
+                    self.result(Intent::Observed { change: Box::new(change) }).await;
+                }
+                _ = tick.tick() => self.tick().await,
+            }
+            self.want();
+        }
+    }
+
+    async fn tick(&mut self) {
+        if self.guarded_at.elapsed() >= GUARDS {
+            self.guarded_at = Instant::now();
+            self.result(Intent::Tick).await;
+        }
+    }
+
+    /// An intent of the system itself.
+    async fn result(&mut self, intent: Intent) {
+        if let Intent::Looked { look, ticket, .. } = &intent
+            && self.looking == Some((look.clone(), *ticket))
+        {
+            self.looking = None;
+        }
+        // A refusal of the system is only ever about a run that is over.
+        let _ = self.take(&Actor::System, &intent).await;
+    }
+
+    async fn take(&mut self, actor: &Actor, intent: &Intent) -> Result<(), String> {
+        if let Some(why) = &self.show_only {
+            return Err(format!("show-only: {why}"));
+        }
+        let now = self.remote.now();
+        match decide(&self.state, actor, intent, now) {
+            Ok(events) => self.record(actor, events, now).await,
+            Err(refusal) => {
+                let refused = Event::Refused { asked: intent.brief(), why: refusal.0.clone() };
+                if self.state.ended.is_none() {
+                    self.record(actor, vec![refused], now).await?;
+                }
+                Err(refusal.0)
+            }
+        }
+    }
+
+    /// Durable first, then folded, then its effects.
+    async fn record(&mut self, actor: &Actor, events: Vec<Event>, now: Time) -> Result<(), String> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let entries: Vec<Entry> = events
+            .into_iter()
+            .zip(self.state.seq + 1..)
+            .map(|(event, seq)| Entry { seq, at: now, actor: actor.clone(), event })
+            .collect();
+        let durable = entries.iter().any(|e| e.event.must_be_durable());
+        let (done, wait) = oneshot::channel();
+        self.writer.append(entries.clone(), durable, Box::new(move |r| drop(done.send(r))));
+        let written = wait.await.unwrap_or_else(|_| Err("the journal's thread ended".into()));
+        if let Err(why) = written {
+            self.show_only = Some(why.clone());
+            self.published();
+            return Err(format!("show-only: {why}"));
+        }
+        let mut effects = Vec::new();
+        for entry in &entries {
+            match apply(&mut self.state, entry) {
+                Ok(follow) => effects.extend(follow),
+                Err(e) => {
+                    // What cannot be folded must not be acted on: nothing runs any more.
+                    self.show_only = Some(format!("the run's state is broken: {e}"));
+                    break;
+                }
+            }
+        }
+        self.published();
+        if self.show_only.is_none() {
+            effects.into_iter().for_each(|e| self.start_effect(e));
+        }
+        Ok(())
+    }
+
+    fn published(&self) {
+        let live = Live { state: Arc::new(self.state.clone()), show_only: self.show_only.clone() };
+        // Nobody watching is no error.
+        let _ = self.publish.send(live);
+    }
+
+    /// Asks the world what the run wants to know, one question at a time.
+    fn want(&mut self) {
+        let Some(Want { look, ticket, sources, every }) = wants(&self.state) else { return };
+        let question = (look.clone(), ticket);
+        let same = self.looking.as_ref() == Some(&question);
+        let due = self.looked_at.is_none_or(|at| at.elapsed() >= every.duration());
+        // A question that changed is asked at once; one in flight only when it is long overdue.
+        let overdue = self.looked_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(20));
+        if self.show_only.is_some() || (same && !overdue) || (self.looking.is_some() && !same && !due && !overdue) {
+            return;
+        }
+        if !due && self.looking.is_none() && self.state.current().is_some() && !matches!(look, Look::Advance) {
+            return;
+        }
+        self.looking = Some(question);
+        self.looked_at = Some(Instant::now());
+        let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
+        tokio::spawn(async move {
+            let changes = observe::read(&remote, &sources, Freshness::Quorum).await;
+            // The loop may have ended.
+            let _ = results.send(Intent::Looked { look, ticket, changes }).await;
+        });
+    }
+
+    fn start_effect(&self, effect: Effect) {
+        let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
+        let pins = self.state.header.pins.clone();
+        match effect {
+            Effect::Prepare { step, ticket, purpose, call, sources } => {
+                tokio::spawn(async move {
+                    let (changes, proposal) = tokio::join!(
+                        observe::read(&remote, &sources, Freshness::Quorum),
+                        async {
+                            match &call {
+                                Some(call) => Some(action::resolve(&remote, &pins, call).await.map(Box::new)),
+                                None => None,
+                            }
+                        }
+                    );
+                    let _ = results.send(Intent::Prepared { step, ticket, purpose, changes, proposal }).await;
+                });
+            }
+            Effect::Execute { effect, proposal, .. } => {
+                tokio::spawn(async move {
+                    let say = say(effect, results.clone());
+                    let work = tokio::spawn(async move { action::execute(&remote, &proposal, &say).await });
+                    let (outcome, result) = work.await.unwrap_or_else(|e| {
+                        (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
+                    });
+                    let _ = results.send(Intent::EffectEnded { effect, outcome, result }).await;
+                });
+            }
+            Effect::Probe { step, ticket, proposal } => {
+                tokio::spawn(async move {
+                    let (verdict, why, result) = action::probe(&remote, &proposal).await;
+                    let _ = results.send(Intent::Probed { step, ticket, verdict, why, result }).await;
+                });
+            }
+        }
+    }
+}
+
+/// Output on its way to the journal. What a flood brings beyond the queue is dropped and
+/// counted by the next line that fits.
+fn say(effect: EffectId, results: mpsc::Sender<Intent>) -> action::Say {
+    let dropped = std::sync::atomic::AtomicU64::new(0);
+    Arc::new(move |stream: Stream, text: String| {
+        use std::sync::atomic::Ordering::Relaxed;
+        let lost = dropped.load(Relaxed);
+        let text = if lost > 0 { format!("{text} [{lost} lines before this were dropped]") } else { text };
+        match results.try_send(Intent::Output { effect, stream, text }) {
+            Ok(()) => dropped.fetch_sub(lost, Relaxed),
+            Err(_) => dropped.fetch_add(1, Relaxed),
+        };
+    })
+}

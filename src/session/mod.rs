@@ -1,0 +1,21 @@
+//! L4: the one loop. Intents come in, `run` decides, the journal makes events durable,
+//! `run` folds them, effects go out to `action` and `observe`, results come back as
+//! intents. Only this room appends to the journal.
+//!
+//! The loop is a task of its own and publishes each folded state; a terminal that draws
+//! it never waits for a disk, and a disk that hangs never stops the drawing. When an
+//! append fails the session is *show-only*: it publishes why and executes nothing more.
+
+mod answers;
+mod engine;
+mod keys;
+mod open;
+mod plain;
+mod terminal;
+mod tui;
+
+pub use answers::{Answers, parse_answers};
+pub use engine::{Engine, Handle, Live};
+pub use open::{OpenError, Opening, fold, open};
+pub use plain::plain;
+pub use tui::tui;

@@ -1,0 +1,91 @@
+//! A run's beginning: its directory, its header, its first state; and folding it back.
+
+use crate::event::{Entry, Event, Header};
+use crate::journal::{FileDisk, JournalError, Writer};
+use crate::remote::Clock;
+use crate::run::{State, apply};
+use crate::runbook;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a new run needs.
+pub struct Opening {
+    /// Directory of all runs.
+    pub runs: PathBuf,
+    /// Seq 0, without its run id.
+    pub header: Header,
+    /// Four hex digits.
+    pub nonce: String,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+/// Why a run cannot begin, or not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal cannot be made.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Its thread cannot be started.
+    #[error("the journal's thread cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// The first entry cannot be written.
+    #[error("the journal cannot be written: {0}; use another directory with --state")]
+    Write(String),
+    /// A journal that this version cannot fold.
+    #[error("the journal cannot be folded: {0}")]
+    Fold(String),
+}
+
+/// Makes the run's directory and writes its header.
+pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenError> {
+    let Opening { runs, mut header, nonce, clock } = opening;
+    let now = clock();
+    let stamp = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let id = runbook_id(&header.runbook)?;
+    header.run = format!("{stamp}-{id}-{nonce}");
+    let dir = runs.join(&header.run);
+    let disk = FileDisk::create(&dir)?;
+    let theirs = Arc::clone(&clock);
+    let writer = Writer::start(Box::new(disk), None, Box::new(move || theirs())).map_err(OpenError::Thread)?;
+    let entry = Entry {
+        seq: 0,
+        at: now,
+        actor: header.opened_by.clone(),
+        event: Event::Opened { header: Box::new(header) },
+    };
+    let (done, wait) = tokio::sync::oneshot::channel();
+    // The receiver is gone only if this very future was dropped.
+    writer.append(vec![entry.clone()], true, Box::new(move |r| drop(done.send(r))));
+    match wait.await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return Err(OpenError::Write(why)),
+        Err(_) => return Err(OpenError::Write("its thread ended".into())),
+    }
+    let state = fold(&[entry])?;
+    Ok((state, writer, dir))
+}
+
+fn runbook_id(text: &str) -> Result<String, OpenError> {
+    match runbook::load(text) {
+        Ok(loaded) => Ok(loaded.runbook.id),
+        Err(problems) => Err(OpenError::Fold(format!("its runbook has {} problems", problems.len()))),
+    }
+}
+
+/// The state that entries lead to. Effects are not run: this is what reading does.
+pub fn fold(entries: &[Entry]) -> Result<State, OpenError> {
+    let Some((first, rest)) = entries.split_first() else {
+        return Err(OpenError::Fold("it has no entries".into()));
+    };
+    let Event::Opened { header } = &first.event else {
+        return Err(OpenError::Fold("it does not begin with a header".into()));
+    };
+    let loaded = runbook::load(&header.runbook)
+        .map_err(|p| OpenError::Fold(format!("its runbook has {} problems", p.len())))?;
+    let mut state = State::new((**header).clone(), Arc::new(loaded.runbook), first.at);
+    for entry in rest {
+        apply(&mut state, entry).map_err(|e| OpenError::Fold(e.to_string()))?;
+    }
+    Ok(state)
+}
