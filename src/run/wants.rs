@@ -59,7 +59,7 @@ pub fn wants(state: &State) -> Option<Want> {
 fn advance(state: &State) -> Option<Want> {
     let (phase_state, phase) = state.phase()?;
     let mut sources = BTreeSet::new();
-    let mut ticket = 0;
+    let mut ticket = turn(state);
     if let Some(addr) = state.current() {
         sources.extend(state.step(&addr)?.when.iter().flat_map(|w| w.sources.iter().copied()));
         ticket = state.steps.get(&addr)?.ticket;
@@ -68,7 +68,6 @@ fn advance(state: &State) -> Option<Want> {
             sources.extend(each.of.sources.iter().copied());
         }
         sources.extend(each.next.iter().flat_map(|n| n.sources.iter().copied()));
-        ticket = turn(state);
     }
     Some(Want { look: Look::Advance, ticket, sources, every: Span::secs(1) })
 }

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 /// How often the loop looks whether it wants something.
 const TICK: Duration = Duration::from_millis(250);
+/// An answer that takes longer is lost.
+const LOST: Duration = Duration::from_secs(20);
 /// Guards are judged at least this often.
 const GUARDS: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,8 @@ pub struct Engine {
     results: mpsc::Sender<Intent>,
     publish: watch::Sender<Live>,
     show_only: Option<String>,
-    looking: Option<(Look, u64)>,
+    asked_last: Option<(Look, u64)>,
+    looking: bool,
     looked_at: Option<Instant>,
     guarded_at: Instant,
 }
@@ -98,7 +101,8 @@ impl Engine {
             results,
             publish,
             show_only: None,
-            looking: None,
+            asked_last: None,
+            looking: false,
             looked_at: None,
             guarded_at: Instant::now(),
         };
@@ -146,9 +150,9 @@ impl Engine {
     /// An intent of the system itself.
     async fn result(&mut self, intent: Intent) {
         if let Intent::Looked { look, ticket, .. } = &intent
-            && self.looking == Some((look.clone(), *ticket))
+            && self.asked_last.as_ref().is_some_and(|(l, t)| l == look && t == ticket)
         {
-            self.looking = None;
+            self.looking = false;
         }
         // A refusal of the system is only ever about a run that is over.
         let _ = self.take(&Actor::System, &intent).await;
@@ -218,17 +222,19 @@ impl Engine {
     fn want(&mut self) {
         let Some(Want { look, ticket, sources, every }) = wants(&self.state) else { return };
         let question = (look.clone(), ticket);
-        let same = self.looking.as_ref() == Some(&question);
-        let due = self.looked_at.is_none_or(|at| at.elapsed() >= every.duration());
-        // A question that changed is asked at once; one in flight only when it is long overdue.
-        let overdue = self.looked_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(20));
-        if self.show_only.is_some() || (same && !overdue) || (self.looking.is_some() && !same && !due && !overdue) {
+        let elapsed = self.looked_at.map_or(Duration::MAX, |at| at.elapsed());
+        // A new question is asked at once, the same one again when it is due; one that is
+        // in flight only when its answer must be lost.
+        let wait = match (&self.asked_last, self.looking) {
+            (Some(last), _) if *last != question => Duration::ZERO,
+            (_, true) => LOST,
+            (_, false) => every.duration(),
+        };
+        if self.show_only.is_some() || elapsed < wait {
             return;
         }
-        if !due && self.looking.is_none() && self.state.current().is_some() && !matches!(look, Look::Advance) {
-            return;
-        }
-        self.looking = Some(question);
+        self.looking = true;
+        self.asked_last = Some(question);
         self.looked_at = Some(Instant::now());
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         tokio::spawn(async move {
