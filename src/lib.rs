@@ -12,3 +12,4 @@ pub mod observe;
 pub mod action;
 pub mod report;
 pub mod session;
+pub mod ui;

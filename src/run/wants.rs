@@ -57,9 +57,12 @@ pub fn wants(state: &State) -> Option<Want> {
 
 /// What opening the next phase, item or step needs to see.
 fn advance(state: &State) -> Option<Want> {
-    let (phase_state, phase) = state.phase()?;
     let mut sources = BTreeSet::new();
     let mut ticket = turn(state);
+    let Some((phase_state, phase)) = state.phase() else {
+        // Nothing is left: the run can be closed.
+        return Some(Want { look: Look::Advance, ticket, sources, every: Span::secs(1) });
+    };
     if let Some(addr) = state.current() {
         sources.extend(state.step(&addr)?.when.iter().flat_map(|w| w.sources.iter().copied()));
         ticket = state.steps.get(&addr)?.ticket;

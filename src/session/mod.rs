@@ -8,7 +8,6 @@
 
 mod answers;
 mod engine;
-mod keys;
 mod open;
 mod plain;
 mod terminal;

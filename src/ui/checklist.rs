@@ -1,0 +1,99 @@
+//! The checklist: phases, items, steps.
+
+use crate::event::{StepAddr, Time};
+use crate::run::{PhaseState, PhaseStatus, State, Status};
+use crate::runbook::model::Phase;
+use crate::ui::text::{cut, left, right};
+use crate::ui::theme;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+/// All lines, and the one of the step whose turn it is.
+pub(crate) fn lines(state: &State, width: usize, now: Time) -> (Vec<Line<'static>>, usize) {
+    let mut out = Vec::new();
+    let current = state.current();
+    let mut at = 0;
+    for (n, (phase, ps)) in state.runbook.phases.iter().zip(&state.phases).enumerate() {
+        out.push(head(n + 1, phase, ps, state, width, now));
+        if let Some(why) = &ps.blocked {
+            out.push(Line::styled(cut(&format!("    ! {why}"), width), theme::caution()));
+        }
+        if ps.status != PhaseStatus::Open {
+            continue;
+        }
+        if phase.each.is_none() {
+            steps(&mut out, &mut at, state, &State::addresses(phase, None), current.as_ref(), width, 2);
+            continue;
+        }
+        for item in &ps.items {
+            let (sign, style) = match (item.began, item.ended) {
+                (Some(_), Some(_)) => ("✓", theme::good()),
+                (Some(_), None) => ("▶", theme::bright()),
+                _ => ("·", theme::dim()),
+            };
+            let leads = if state.world.raft.leader == item.name { "  (leader now)" } else { "" };
+            out.push(Line::from(vec![
+                Span::styled(format!("  {sign} "), style),
+                Span::styled(cut(&format!("{}{leads}", item.name), width.saturating_sub(4)), style),
+            ]));
+            if item.began.is_some() && item.ended.is_none() {
+                let addresses = State::addresses(phase, Some(&item.name));
+                steps(&mut out, &mut at, state, &addresses, current.as_ref(), width, 4);
+            }
+        }
+    }
+    (out, at)
+}
+
+fn head(n: usize, phase: &Phase, ps: &PhaseState, state: &State, width: usize, now: Time) -> Line<'static> {
+    let (sign, style) = match ps.status {
+        PhaseStatus::Done => ("✓", theme::good()),
+        PhaseStatus::Open => ("▶", theme::bright()),
+        PhaseStatus::Waiting => ("·", theme::dim()),
+    };
+    let known: Vec<_> = state.steps.iter().filter(|(a, _)| a.phase == ps.id).collect();
+    let over = known.iter().filter(|(_, s)| s.status.is_over()).count();
+    let mut tail = match ps.status {
+        PhaseStatus::Waiting => String::new(),
+        _ if ps.items.is_empty() => format!("{over}/{}", known.len()),
+        _ => format!("{} of {}", ps.items.iter().filter(|i| i.began.is_some()).count(), ps.items.len()),
+    };
+    if let (Some(began), true) = (ps.began, ps.status == PhaseStatus::Done) {
+        tail = format!("{tail} {}", right(&ps.ended.unwrap_or(now).since(began).brief(), 6));
+    }
+    let text = format!("{sign} {n} {}", phase.title);
+    let room = width.saturating_sub(tail.chars().count() + 1);
+    Line::styled(format!("{} {tail}", left(&text, room)), style)
+}
+
+fn steps(
+    out: &mut Vec<Line<'static>>,
+    at: &mut usize,
+    state: &State,
+    addresses: &[StepAddr],
+    current: Option<&StepAddr>,
+    width: usize,
+    indent: usize,
+) {
+    for addr in addresses {
+        let Some(s) = state.steps.get(addr) else { continue };
+        let here = Some(addr) == current;
+        if here {
+            *at = out.len();
+        }
+        let (sign, style) = theme::sign(s.status);
+        let mark = if here { "▌ " } else { "  " };
+        let tail = match s.status {
+            Status::Pending | Status::Done => String::new(),
+            other => other.to_string().to_uppercase(),
+        };
+        let room = width.saturating_sub(indent + 4 + tail.len() + 1);
+        let title: Style = if here { theme::bright() } else { style };
+        out.push(Line::from(vec![
+            Span::styled(format!("{}{mark}", " ".repeat(indent.saturating_sub(2))), theme::bright()),
+            Span::styled(format!("{sign} "), style),
+            Span::styled(format!("{} ", left(&state.title(addr), room)), title),
+            Span::styled(tail, style),
+        ]));
+    }
+}

@@ -1,0 +1,20 @@
+//! L3: the cockpit's views. Pure: `&State`, a [`Model`] and the time go in, cells of a
+//! buffer come out; keys become [`Asked`]. Nothing here is part of the run's state.
+//!
+//! Every state is told by a word and a sign as well as by colour; red is kept for what
+//! needs a person now. What does not fit ends in `…`, and the full text is a key away.
+
+mod checklist;
+mod detail;
+mod keymap;
+mod model;
+mod overlay;
+mod panes;
+mod text;
+mod theme;
+mod title;
+mod view;
+
+pub use keymap::{Asked, key};
+pub use model::{Entry, Model, Overlay, Pane, Writing};
+pub use view::{Frame, draw};

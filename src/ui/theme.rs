@@ -1,0 +1,50 @@
+//! Colours and signs.
+
+use crate::event::Verdict;
+use crate::run::Status;
+use ratatui::style::{Color, Modifier, Style};
+
+pub(crate) fn calm() -> Style {
+    Style::default()
+}
+pub(crate) fn dim() -> Style {
+    Style::default().fg(Color::DarkGray)
+}
+pub(crate) fn good() -> Style {
+    Style::default().fg(Color::Green)
+}
+pub(crate) fn alarm() -> Style {
+    Style::default().fg(Color::Red).add_modifier(Modifier::BOLD)
+}
+pub(crate) fn caution() -> Style {
+    Style::default().fg(Color::Yellow)
+}
+pub(crate) fn bright() -> Style {
+    Style::default().add_modifier(Modifier::BOLD)
+}
+pub(crate) fn title() -> Style {
+    Style::default().fg(Color::Cyan)
+}
+
+/// A step's sign: shapes first, colour second.
+pub(crate) fn sign(status: Status) -> (&'static str, Style) {
+    match status {
+        Status::Done => ("✓", good()),
+        Status::Released | Status::Running | Status::Verifying => ("▶", bright()),
+        Status::Ready | Status::Confirming => ("●", bright()),
+        Status::Pending => ("·", dim()),
+        Status::Shown | Status::Claimed => ("◎", caution()),
+        Status::Failed | Status::Aborted => ("✗", alarm()),
+        Status::Blocked => ("!", caution()),
+        Status::InDoubt => ("?", alarm()),
+        Status::Skipped | Status::NotNeeded => ("↷", dim()),
+    }
+}
+
+pub(crate) fn verdict(v: Verdict) -> (&'static str, Style) {
+    match v {
+        Verdict::Pass => ("✓", good()),
+        Verdict::Fail => ("✗", alarm()),
+        Verdict::Inconclusive => ("?", caution()),
+    }
+}
