@@ -17,12 +17,20 @@ pub struct Problem {
 
 impl Problem {
     /// Something that makes the file unusable.
-    pub fn error(span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn error(
+        span: Range<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { span, message: message.into(), remedy: remedy.into(), warning: false }
     }
 
     /// Something that works, but may surprise.
-    pub fn warning(span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn warning(
+        span: Range<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { span, message: message.into(), remedy: remedy.into(), warning: true }
     }
 }

@@ -30,7 +30,11 @@ pub(crate) fn client(remote: &Remote) -> Result<&Client, String> {
 
 pub(crate) fn kubectl(remote: &Remote) -> String {
     let context = remote.site.kubernetes.as_ref().map(|k| k.context.as_str()).unwrap_or_default();
-    format!("kubectl --kubeconfig {} --context {}", quoted(&remote.kubeconfig.display().to_string()), quoted(context))
+    format!(
+        "kubectl --kubeconfig {} --context {}",
+        quoted(&remote.kubeconfig.display().to_string()),
+        quoted(context)
+    )
 }
 
 fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
@@ -39,7 +43,9 @@ fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
 }
 
 /// A request with a deadline; the client has none of its own.
-pub(crate) async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+pub(crate) async fn within<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Trouble> {
     match tokio::time::timeout(DEADLINE, request).await {
         Ok(answer) => answer.map_err(trouble),
         Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", DEADLINE.as_secs()))),
@@ -48,9 +54,13 @@ pub(crate) async fn within<T>(request: impl Future<Output = Result<T, kube::Erro
 
 /// What is material of any object.
 fn facts(material: &mut BTreeMap<String, Value>, name: &str, meta: &ObjectMeta) {
-    let owners: Vec<_> = meta.owner_references.iter().flatten().map(|o| json!([o.kind, o.name, o.uid])).collect();
+    let owners: Vec<_> =
+        meta.owner_references.iter().flatten().map(|o| json!([o.kind, o.name, o.uid])).collect();
     material.insert(format!("{name}.uid"), json!(meta.uid));
-    material.insert(format!("{name}.deletionTimestamp"), json!(meta.deletion_timestamp.as_ref().map(|t| t.0.to_string())));
+    material.insert(
+        format!("{name}.deletionTimestamp"),
+        json!(meta.deletion_timestamp.as_ref().map(|t| t.0.to_string())),
+    );
     material.insert(format!("{name}.owners"), json!(owners));
 }
 
@@ -66,7 +76,8 @@ fn target(kind: &str, meta: &ObjectMeta, note: String) -> Target {
 }
 
 fn delete_options(uid: &str, extra: &[(&str, Value)]) -> Value {
-    let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+    let mut options =
+        json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
     for (key, value) in extra {
         options[*key] = value.clone();
     }
@@ -75,7 +86,12 @@ fn delete_options(uid: &str, extra: &[(&str, Value)]) -> Value {
 
 /// A delete through a pipe: the only form in which kubectl sends a UID precondition.
 fn delete_command(remote: &Remote, path: &str, options: &Value) -> String {
-    format!("echo {} | {} delete --raw {} -f -", quoted(&options.to_string()), kubectl(remote), quoted(path))
+    format!(
+        "echo {} | {} delete --raw {} -f -",
+        quoted(&options.to_string()),
+        kubectl(remote),
+        quoted(path)
+    )
 }
 
 /// One object to delete: where, by which UID, with which options.
@@ -87,8 +103,12 @@ fn request(objects: &[(String, String, Value)]) -> Value {
 
 pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
-    review_access(client, "delete", "apps", "statefulsets", Some(namespace)).await.map_err(|e| e.to_string())?;
-    let set = within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get(name)).await.map_err(|e| e.to_string())?;
+    review_access(client, "delete", "apps", "statefulsets", Some(namespace))
+        .await
+        .map_err(|e| e.to_string())?;
+    let set = within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get(name))
+        .await
+        .map_err(|e| e.to_string())?;
     let mut material = BTreeMap::new();
     facts(&mut material, name, &set.metadata);
     material.insert(format!("{name}.generation"), json!(set.metadata.generation));
@@ -98,8 +118,14 @@ pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result
     let ready = set.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0);
     Ok(Proposal {
         verb: "kube.delete_statefulset".into(),
-        sentence: format!("DELETE StatefulSet {namespace}/{name} and leave its pods and claims alone (cascade orphan)"),
-        targets: vec![target("StatefulSet", &set.metadata, format!("{ready} pods stay as they are"))],
+        sentence: format!(
+            "DELETE StatefulSet {namespace}/{name} and leave its pods and claims alone (cascade orphan)"
+        ),
+        targets: vec![target(
+            "StatefulSet",
+            &set.metadata,
+            format!("{ready} pods stay as they are"),
+        )],
         material,
         commands: vec![delete_command(remote, &path, &options)],
         request: request(&[("statefulsets".into(), name.into(), options)]),
@@ -110,8 +136,14 @@ pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result
 
 /// The claims of a pod: those that it mounts; where the pod is gone, those that carry its
 /// name as a StatefulSet's claims do.
-async fn claims_of(client: &Client, namespace: &str, pod: &str) -> Result<Vec<PersistentVolumeClaim>, String> {
-    let found = within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(pod)).await.map_err(|e| e.to_string())?;
+async fn claims_of(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+) -> Result<Vec<PersistentVolumeClaim>, String> {
+    let found = within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(pod))
+        .await
+        .map_err(|e| e.to_string())?;
     let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let all = within(api.list(&ListParams::default())).await.map_err(|e| e.to_string())?.items;
     let mounted: Option<Vec<String>> = found.map(|p| {
@@ -122,7 +154,10 @@ async fn claims_of(client: &Client, namespace: &str, pod: &str) -> Result<Vec<Pe
         Some(names) => names.iter().any(|n| n == name),
         None => name.ends_with(&format!("-{pod}")),
     };
-    let claims: Vec<_> = all.into_iter().filter(|c| belongs(c.metadata.name.as_deref().unwrap_or_default())).collect();
+    let claims: Vec<_> = all
+        .into_iter()
+        .filter(|c| belongs(c.metadata.name.as_deref().unwrap_or_default()))
+        .collect();
     if claims.is_empty() {
         return Err(format!("pod {namespace}/{pod} has no claims; look at the storage pane"));
     }
@@ -130,7 +165,10 @@ async fn claims_of(client: &Client, namespace: &str, pod: &str) -> Result<Vec<Pe
 }
 
 /// Claims as targets and material, with what happens to their volumes.
-async fn claim_targets(client: &Client, claims: &[PersistentVolumeClaim]) -> Result<(Vec<Target>, BTreeMap<String, Value>), String> {
+async fn claim_targets(
+    client: &Client,
+    claims: &[PersistentVolumeClaim],
+) -> Result<(Vec<Target>, BTreeMap<String, Value>), String> {
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
     let (mut targets, mut material) = (Vec::new(), BTreeMap::new());
     for c in claims {
@@ -163,7 +201,9 @@ fn names_and_uids(targets: &[Target]) -> Value {
 
 pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
-    review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace)).await.map_err(|e| e.to_string())?;
+    review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace))
+        .await
+        .map_err(|e| e.to_string())?;
     let claims = claims_of(client, namespace, pod).await?;
     let (targets, material) = claim_targets(client, &claims).await?;
     let mut objects = Vec::new();
@@ -176,7 +216,10 @@ pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Prop
     }
     Ok(Proposal {
         verb: "kube.delete_claims".into(),
-        sentence: format!("DELETE {} claims in namespace {namespace}, without waiting for them to go", targets.len()),
+        sentence: format!(
+            "DELETE {} claims in namespace {namespace}, without waiting for them to go",
+            targets.len()
+        ),
         before: names_and_uids(&targets),
         request: request(&objects),
         targets,
@@ -188,8 +231,12 @@ pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Prop
 
 pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
-    review_access(client, "delete", "", "pods", Some(namespace)).await.map_err(|e| e.to_string())?;
-    let pod = within(Api::<Pod>::namespaced(client.clone(), namespace).get(name)).await.map_err(|e| e.to_string())?;
+    review_access(client, "delete", "", "pods", Some(namespace))
+        .await
+        .map_err(|e| e.to_string())?;
+    let pod = within(Api::<Pod>::namespaced(client.clone(), namespace).get(name))
+        .await
+        .map_err(|e| e.to_string())?;
     let mut material = BTreeMap::new();
     facts(&mut material, name, &pod.metadata);
     let uid = pod.metadata.uid.clone().unwrap_or_default();
@@ -197,7 +244,8 @@ pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposa
         Some(text) => Some(text.parse::<Span>().map_err(|e| e.to_string())?.0 / 1000),
         None => None,
     };
-    let extra: Vec<(&str, Value)> = grace.map(|g| ("gracePeriodSeconds", json!(g))).into_iter().collect();
+    let extra: Vec<(&str, Value)> =
+        grace.map(|g| ("gracePeriodSeconds", json!(g))).into_iter().collect();
     let options = delete_options(&uid, &extra);
     let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
     let node = pod.spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
@@ -217,7 +265,8 @@ pub(crate) async fn delete(remote: &Remote, proposal: &Proposal, say: &Say) -> E
     let Ok(client) = client(remote) else {
         return (Outcome::Failed("there is no connection to the API server".into()), Value::Null);
     };
-    let list = proposal.request.get("delete").and_then(Value::as_array).cloned().unwrap_or_default();
+    let list =
+        proposal.request.get("delete").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut done = 0;
     for (object, target) in list.iter().zip(&proposal.targets) {
         let namespace = target.namespace.as_deref().unwrap_or_default();
@@ -228,10 +277,16 @@ pub(crate) async fn delete(remote: &Remote, proposal: &Proposal, say: &Say) -> E
                 say(Stream::Note, format!("{} {} is being deleted", target.kind, target.name));
             }
             // Gone meanwhile: it is what was wanted, and the verify looks at the world.
-            Err(Trouble::NotFound(_)) => say(Stream::Note, format!("{} {} is gone already", target.kind, target.name)),
+            Err(Trouble::NotFound(_)) => {
+                say(Stream::Note, format!("{} {} is gone already", target.kind, target.name))
+            }
             Err(e) => {
                 let outcome = match failed(&e) {
-                    Outcome::Failed(why) => Outcome::Failed(format!("{done} of {} done, then {}: {why}", list.len(), target.name)),
+                    Outcome::Failed(why) => Outcome::Failed(format!(
+                        "{done} of {} done, then {}: {why}",
+                        list.len(),
+                        target.name
+                    )),
                     other => other,
                 };
                 return (outcome, json!({"count": done, "at": remote.now()}));
@@ -245,25 +300,40 @@ async fn delete_one(client: &Client, object: &Value, namespace: &str) -> Result<
     let text = |v: &Value| v.as_str().map(str::to_owned);
     let options = object.get("options").cloned().unwrap_or_default();
     let uid = options.pointer("/preconditions/uid").and_then(text);
-    let Some(uid) = uid else { return Err(Trouble::Other("a delete without a UID is not sent".into())) };
+    let Some(uid) = uid else {
+        return Err(Trouble::Other("a delete without a UID is not sent".into()));
+    };
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: Some(uid), resource_version: None }),
         propagation_policy: options.get("propagationPolicy").map(|_| PropagationPolicy::Orphan),
-        grace_period_seconds: options.get("gracePeriodSeconds").and_then(Value::as_u64).and_then(|g| u32::try_from(g).ok()),
+        grace_period_seconds: options
+            .get("gracePeriodSeconds")
+            .and_then(Value::as_u64)
+            .and_then(|g| u32::try_from(g).ok()),
         ..DeleteParams::default()
     };
     let name = object.get("name").and_then(text).unwrap_or_default();
     match object.get("resource").and_then(Value::as_str) {
         Some("pods") => of::<Pod>(client, namespace, &name, &params).await,
         Some("statefulsets") => of::<StatefulSet>(client, namespace, &name, &params).await,
-        Some("persistentvolumeclaims") => of::<PersistentVolumeClaim>(client, namespace, &name, &params).await,
+        Some("persistentvolumeclaims") => {
+            of::<PersistentVolumeClaim>(client, namespace, &name, &params).await
+        }
         other => Err(Trouble::Other(format!("{other:?} is not deleted here"))),
     }
 }
 
-async fn of<K>(client: &Client, namespace: &str, name: &str, params: &DeleteParams) -> Result<(), Trouble>
+async fn of<K>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    params: &DeleteParams,
+) -> Result<(), Trouble>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
 {
     within(Api::<K>::namespaced(client.clone(), namespace).delete(name, params)).await.map(|_| ())
 }
@@ -272,13 +342,19 @@ where
 async fn now(client: &Client, t: &Target) -> Result<Option<ObjectMeta>, Trouble> {
     let namespace = t.namespace.as_deref().unwrap_or_default();
     match t.kind.as_str() {
-        "Pod" => within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(&t.name)).await.map(|o| o.map(|o| o.metadata)),
-        "StatefulSet" => {
-            within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get_opt(&t.name)).await.map(|o| o.map(|o| o.metadata))
-        }
-        _ => within(Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace).get_opt(&t.name))
+        "Pod" => within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(&t.name))
             .await
             .map(|o| o.map(|o| o.metadata)),
+        "StatefulSet" => {
+            within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get_opt(&t.name))
+                .await
+                .map(|o| o.map(|o| o.metadata))
+        }
+        _ => within(
+            Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace).get_opt(&t.name),
+        )
+        .await
+        .map(|o| o.map(|o| o.metadata)),
     }
 }
 
@@ -293,7 +369,9 @@ pub(crate) async fn probe_deleted(remote: &Remote, proposal: &Proposal) -> Seen 
             Ok(None) => (true, format!("{} is gone", t.name)),
             Ok(Some(meta)) if meta.uid != t.uid => (true, format!("{} is a new object", t.name)),
             // A claim in use stays until its pod goes; being deleted is all that was asked.
-            Ok(Some(meta)) if meta.deletion_timestamp.is_some() => (true, format!("{} is being deleted", t.name)),
+            Ok(Some(meta)) if meta.deletion_timestamp.is_some() => {
+                (true, format!("{} is being deleted", t.name))
+            }
             Ok(Some(_)) => (false, format!("{} is as it was", t.name)),
             Err(e) => return (Probed::Unknown, e.to_string(), Value::Null),
         });
@@ -304,21 +382,32 @@ pub(crate) async fn probe_deleted(remote: &Remote, proposal: &Proposal) -> Seen 
 
 pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
-    review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace)).await.map_err(|e| e.to_string())?;
+    review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace))
+        .await
+        .map_err(|e| e.to_string())?;
     let mut claims = claims_of(client, namespace, pod).await?;
     claims.retain(|c| c.metadata.deletion_timestamp.is_some());
     if claims.is_empty() {
-        return Err(format!("no claim of {pod} is being deleted; a finalizer of a claim that stays comes back at once"));
+        return Err(format!(
+            "no claim of {pod} is being deleted; a finalizer of a claim that stays comes back at once"
+        ));
     }
     let (targets, mut material) = claim_targets(client, &claims).await?;
     let (mut patches, mut commands) = (Vec::new(), Vec::new());
     for (claim, t) in claims.iter().zip(&targets) {
         if material.get(&format!("{}.policy", t.name)) != Some(&json!("Retain")) {
-            return Err(format!("the volume of {} is not kept (Retain); freeing the claim could lose it", t.name));
+            return Err(format!(
+                "the volume of {} is not kept (Retain); freeing the claim could lose it",
+                t.name
+            ));
         }
         let finalizers = claim.metadata.finalizers.clone().unwrap_or_default();
         let Some(i) = finalizers.iter().position(|f| f == PROTECTION) else {
-            return Err(format!("{} is not held by {PROTECTION} but by {}", t.name, clean_line(&finalizers.join(", "))));
+            return Err(format!(
+                "{} is not held by {PROTECTION} but by {}",
+                t.name,
+                clean_line(&finalizers.join(", "))
+            ));
         };
         material.insert(format!("{}.finalizers", t.name), json!(finalizers));
         let at = format!("/metadata/finalizers/{i}");
@@ -337,7 +426,10 @@ pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<
     }
     Ok(Proposal {
         verb: "kube.remove_protection".into(),
-        sentence: format!("REMOVE the finalizer {PROTECTION} from {} claims in namespace {namespace} that are being deleted", targets.len()),
+        sentence: format!(
+            "REMOVE the finalizer {PROTECTION} from {} claims in namespace {namespace} that are being deleted",
+            targets.len()
+        ),
         before: names_and_uids(&targets),
         request: json!({ "patch": patches }),
         targets,
@@ -359,7 +451,8 @@ pub(crate) async fn unprotect(remote: &Remote, proposal: &Proposal, say: &Say) -
             Ok(patch) => Patch::Json::<()>(patch),
             Err(e) => return (Outcome::Failed(e.to_string()), Value::Null),
         };
-        let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), t.namespace.as_deref().unwrap_or_default());
+        let api: Api<PersistentVolumeClaim> =
+            Api::namespaced(client.clone(), t.namespace.as_deref().unwrap_or_default());
         match within(api.patch(&t.name, &PatchParams::default(), &patch)).await {
             Ok(_) | Err(Trouble::NotFound(_)) => {
                 done += 1;
@@ -383,7 +476,14 @@ pub(crate) async fn probe_unprotected(remote: &Remote, proposal: &Proposal) -> S
             Ok(Some(meta)) if meta.uid != t.uid => (true, format!("{} is a new object", t.name)),
             Ok(Some(meta)) => {
                 let held = meta.finalizers.iter().flatten().any(|f| f == PROTECTION);
-                (!held, format!("{} is {}", t.name, if held { "still protected" } else { "free to go" }))
+                (
+                    !held,
+                    format!(
+                        "{} is {}",
+                        t.name,
+                        if held { "still protected" } else { "free to go" }
+                    ),
+                )
             }
             Err(e) => return (Probed::Unknown, e.to_string(), Value::Null),
         });
@@ -394,17 +494,27 @@ pub(crate) async fn probe_unprotected(remote: &Remote, proposal: &Proposal) -> S
 
 pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (namespace, pod, until) = (namespace(remote, args), args.text("pod")?, args.text("until")?);
-    let within: Span = args.text("within")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    let within: Span =
+        args.text("within")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
     let condition = match until {
         "ready" => "condition=Ready",
         "deleted" => "delete",
-        other => return Err(format!("a pod is waited for until `ready` or `deleted`, not `{other}`")),
+        other => {
+            return Err(format!("a pod is waited for until `ready` or `deleted`, not `{other}`"));
+        }
     };
     client(remote)?;
     Ok(Proposal {
         verb: "kube.wait".into(),
         sentence: format!("wait until pod {namespace}/{pod} is {until}, {within} at most"),
-        targets: vec![Target { kind: "Pod".into(), namespace: Some(namespace.into()), name: pod.into(), uid: None, created: None, note: String::new() }],
+        targets: vec![Target {
+            kind: "Pod".into(),
+            namespace: Some(namespace.into()),
+            name: pod.into(),
+            uid: None,
+            created: None,
+            note: String::new(),
+        }],
         material: BTreeMap::new(),
         request: json!({"until": until, "within": within}),
         commands: vec![format!(
@@ -434,7 +544,8 @@ async fn waited(remote: &Remote, proposal: &Proposal) -> Result<bool, Trouble> {
 }
 
 pub(crate) async fn wait(remote: &Remote, proposal: &Proposal) -> Ended {
-    let within = proposal.request.get("within").and_then(Value::as_str).and_then(|s| s.parse::<Span>().ok());
+    let within =
+        proposal.request.get("within").and_then(Value::as_str).and_then(|s| s.parse::<Span>().ok());
     let end = tokio::time::Instant::now() + within.unwrap_or_default().duration();
     loop {
         match waited(remote, proposal).await {

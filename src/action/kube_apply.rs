@@ -25,7 +25,8 @@ struct Manifest {
 }
 
 fn read(path: &str) -> Result<Manifest, String> {
-    let size = std::fs::metadata(path).map_err(|e| format!("{path}: {e}; check the parameter"))?.len();
+    let size =
+        std::fs::metadata(path).map_err(|e| format!("{path}: {e}; check the parameter"))?.len();
     if size > LARGEST {
         return Err(format!("{path} has {size} bytes; no manifest is that large"));
     }
@@ -34,7 +35,8 @@ fn read(path: &str) -> Result<Manifest, String> {
     let (Some(first), None) = (documents.next(), documents.next()) else {
         return Err(format!("{path} must hold exactly one object"));
     };
-    let object: Value = serde::Deserialize::deserialize(first).map_err(|e| format!("{path}: {e}"))?;
+    let object: Value =
+        serde::Deserialize::deserialize(first).map_err(|e| format!("{path}: {e}"))?;
     parse(object).map_err(|e| format!("{path}: {e}"))
 }
 
@@ -53,8 +55,12 @@ async fn api(client: &Client, m: &Manifest) -> Result<(Api<DynamicObject>, Strin
     let (resource, capabilities) = within(kube::discovery::pinned_kind(client, &m.kind)).await?;
     let plural = resource.plural.clone();
     let api = match (&m.namespace, capabilities.scope) {
-        (Some(n), kube::discovery::Scope::Namespaced) => Api::namespaced_with(client.clone(), n, &resource),
-        (None, kube::discovery::Scope::Namespaced) => Api::default_namespaced_with(client.clone(), &resource),
+        (Some(n), kube::discovery::Scope::Namespaced) => {
+            Api::namespaced_with(client.clone(), n, &resource)
+        }
+        (None, kube::discovery::Scope::Namespaced) => {
+            Api::default_namespaced_with(client.clone(), &resource)
+        }
         (_, kube::discovery::Scope::Cluster) => Api::all_with(client.clone(), &resource),
     };
     Ok((api, plural))
@@ -64,31 +70,44 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
     let client = client(remote)?;
     let m = read(args.text("manifest")?)?;
     let (api, plural) = api(client, &m).await.map_err(|e| e.to_string())?;
-    review_access(client, "patch", &m.kind.group, &plural, m.namespace.as_deref()).await.map_err(|e| e.to_string())?;
+    review_access(client, "patch", &m.kind.group, &plural, m.namespace.as_deref())
+        .await
+        .map_err(|e| e.to_string())?;
     let existing = within(api.get_opt(&m.name)).await.map_err(|e| e.to_string())?;
     let mut material = BTreeMap::new();
     if let Some(object) = &existing {
         material.insert("uid".into(), json!(object.metadata.uid));
         material.insert("generation".into(), json!(object.metadata.generation));
-        material.insert("deletionTimestamp".into(), json!(object.metadata.deletion_timestamp.as_ref().map(|t| t.0.to_string())));
+        material.insert(
+            "deletionTimestamp".into(),
+            json!(object.metadata.deletion_timestamp.as_ref().map(|t| t.0.to_string())),
+        );
     }
     let manager = args.opt("field_manager").unwrap_or("holdpoint");
     let force = args.flag("force");
     // What the server would refuse is known before the release.
     let mut dry = PatchParams::apply(manager);
     (dry.force, dry.dry_run) = (force, true);
-    within(api.patch(&m.name, &dry, &Patch::Apply(&m.object))).await.map_err(|e| format!("the server would refuse it: {e}"))?;
+    within(api.patch(&m.name, &dry, &Patch::Apply(&m.object)))
+        .await
+        .map_err(|e| format!("the server would refuse it: {e}"))?;
     let does = if existing.is_some() { "change" } else { "create" };
     let place = m.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
     Ok(Proposal {
         verb: "kube.apply".into(),
-        sentence: format!("{does} {} {place}{} by server-side apply as {manager}", m.kind.kind, m.name),
+        sentence: format!(
+            "{does} {} {place}{} by server-side apply as {manager}",
+            m.kind.kind, m.name
+        ),
         targets: vec![Target {
             kind: m.kind.kind.clone(),
             namespace: m.namespace.clone(),
             name: m.name.clone(),
             uid: existing.as_ref().and_then(|o| o.metadata.uid.clone()),
-            created: existing.as_ref().and_then(|o| o.metadata.creation_timestamp.as_ref()).map(|t| Time(t.0.as_millisecond())),
+            created: existing
+                .as_ref()
+                .and_then(|o| o.metadata.creation_timestamp.as_ref())
+                .map(|t| Time(t.0.as_millisecond())),
             note: format!("from {}", args.text("manifest")?),
         }],
         material,
@@ -144,7 +163,11 @@ pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
             let result = json!({"uid": object.metadata.uid, "generation": object.metadata.generation, "at": remote.now()});
             match missing(&m.object, &live, "") {
                 None => (Probed::Done, format!("{} is as the manifest says", m.name), result),
-                Some(at) => (Probed::NotDone, format!("{} differs from the manifest at {at}", m.name), result),
+                Some(at) => (
+                    Probed::NotDone,
+                    format!("{} differs from the manifest at {at}", m.name),
+                    result,
+                ),
             }
         }
     }
@@ -162,12 +185,10 @@ fn missing(wanted: &Value, live: &Value, at: &str) -> Option<String> {
                 None => Some(here),
             }
         }),
-        (Value::Array(w), Value::Array(l)) => {
-            w.iter().enumerate().find_map(|(i, v)| {
-                let here = format!("{at}[{i}]");
-                l.get(i).map_or(Some(here.clone()), |l| missing(v, l, &here))
-            })
-        }
+        (Value::Array(w), Value::Array(l)) => w.iter().enumerate().find_map(|(i, v)| {
+            let here = format!("{at}[{i}]");
+            l.get(i).map_or(Some(here.clone()), |l| missing(v, l, &here))
+        }),
         (w, l) if w == l => None,
         _ => Some(at.to_owned()),
     }
@@ -180,7 +201,10 @@ mod tests {
     #[test]
     fn a_manifest_is_found_in_what_the_server_made_of_it() {
         let wanted = json!({"a": {"b": [1, {"c": "x"}]}, "gone": null});
-        assert_eq!(missing(&wanted, &json!({"a": {"b": [1, {"c": "x", "d": 2}, 3]}, "s": 1}), ""), None);
+        assert_eq!(
+            missing(&wanted, &json!({"a": {"b": [1, {"c": "x", "d": 2}, 3]}, "s": 1}), ""),
+            None
+        );
         for (live, at) in [
             (json!({"a": {"b": [1, {"c": "y"}]}}), ".a.b[1].c"),
             (json!({"a": {"b": [1]}}), ".a.b[1]"),

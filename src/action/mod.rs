@@ -32,10 +32,17 @@ pub type Ended = (Outcome, Value);
 pub type Seen = (Probed, String, Value);
 
 /// Exactly what a call would do now. The site must be the one that the run was opened on.
-pub async fn resolve(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
+pub async fn resolve(
+    remote: &Remote,
+    pins: &Pins,
+    call: &Call<String>,
+) -> Result<Proposal, String> {
     let wrong = mismatch(pins, &remote.identities().await);
     if !wrong.is_empty() {
-        return Err(format!("this is another site: {}; nothing is written to it", wrong.join("; ")));
+        return Err(format!(
+            "this is another site: {}; nothing is written to it",
+            wrong.join("; ")
+        ));
     }
     let args = args::Args::new(call);
     match call.verb.as_str() {
@@ -79,7 +86,9 @@ pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
         "kube.wait" => kube::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal),
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
-        _ => (Probed::Unknown, "nothing tells whether the program did its work".into(), Value::Null),
+        _ => {
+            (Probed::Unknown, "nothing tells whether the program did its work".into(), Value::Null)
+        }
     }
 }
 
@@ -118,7 +127,15 @@ mod tests {
 
     #[test]
     fn words_survive_a_shell() {
-        for (word, wanted) in [("a-b.c/d", "a-b.c/d"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''"), ("$x", "'$x'"), ("`x`", "'`x`'"), ("a\nb", "'a\nb'")] {
+        for (word, wanted) in [
+            ("a-b.c/d", "a-b.c/d"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+            ("$x", "'$x'"),
+            ("`x`", "'`x`'"),
+            ("a\nb", "'a\nb'"),
+        ] {
             assert_eq!(quoted(word), wanted);
         }
     }

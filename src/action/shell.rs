@@ -19,7 +19,8 @@ pub(crate) fn plan(args: &Args<'_>) -> Result<Proposal, String> {
     let Some(program) = argv.first().filter(|p| !p.is_empty()) else {
         return Err("argv names no program".into());
     };
-    let timeout: Span = args.text("timeout")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    let timeout: Span =
+        args.text("timeout")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
     let words: Vec<_> = argv.iter().map(|a| quoted(a)).collect();
     let timed = format!("timeout -k 5 {} {}", timeout.0.div_ceil(1000), words.join(" "));
     let command = match args.opt("dir") {
@@ -47,8 +48,18 @@ pub(crate) fn plan(args: &Args<'_>) -> Result<Proposal, String> {
 
 pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
     let request = &proposal.request;
-    let argv: Vec<&str> = request.get("argv").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let timeout = request.get("timeout").and_then(Value::as_str).and_then(|s| s.parse::<Span>().ok()).unwrap_or_default();
+    let argv: Vec<&str> = request
+        .get("argv")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let timeout = request
+        .get("timeout")
+        .and_then(Value::as_str)
+        .and_then(|s| s.parse::<Span>().ok())
+        .unwrap_or_default();
     let Some((program, rest)) = argv.split_first() else {
         return (Outcome::Failed("argv names no program".into()), Value::Null);
     };
@@ -77,7 +88,9 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
     let result = |status: i32| json!({"status": status, "out": kept, "at": remote.now()});
     match status {
         Ok(Ok(s)) if s.success() => (Outcome::Ok, result(0)),
-        Ok(Ok(s)) => (Outcome::Failed(format!("{program} ended with {s}")), result(s.code().unwrap_or(-1))),
+        Ok(Ok(s)) => {
+            (Outcome::Failed(format!("{program} ended with {s}")), result(s.code().unwrap_or(-1)))
+        }
         Ok(Err(e)) => (Outcome::Unknown(e.to_string()), result(-1)),
         Err(_) => (Outcome::Unknown(format!("{program} was ended after {timeout}")), result(-1)),
     }
@@ -92,13 +105,19 @@ fn end_group(group: Option<u32>) {
     }
 }
 
-async fn pump(from: Option<impl AsyncRead + Unpin>, stream: Stream, redactor: Redactor, say: Say) -> String {
+async fn pump(
+    from: Option<impl AsyncRead + Unpin>,
+    stream: Stream,
+    redactor: Redactor,
+    say: Say,
+) -> String {
     let Some(mut from) = from else { return String::new() };
     let mut intake = Intake::new(redactor);
     let mut kept = String::new();
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(n) = from.read(&mut buffer).await {
-        let lines = if n == 0 { intake.finish().into_iter().collect() } else { intake.push(&buffer[..n]) };
+        let lines =
+            if n == 0 { intake.finish().into_iter().collect() } else { intake.push(&buffer[..n]) };
         for line in lines {
             if kept.len() < KEPT {
                 kept.push_str(&line);

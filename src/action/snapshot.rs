@@ -44,10 +44,12 @@ fn fit(dir: &Path) -> Result<(), String> {
     let there = dir.ancestors().find(|d| d.exists()).unwrap_or(dir);
     let real = there.canonicalize().map_err(|e| format!("{shown}: {e}"))?;
     if ["/tmp", "/var/tmp", "/dev/shm", "/run"].iter().any(|t| real.starts_with(t)) {
-        return Err(format!("{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"));
+        return Err(format!(
+            "{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"
+        ));
     }
     let fs = rustix::fs::statfs(&real).map_err(|e| format!("{shown}: {e}"))?;
-    match i64::from(fs.f_type) {
+    match fs.f_type {
         NFS => Err(format!("{shown} lies on NFS, the storage that is being left. Name another")),
         TMPFS => Err(format!("{shown} lies in memory. Name another")),
         _ => Ok(()),
@@ -75,15 +77,26 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
     let (path, second) = (dir.join(&name), copy.join(&name));
     let (p, s) = (quoted(&path.display().to_string()), quoted(&second.display().to_string()));
     let target = if voter.only_forwarded() { "/dev/stdout".to_owned() } else { p.clone() };
-    let (mut save, mut cautions) = command(remote, voter, &format!("operator raft snapshot save {target}"));
+    let (mut save, mut cautions) =
+        command(remote, voter, &format!("operator raft snapshot save {target}"));
     if voter.only_forwarded() {
         save = format!("{save} > {p}");
     }
-    cautions.push("the command does not compare the snapshot's index with the commit index before it".into());
-    let make = format!("mkdir -p {} {}", quoted(&dir.display().to_string()), quoted(&copy.display().to_string()));
+    cautions.push(
+        "the command does not compare the snapshot's index with the commit index before it".into(),
+    );
+    let make = format!(
+        "mkdir -p {} {}",
+        quoted(&dir.display().to_string()),
+        quoted(&copy.display().to_string())
+    );
     Ok(Proposal {
         verb: "vault.snapshot_save".into(),
-        sentence: format!("save a raft snapshot to {} and copy it to {}", path.display(), second.display()),
+        sentence: format!(
+            "save a raft snapshot to {} and copy it to {}",
+            path.display(),
+            second.display()
+        ),
         targets: vec![file(&path, "the anchor"), file(&second, "its second copy")],
         material: BTreeMap::from([("cluster".into(), json!(id))]),
         request: json!({"path": path, "copy": second}),
@@ -107,7 +120,9 @@ fn file(path: &Path, note: &str) -> Target {
 }
 
 fn paths(proposal: &Proposal) -> (PathBuf, PathBuf) {
-    let text = |name: &str| PathBuf::from(proposal.request.get(name).and_then(Value::as_str).unwrap_or_default());
+    let text = |name: &str| {
+        PathBuf::from(proposal.request.get(name).and_then(Value::as_str).unwrap_or_default())
+    };
     (text("path"), text("copy"))
 }
 
@@ -136,7 +151,8 @@ async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Va
     let bytes = stream(response, &part).await.inspect_err(|_| remove(&part))?;
     let (path, copy, say) = (path.to_owned(), copy.to_owned(), say.clone());
     let now = remote.now();
-    let checked = tokio::task::spawn_blocking(move || keep(&part, &path, &copy, index, bytes, now, &say));
+    let checked =
+        tokio::task::spawn_blocking(move || keep(&part, &path, &copy, index, bytes, now, &say));
     checked.await.map_err(|e| e.to_string())?
 }
 
@@ -147,13 +163,18 @@ fn remove(path: &Path) {
 
 fn make_dir(dir: &Path) -> Result<(), String> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| format!("{}: {e}", dir.display()))
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| format!("{}: {e}", dir.display()))
 }
 
 async fn stream(response: reqwest::Response, part: &Path) -> Result<u64, String> {
     let io = |e: std::io::Error| format!("{}: {e}", part.display());
     let mut options = tokio::fs::OpenOptions::new();
-    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(part).await.map_err(io)?;
+    let mut file =
+        options.create(true).truncate(true).write(true).mode(0o600).open(part).await.map_err(io)?;
     let mut pieces = response.bytes_stream();
     let mut bytes = 0;
     loop {
@@ -163,7 +184,12 @@ async fn stream(response: reqwest::Response, part: &Path) -> Result<u64, String>
                 file.write_all(&piece).await.map_err(io)?;
             }
             Ok(Ok(None)) => break,
-            Ok(Err(e)) => return Err(format!("the snapshot broke off after {bytes} bytes: {}", e.without_url())),
+            Ok(Err(e)) => {
+                return Err(format!(
+                    "the snapshot broke off after {bytes} bytes: {}",
+                    e.without_url()
+                ));
+            }
             Err(_) => return Err(format!("the snapshot stood still after {bytes} bytes")),
         }
     }
@@ -172,15 +198,32 @@ async fn stream(response: reqwest::Response, part: &Path) -> Result<u64, String>
 }
 
 /// Checks, gives the file its name, copies, compares; durable in both places.
-fn keep(part: &Path, path: &Path, copy: &Path, index: i64, bytes: u64, now: Time, say: &Say) -> Result<Value, String> {
+fn keep(
+    part: &Path,
+    path: &Path,
+    copy: &Path,
+    index: i64,
+    bytes: u64,
+    now: Time,
+    say: &Say,
+) -> Result<Value, String> {
     let checked = check_snapshot(part)?;
     if checked.index < index {
-        return Err(format!("the snapshot ends at index {}, before the commit index {index} that was read first", checked.index));
+        return Err(format!(
+            "the snapshot ends at index {}, before the commit index {index} that was read first",
+            checked.index
+        ));
     }
-    let io = |p: &Path| { let p = p.display().to_string(); move |e: std::io::Error| format!("{p}: {e}") };
+    let io = |p: &Path| {
+        let p = p.display().to_string();
+        move |e: std::io::Error| format!("{p}: {e}")
+    };
     std::fs::rename(part, path).map_err(io(path))?;
     sync_dir(path)?;
-    say(Stream::Note, format!("checked: index {}, {bytes} bytes, sha256 {}", checked.index, checked.sha256));
+    say(
+        Stream::Note,
+        format!("checked: index {}, {bytes} bytes, sha256 {}", checked.index, checked.sha256),
+    );
     std::fs::copy(path, copy).map_err(io(copy))?;
     File::open(copy).and_then(|f| f.sync_all()).map_err(io(copy))?;
     sync_dir(copy)?;
@@ -268,7 +311,8 @@ pub fn check_snapshot(path: &Path) -> Result<Checked, String> {
             }
         }
         if name == "meta.json" {
-            let meta: Value = serde_json::from_slice(&head).map_err(|e| format!("meta.json: {e}"))?;
+            let meta: Value =
+                serde_json::from_slice(&head).map_err(|e| format!("meta.json: {e}"))?;
             index = meta.get("Index").and_then(Value::as_i64);
         }
         sums.insert(name, hex(&sha.finalize()));
@@ -277,7 +321,9 @@ pub fn check_snapshot(path: &Path) -> Result<Checked, String> {
         match (stated.get(name), sums.get(name)) {
             (Some(a), Some(b)) if a == b => {}
             (_, None) => return Err(format!("{} has no {name}", path.display())),
-            (None, _) => return Err(format!("{}: SHA256SUMS does not name {name}", path.display())),
+            (None, _) => {
+                return Err(format!("{}: SHA256SUMS does not name {name}", path.display()));
+            }
             _ => return Err(format!("{}: the checksum of {name} does not fit", path.display())),
         }
     }
@@ -296,7 +342,11 @@ pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
         Err(e) => return (Probed::Unknown, format!("{}: {e}", path.display()), Value::Null),
     };
     if meta.permissions().mode() & 0o077 != 0 {
-        return (Probed::Partly, format!("{} can be read by others; chmod 600 it", path.display()), Value::Null);
+        return (
+            Probed::Partly,
+            format!("{} can be read by others; chmod 600 it", path.display()),
+            Value::Null,
+        );
     }
     let checked = match check_snapshot(&path) {
         Ok(checked) => checked,
@@ -304,11 +354,19 @@ pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     };
     match sha256(&copy) {
         Ok(sum) if sum == checked.sha256 => {
-            let made = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-            let at = made.map_or_else(|| remote.now(), |d| Time(i64::try_from(d.as_millis()).unwrap_or(0)));
-            (Probed::Done, "both copies are there and the same".into(), result(&path, meta.len(), &checked, 2, at))
+            let made =
+                meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+            let at = made
+                .map_or_else(|| remote.now(), |d| Time(i64::try_from(d.as_millis()).unwrap_or(0)));
+            (
+                Probed::Done,
+                "both copies are there and the same".into(),
+                result(&path, meta.len(), &checked, 2, at),
+            )
         }
-        Ok(_) => (Probed::Partly, format!("{} differs from the anchor", copy.display()), Value::Null),
+        Ok(_) => {
+            (Probed::Partly, format!("{} differs from the anchor", copy.display()), Value::Null)
+        }
         Err(why) => (Probed::Partly, format!("no second copy: {why}"), Value::Null),
     }
 }

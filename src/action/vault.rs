@@ -25,7 +25,10 @@ pub(crate) fn voter<'a>(remote: &'a Remote, name: &str) -> Result<&'a VoterClien
 }
 
 /// Whether a voter says that it leads, and its commit index.
-pub(crate) async fn leads(remote: &Remote, voter: &VoterClient) -> Result<(bool, i64, String), Silence> {
+pub(crate) async fn leads(
+    remote: &Remote,
+    voter: &VoterClient,
+) -> Result<(bool, i64, String), Silence> {
     let base = voter.base(remote.kube.as_ref().ok()).await?;
     let asked = voter.ask(&base, Method::GET, "sys/leader", None, None).await?;
     let flag = asked.body.get("is_self").and_then(Value::as_bool).unwrap_or(false);
@@ -34,31 +37,56 @@ pub(crate) async fn leads(remote: &Remote, voter: &VoterClient) -> Result<(bool,
 }
 
 /// Refuses before the release what Vault would refuse afterwards.
-pub(crate) async fn capable(remote: &Remote, voter: &VoterClient, base: &str, path: &str, wanted: &[&str]) -> Result<(), String> {
+pub(crate) async fn capable(
+    remote: &Remote,
+    voter: &VoterClient,
+    base: &str,
+    path: &str,
+    wanted: &[&str],
+) -> Result<(), String> {
     let token = remote.token.as_ref().map_err(Clone::clone)?;
     let body = json!({"paths": [path]}).to_string();
-    let request = voter.request(base, Method::POST, "sys/capabilities-self", Some(token)).timeout(DEADLINE).body(body);
-    let response = request.send().await.map_err(|e| format!("the token's rights cannot be asked: {}", e.without_url()))?;
+    let request = voter
+        .request(base, Method::POST, "sys/capabilities-self", Some(token))
+        .timeout(DEADLINE)
+        .body(body);
+    let response = request
+        .send()
+        .await
+        .map_err(|e| format!("the token's rights cannot be asked: {}", e.without_url()))?;
     if response.status().as_u16() == 403 {
         return Err("forbidden: the Vault token is not accepted; log in again".into());
     }
     let bytes = response.bytes().await.map_err(|e| e.without_url().to_string())?;
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let has: Vec<&str> = body.get(path).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let has: Vec<&str> = body
+        .get(path)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if has.contains(&"root") || wanted.iter().all(|w| has.contains(w)) {
         return Ok(());
     }
-    Err(format!("forbidden: the Vault token lacks {} on {path}; it has {}", wanted.join(" and "), has.join(", ")))
+    Err(format!(
+        "forbidden: the Vault token lacks {} on {path}; it has {}",
+        wanted.join(" and "),
+        has.join(", ")
+    ))
 }
 
 /// A `vault` command at a voter, with the token taken from where it lies.
 pub(crate) fn command(remote: &Remote, voter: &VoterClient, words: &str) -> (String, Vec<String>) {
     let site = remote.site.vault.as_ref();
-    let token = site.and_then(|v| v.token_file.as_deref()).map(|f| format!("VAULT_TOKEN=\"$(cat {})\" ", quoted(f)));
+    let token = site
+        .and_then(|v| v.token_file.as_deref())
+        .map(|f| format!("VAULT_TOKEN=\"$(cat {})\" ", quoted(f)));
     match (&voter.address, site) {
-        (Some(address), _) => {
-            (format!("VAULT_ADDR={} {}vault {words}", quoted(address), token.unwrap_or_default()), Vec::new())
-        }
+        (Some(address), _) => (
+            format!("VAULT_ADDR={} {}vault {words}", quoted(address), token.unwrap_or_default()),
+            Vec::new(),
+        ),
         (None, Some(site)) => {
             let inner = format!("read -r VAULT_TOKEN; export VAULT_TOKEN; exec vault {words}");
             let from = site.token_file.as_deref().map_or_else(
@@ -67,7 +95,10 @@ pub(crate) fn command(remote: &Remote, voter: &VoterClient, words: &str) -> (Str
             );
             let text = format!(
                 "{from} | {} -n {} exec -i {} -c vault -- sh -c {}",
-                kubectl(remote), site.namespace, voter.name, quoted(&inner)
+                kubectl(remote),
+                site.namespace,
+                voter.name,
+                quoted(&inner)
             );
             (text, vec!["the command runs inside the pod, with the pod's own vault program".into()])
         }
@@ -80,12 +111,17 @@ pub(crate) async fn plan_step_down(remote: &Remote, args: &Args<'_>) -> Result<P
     let voter = voter(remote, name)?;
     let (leads, index, base) = leads(remote, voter).await.map_err(|e| format!("{name}: {e}"))?;
     if !leads {
-        return Err(format!("{name} does not lead now; a step-down sent there would step down another node"));
+        return Err(format!(
+            "{name} does not lead now; a step-down sent there would step down another node"
+        ));
     }
     capable(remote, voter, &base, "sys/step-down", &["update", "sudo"]).await?;
     let id = remote.identities().await.remove("vault.cluster-id");
     let (command, mut cautions) = command(remote, voter, "operator step-down");
-    cautions.push("the command does not check that this node still leads: Vault forwards it to whoever does".into());
+    cautions.push(
+        "the command does not check that this node still leads: Vault forwards it to whoever does"
+            .into(),
+    );
     Ok(Proposal {
         verb: "vault.step_down".into(),
         sentence: format!("STEP DOWN the leader {name}; another voter is elected"),
@@ -113,13 +149,21 @@ pub(crate) async fn step_down(remote: &Remote, proposal: &Proposal) -> Ended {
     };
     let base = match leads(remote, voter).await {
         Ok((true, _, base)) => base,
-        Ok((false, ..)) => return (Outcome::Failed(format!("{name} does not lead any more; nothing was sent")), Value::Null),
+        Ok((false, ..)) => {
+            return (
+                Outcome::Failed(format!("{name} does not lead any more; nothing was sent")),
+                Value::Null,
+            );
+        }
         Err(e) => return (Outcome::Failed(format!("{name}: {e}; nothing was sent")), Value::Null),
     };
     let Ok(token) = &remote.token else {
         return (Outcome::Failed("there is no Vault token".into()), Value::Null);
     };
-    let outcome = match voter.ask(&base, Method::PUT, "sys/step-down", Some(token), Some(DEADLINE)).await {
+    let outcome = match voter
+        .ask(&base, Method::PUT, "sys/step-down", Some(token), Some(DEADLINE))
+        .await
+    {
         Ok(asked) if asked.code == 204 || asked.code == 200 => Outcome::Ok,
         Ok(asked) => {
             let said = asked.body.pointer("/errors/0").and_then(Value::as_str).unwrap_or("");

@@ -72,7 +72,9 @@ async fn examine(args: &Args) -> Result<bool, String> {
         None => None,
     };
     let found = site::find(&args.site)?;
-    let remote = Remote::connect(found.site, &site::surroundings(), site::clock()).await.map_err(|e| e.to_string())?;
+    let remote = Remote::connect(found.site, &site::surroundings(), site::clock())
+        .await
+        .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
     let mut report = Report(false);
     reach(&remote, &mut report).await;
@@ -81,12 +83,18 @@ async fn examine(args: &Args) -> Result<bool, String> {
         report.say(Level::Ok, name, value);
     }
     match (&found.pins, args.pin) {
-        (_, true) if now.is_empty() => report.say(Level::Bad, "pins", "nothing was found that could be pinned"),
+        (_, true) if now.is_empty() => {
+            report.say(Level::Bad, "pins", "nothing was found that could be pinned")
+        }
         (_, true) => match write_private(&found.pins_path, &render_pins(&now)) {
-            Ok(()) => report.say(Level::Ok, "pins", &format!("written to {}", found.pins_path.display())),
+            Ok(()) => {
+                report.say(Level::Ok, "pins", &format!("written to {}", found.pins_path.display()))
+            }
             Err(e) => report.say(Level::Bad, "pins", &e),
         },
-        (None, false) => report.say(Level::Warn, "pins", "not pinned; --write is refused until doctor --pin"),
+        (None, false) => {
+            report.say(Level::Warn, "pins", "not pinned; --write is refused until doctor --pin")
+        }
         (Some(pins), false) => match mismatch(pins, &now).as_slice() {
             [] => report.say(Level::Ok, "pins", "as pinned"),
             wrong => report.say(Level::Bad, "pins", &wrong.join("; ")),
@@ -114,8 +122,12 @@ async fn reach(remote: &Arc<Remote>, report: &mut Report) {
         match &change.status {
             Status::Live => report.say(Level::Ok, name, "answers"),
             Status::NotConfigured => report.say(Level::Ok, name, "not configured"),
-            Status::Unreachable { why } => report.say(Level::Bad, name, &format!("unreachable: {why}")),
-            Status::Forbidden { right } => report.say(Level::Bad, name, &format!("forbidden: {right}")),
+            Status::Unreachable { why } => {
+                report.say(Level::Bad, name, &format!("unreachable: {why}"))
+            }
+            Status::Forbidden { right } => {
+                report.say(Level::Bad, name, &format!("forbidden: {right}"))
+            }
         }
         if let Update::Raft(raft) = &change.update {
             for v in &raft.voters {
@@ -133,14 +145,19 @@ async fn reach(remote: &Arc<Remote>, report: &mut Report) {
 async fn token(remote: &Remote, runbook: Option<&Runbook>, report: &mut Report) {
     let Ok(token) = &remote.token else {
         if remote.site.vault.is_some() {
-            report.say(Level::Bad, "vault token", remote.token.as_ref().err().map_or("", String::as_str));
+            report.say(
+                Level::Bad,
+                "vault token",
+                remote.token.as_ref().err().map_or("", String::as_str),
+            );
         }
         return;
     };
     let wanted = runbook.and_then(|r| r.window).map_or(Span(0), |w| w.length);
     for voter in &remote.voters {
         let Ok(base) = voter.base(remote.kube.as_ref().ok()).await else { continue };
-        let asked = voter.ask(&base, Method::GET, "auth/token/lookup-self", Some(token), None).await;
+        let asked =
+            voter.ask(&base, Method::GET, "auth/token/lookup-self", Some(token), None).await;
         let Ok(asked) = asked else { continue };
         if asked.code != 200 {
             continue;
@@ -149,7 +166,11 @@ async fn token(remote: &Remote, runbook: Option<&Runbook>, report: &mut Report) 
         let left = Span::secs(ttl);
         return match ttl {
             0 => report.say(Level::Ok, "vault token", "does not expire"),
-            _ if left < wanted => report.say(Level::Bad, "vault token", &format!("lives {} more, the window is {wanted}; renew it", left.brief())),
+            _ if left < wanted => report.say(
+                Level::Bad,
+                "vault token",
+                &format!("lives {} more, the window is {wanted}; renew it", left.brief()),
+            ),
             _ => report.say(Level::Ok, "vault token", &format!("lives {} more", left.brief())),
         };
     }
@@ -198,7 +219,9 @@ fn places(remote: &Remote, args: &Args, report: &mut Report) {
     for (what, path) in places.into_iter().filter_map(|(w, p)| Some((w, p?))) {
         let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
         match rustix::fs::statfs(there) {
-            Ok(fs) if i64::from(fs.f_type) == 0x6969 => report.say(Level::Warn, what, &format!("{} lies on NFS", path.display())),
+            Ok(fs) if fs.f_type == 0x6969 => {
+                report.say(Level::Warn, what, &format!("{} lies on NFS", path.display()))
+            }
             Ok(_) => report.say(Level::Ok, what, &path.display().to_string()),
             Err(e) => report.say(Level::Warn, what, &format!("{}: {e}", path.display())),
         }
@@ -212,9 +235,15 @@ async fn tools(report: &mut Report) {
         match out {
             Ok(out) => {
                 let text = String::from_utf8_lossy(&out.stdout);
-                report.say(Level::Ok, tool, &crate::text::clean_line(text.lines().next().unwrap_or("")));
+                report.say(
+                    Level::Ok,
+                    tool,
+                    &crate::text::clean_line(text.lines().next().unwrap_or("")),
+                );
             }
-            Err(_) => report.say(Level::Warn, tool, "not in PATH; shown commands cannot be run here"),
+            Err(_) => {
+                report.say(Level::Warn, tool, "not in PATH; shown commands cannot be run here")
+            }
         }
     }
 }
@@ -225,7 +254,13 @@ fn write_private(path: &Path, text: &str) -> Result<(), String> {
     use std::os::unix::fs::OpenOptionsExt;
     let part = path.with_extension("part");
     let io = |e: std::io::Error| format!("{}: {e}", path.display());
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(io)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)
+        .map_err(io)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
     std::fs::rename(&part, path).map_err(io)
 }

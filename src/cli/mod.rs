@@ -64,7 +64,12 @@ pub fn main() -> ExitCode {
         Verb::Verify(args) => verify::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "holdpoint", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "holdpoint",
+                &mut std::io::stdout(),
+            );
             ExitCode::SUCCESS
         }
     }

@@ -33,9 +33,17 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         .params
         .iter()
         .cloned()
-        .chain(loaded.runbook.params.iter().filter(|(name, p)| {
-            p.default.is_none() && !args.params.iter().any(|g| g.starts_with(&format!("{name}=")))
-        }).map(|(name, _)| format!("{name}=<{name}>")))
+        .chain(
+            loaded
+                .runbook
+                .params
+                .iter()
+                .filter(|(name, p)| {
+                    p.default.is_none()
+                        && !args.params.iter().any(|g| g.starts_with(&format!("{name}=")))
+                })
+                .map(|(name, _)| format!("{name}=<{name}>")),
+        )
         .collect();
     match params(&loaded.runbook, &given) {
         Ok(params) => {

@@ -145,7 +145,9 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     }
     let write = wanted.write || found.site.write.allow;
     let clock = site::clock();
-    let remote = Remote::connect(found.site, &site::surroundings(), Arc::clone(&clock)).await.map_err(|e| e.to_string())?;
+    let remote = Remote::connect(found.site, &site::surroundings(), Arc::clone(&clock))
+        .await
+        .map_err(|e| e.to_string())?;
     let pins = pins(&remote, found.pins, write, wanted.site).await?;
     let actor = match &answers {
         Some((path, _)) => Actor::File { path: path.clone() },
@@ -159,7 +161,9 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         runbook_path: wanted.path.clone(),
         params,
         site: remote.site.name.clone(),
-        site_values: values.filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?))).collect(),
+        site_values: values
+            .filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?)))
+            .collect(),
         pins,
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),
@@ -196,13 +200,21 @@ fn answers(wanted: &Wanted<'_>, allowed: bool) -> Result<Option<(String, Answers
     let text = read(path).map_err(|e| format!("{name}: {e}"))?;
     let answers = parse_answers(&text).map_err(|p| render(&name, &text, &p))?;
     if wanted.write && !allowed {
-        return Err("the site does not allow unattended writes; add [write] unattended = true to its file".into());
+        return Err(
+            "the site does not allow unattended writes; add [write] unattended = true to its file"
+                .into(),
+        );
     }
     Ok(Some((name, answers)))
 }
 
 /// Identities to hold the run to. Writing needs them pinned beforehand, and unchanged.
-async fn pins(remote: &Remote, pinned: Option<Pins>, write: bool, site: &str) -> Result<Pins, String> {
+async fn pins(
+    remote: &Remote,
+    pinned: Option<Pins>,
+    write: bool,
+    site: &str,
+) -> Result<Pins, String> {
     let found = remote.identities().await;
     match pinned {
         Some(pinned) => {
@@ -220,18 +232,26 @@ async fn pins(remote: &Remote, pinned: Option<Pins>, write: bool, site: &str) ->
 }
 
 /// Parameters given, with defaults; each of its kind.
-pub(crate) fn params(runbook: &Runbook, given: &[String]) -> Result<BTreeMap<String, Value>, String> {
+pub(crate) fn params(
+    runbook: &Runbook,
+    given: &[String],
+) -> Result<BTreeMap<String, Value>, String> {
     let mut params = BTreeMap::new();
     for text in given {
-        let (name, value) = text.split_once('=').ok_or_else(|| format!("--param {text}: write NAME=VALUE"))?;
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| format!("--param {text}: write NAME=VALUE"))?;
         let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
-        let param = runbook
-            .params
-            .get(name)
-            .ok_or_else(|| format!("--param {name}: the runbook has no such parameter; it has {}", known.join(", ")))?;
+        let param = runbook.params.get(name).ok_or_else(|| {
+            format!(
+                "--param {name}: the runbook has no such parameter; it has {}",
+                known.join(", ")
+            )
+        })?;
         let json = match param.kind {
             ParamKind::String | ParamKind::Duration => Value::String(value.into()),
-            ParamKind::Int | ParamKind::Bool => serde_json::from_str(value).unwrap_or(Value::String(value.into())),
+            ParamKind::Int | ParamKind::Bool => {
+                serde_json::from_str(value).unwrap_or(Value::String(value.into()))
+            }
         };
         check_param(param.kind, &json).map_err(|e| format!("--param {name}: {e}"))?;
         params.insert(name.to_owned(), json);

@@ -46,8 +46,10 @@ pub fn world() -> String {
     let schema = schemars::schema_for!(crate::world::World);
     let root = schema.as_value();
     for (name, ty) in Ty::world() {
-        let says = root.pointer(&format!("/properties/{name}/description")).and_then(|d| d.as_str());
-        let _ = writeln!(text, "\n## `{name}`: {ty}\n\n{}\n", says.unwrap_or("").replace('\n', " "));
+        let says =
+            root.pointer(&format!("/properties/{name}/description")).and_then(|d| d.as_str());
+        let _ =
+            writeln!(text, "\n## `{name}`: {ty}\n\n{}\n", says.unwrap_or("").replace('\n', " "));
         fields(&mut text, &name, &ty, root);
     }
     text.push_str("\n## Actions\n");
@@ -70,14 +72,22 @@ fn fields(text: &mut String, name: &str, ty: &Ty, root: &serde_json::Value) {
         Ty::Map(of) => fields(text, &format!("{name}[…]"), of, root),
         Ty::Object(kind, fields_of) => {
             let definitions = root.get("$defs").and_then(|d| d.as_object());
-            let definition = definitions.into_iter().flatten().find(|(k, _)| k.to_lowercase() == *kind);
+            let definition =
+                definitions.into_iter().flatten().find(|(k, _)| k.to_lowercase() == *kind);
             for (field, ty) in fields_of {
-                let says = definition
-                    .and_then(|(_, d)| d.pointer(&format!("/properties/{field}/description"))?.as_str());
-                let _ = writeln!(text, "- `{name}.{field}` {ty}: {}", says.unwrap_or("").replace('\n', " "));
+                let says = definition.and_then(|(_, d)| {
+                    d.pointer(&format!("/properties/{field}/description"))?.as_str()
+                });
+                let _ = writeln!(
+                    text,
+                    "- `{name}.{field}` {ty}: {}",
+                    says.unwrap_or("").replace('\n', " ")
+                );
             }
             for (field, ty) in fields_of {
-                if matches!(ty, Ty::List(of) if matches!(**of, Ty::Object(..))) || matches!(ty, Ty::Object(..)) {
+                if matches!(ty, Ty::List(of) if matches!(**of, Ty::Object(..)))
+                    || matches!(ty, Ty::Object(..))
+                {
                     fields(text, &format!("{name}.{field}"), ty, root);
                 }
             }

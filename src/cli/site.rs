@@ -27,13 +27,16 @@ pub(crate) fn find(site: &str) -> Result<Found, String> {
     let site = parse(&text).map_err(|p| render(&name, &text, &p))?;
     let pins_path = path.with_extension("pins.toml");
     let pins = match std::fs::read_to_string(&pins_path) {
-        Ok(text) => Some(parse_pins(&text).map_err(|p| render(&pins_path.display().to_string(), &text, &p))?),
+        Ok(text) => Some(
+            parse_pins(&text).map_err(|p| render(&pins_path.display().to_string(), &text, &p))?,
+        ),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
         Err(e) => return Err(format!("{}: {e}", pins_path.display())),
     };
     Ok(Found { site, pins, pins_path })
 }
 
+#[allow(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
@@ -50,7 +53,9 @@ fn config_home() -> PathBuf {
 pub(crate) fn runs(state: Option<&Path>) -> PathBuf {
     match state {
         Some(dir) => dir.to_owned(),
-        None => env("XDG_STATE_HOME").map_or_else(|| home().join(".local/state"), PathBuf::from).join("holdpoint/runs"),
+        None => env("XDG_STATE_HOME")
+            .map_or_else(|| home().join(".local/state"), PathBuf::from)
+            .join("holdpoint/runs"),
     }
 }
 
@@ -59,6 +64,7 @@ pub(crate) fn surroundings() -> Surroundings {
 }
 
 /// The wall clock.
+#[allow(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(crate) fn clock() -> Clock {
     Arc::new(|| Time::from(jiff::Timestamp::now()))
 }
@@ -66,7 +72,9 @@ pub(crate) fn clock() -> Clock {
 /// Who sits here.
 pub(crate) fn user() -> String {
     let name = env("USER").or_else(|| env("LOGNAME"));
-    crate::text::clean_line(&name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())))
+    crate::text::clean_line(
+        &name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+    )
 }
 
 /// Four hex digits, so that two runs of one second differ.

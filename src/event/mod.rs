@@ -17,9 +17,7 @@ mod time;
 
 pub use actor::{Actor, Role};
 pub use address::{AddressError, EffectId, StepAddr};
-pub use entry::{
-    Entry, Event, Header, Mode, Outcome, Pins, Probed, Stream, Way, FORMAT,
-};
+pub use entry::{Entry, Event, FORMAT, Header, Mode, Outcome, Pins, Probed, Stream, Way};
 pub use judged::{GateJudged, Judged, Observed, Verdict};
 pub use proposal::{Proposal, Target};
 pub use time::{Span, SpanError, Time};

@@ -160,7 +160,8 @@ impl FromStr for Span {
         let mut total: u64 = 0;
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit());
-            let (number, tail) = rest.split_at(digits.ok_or_else(|| SpanError::NoUnit(rest.into()))?);
+            let (number, tail) =
+                rest.split_at(digits.ok_or_else(|| SpanError::NoUnit(rest.into()))?);
             let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
             let (unit, next) = tail.split_at(end);
             let size: u64 = match unit {
@@ -216,7 +217,9 @@ mod tests {
 
     #[test]
     fn spans_read_what_they_write() {
-        for (text, ms) in [("90s", 90_000), ("2h30m", 9_000_000), ("24h", 86_400_000), ("250ms", 250)] {
+        for (text, ms) in
+            [("90s", 90_000), ("2h30m", 9_000_000), ("24h", 86_400_000), ("250ms", 250)]
+        {
             assert_eq!(text.parse::<Span>(), Ok(Span(ms)), "{text}");
             assert_eq!(Span(ms).to_string().parse::<Span>(), Ok(Span(ms)));
         }

@@ -75,7 +75,11 @@ impl FileDisk {
     /// A new run's directory and file; neither may exist.
     pub fn create(dir: &Path) -> Result<Self, JournalError> {
         let parent = dir.parent().unwrap_or_else(|| Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(JournalError::io(parent))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(JournalError::io(parent))?;
         check_owner(parent)?;
         DirBuilder::new().mode(0o700).create(dir).map_err(JournalError::io(dir))?;
         check_owner(dir)?;

@@ -62,7 +62,9 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// Another format.
-    #[error("the journal has format {found}, this holdpoint reads {FORMAT}; use the version that wrote it")]
+    #[error(
+        "the journal has format {found}, this holdpoint reads {FORMAT}; use the version that wrote it"
+    )]
     Format {
         /// Its version.
         found: u32,
@@ -163,7 +165,8 @@ fn parse(line: &[u8], previous: &str, seq: u64) -> Result<(Entry, String), Strin
     if hash(previous, body.as_bytes()) != stated {
         return Err("its hash does not fit".into());
     }
-    let entry: Entry = serde_json::from_str(&format!("{body}}}")).map_err(|e| format!("it is no entry: {e}"))?;
+    let entry: Entry =
+        serde_json::from_str(&format!("{body}}}")).map_err(|e| format!("it is no entry: {e}"))?;
     if entry.seq != seq {
         return Err(format!("it says seq {}", entry.seq));
     }
@@ -179,7 +182,8 @@ fn split(text: &str) -> Result<(&str, &str), String> {
     let at = text.rfind(SEPARATOR).ok_or("it has no hash")?;
     let (body, tail) = text.split_at(at);
     let stated = tail[SEPARATOR.len()..].strip_suffix("\"}").ok_or("its end is damaged")?;
-    let hex = stated.len() == 64 && stated.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = stated.len() == 64
+        && stated.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if hex { Ok((body, stated)) } else { Err("its hash is not 64 lower-case hex digits".into()) }
 }
 

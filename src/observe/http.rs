@@ -10,14 +10,26 @@ const BODY: usize = 4096;
 
 pub(crate) async fn read(remote: &Remote) -> Change {
     if remote.site.http.is_empty() {
-        return Change { source: Source::Http, status: Status::NotConfigured, as_of: None, update: Update::Nothing };
+        return Change {
+            source: Source::Http,
+            status: Status::NotConfigured,
+            as_of: None,
+            update: Update::Nothing,
+        };
     }
     let at = remote.now();
-    let asked = remote.site.http.iter().map(|(name, endpoint)| async move {
-        (name.clone(), ask(remote, &endpoint.url).await)
-    });
-    let answers: BTreeMap<String, Http> = futures::future::join_all(asked).await.into_iter().collect();
-    Change { source: Source::Http, status: Status::Live, as_of: Some(at), update: Update::Http(answers) }
+    let asked =
+        remote.site.http.iter().map(|(name, endpoint)| async move {
+            (name.clone(), ask(remote, &endpoint.url).await)
+        });
+    let answers: BTreeMap<String, Http> =
+        futures::future::join_all(asked).await.into_iter().collect();
+    Change {
+        source: Source::Http,
+        status: Status::Live,
+        as_of: Some(at),
+        update: Update::Http(answers),
+    }
 }
 
 async fn ask(remote: &Remote, url: &str) -> Http {
@@ -35,6 +47,8 @@ async fn ask(remote: &Remote, url: &str) -> Http {
             body: crate::text::clean_line(&String::from_utf8_lossy(&body[..body.len().min(BODY)])),
             error: String::new(),
         },
-        Err(e) => Http { error: crate::text::clean_line(&e.without_url().to_string()), ..Http::default() },
+        Err(e) => {
+            Http { error: crate::text::clean_line(&e.without_url().to_string()), ..Http::default() }
+        }
     }
 }

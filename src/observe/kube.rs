@@ -22,9 +22,16 @@ const DEADLINE: Duration = Duration::from_secs(8);
 pub(crate) async fn read(remote: &Remote, source: Source, how: Freshness) -> Change {
     let client = match (&remote.kube, &remote.site.kubernetes) {
         (_, None) => {
-            return Change { source, status: Status::NotConfigured, as_of: None, update: Update::Nothing };
+            return Change {
+                source,
+                status: Status::NotConfigured,
+                as_of: None,
+                update: Update::Nothing,
+            };
         }
-        (Err(why), _) => return change(source, remote.now(), Err(Trouble::Unreachable(why.clone()))),
+        (Err(why), _) => {
+            return change(source, remote.now(), Err(Trouble::Unreachable(why.clone())));
+        }
         (Ok(client), _) => client,
     };
     let at = remote.now();
@@ -38,7 +45,8 @@ async fn update(
     source: Source,
     how: Freshness,
 ) -> Result<Update, Trouble> {
-    let namespaces = remote.site.kubernetes.as_ref().map(|k| k.namespaces.as_slice()).unwrap_or_default();
+    let namespaces =
+        remote.site.kubernetes.as_ref().map(|k| k.namespaces.as_slice()).unwrap_or_default();
     Ok(match source {
         Source::Claims => {
             let (claims, pods) = tokio::try_join!(
@@ -89,9 +97,11 @@ where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
     let params = match how {
-        Freshness::Cached => {
-            ListParams { resource_version: Some("0".into()), version_match: Some(VersionMatch::NotOlderThan), ..ListParams::default() }
-        }
+        Freshness::Cached => ListParams {
+            resource_version: Some("0".into()),
+            version_match: Some(VersionMatch::NotOlderThan),
+            ..ListParams::default()
+        },
         Freshness::Quorum => ListParams::default(),
     };
     match tokio::time::timeout(DEADLINE, api.list(&params)).await {
@@ -101,9 +111,16 @@ where
     }
 }
 
-async fn of_namespaces<K>(client: &Client, namespaces: &[String], how: Freshness) -> Result<Vec<K>, Trouble>
+async fn of_namespaces<K>(
+    client: &Client,
+    namespaces: &[String],
+    how: Freshness,
+) -> Result<Vec<K>, Trouble>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
 {
     let mut all = Vec::new();
     for namespace in namespaces {
@@ -122,7 +139,11 @@ async fn secrets(remote: &Remote, client: &Client) -> Result<Vec<Secret>, Troubl
             Ok(answer) => answer.map_err(trouble)?,
             Err(_) => return Err(Trouble::Unreachable("no answer".into())),
         };
-        let mut row = Secret { namespace: named.namespace.clone(), name: named.name.clone(), ..Secret::default() };
+        let mut row = Secret {
+            namespace: named.namespace.clone(),
+            name: named.name.clone(),
+            ..Secret::default()
+        };
         if let Some(secret) = secret {
             row.exists = true;
             row.uid = secret.metadata.uid.unwrap_or_default();
@@ -134,7 +155,12 @@ async fn secrets(remote: &Remote, client: &Client) -> Result<Vec<Secret>, Troubl
 }
 
 /// A pod in words: its containers with their last state, then its Events.
-pub async fn describe(remote: &Remote, namespace: &str, kind: &str, name: &str) -> Result<Vec<String>, Trouble> {
+pub async fn describe(
+    remote: &Remote,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Result<Vec<String>, Trouble> {
     let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
     let mut lines = Vec::new();
     if kind == "Pod" {
@@ -151,7 +177,8 @@ pub async fn describe(remote: &Remote, namespace: &str, kind: &str, name: &str) 
     events.sort_by_key(|e| e.last_timestamp.as_ref().map(|t| t.0));
     for e in events.iter().rev().take(20) {
         let at = e.last_timestamp.as_ref().map(|t| t.0.to_string()).unwrap_or_default();
-        let (reason, message) = (e.reason.as_deref().unwrap_or(""), e.message.as_deref().unwrap_or(""));
+        let (reason, message) =
+            (e.reason.as_deref().unwrap_or(""), e.message.as_deref().unwrap_or(""));
         lines.push(format!("  {at} {} {}", clean_line(reason), clean_line(message)));
     }
     if events.is_empty() {
@@ -161,7 +188,12 @@ pub async fn describe(remote: &Remote, namespace: &str, kind: &str, name: &str) 
 }
 
 /// The last lines of a pod's first container, of this incarnation or the one before.
-pub async fn logs(remote: &Remote, namespace: &str, pod: &str, previous: bool) -> Result<Vec<String>, Trouble> {
+pub async fn logs(
+    remote: &Remote,
+    namespace: &str,
+    pod: &str,
+    previous: bool,
+) -> Result<Vec<String>, Trouble> {
     let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let spec = api.get(pod).await.map_err(trouble)?.spec.unwrap_or_default();

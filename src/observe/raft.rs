@@ -111,14 +111,25 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
         autopilot_healthy: active.autopilot.unwrap_or(false),
         audited_read: active.audited,
         active_error: active.error.clone(),
-        cluster_id: probes.iter().map(|p| p.cluster_id.clone()).find(|c| !c.is_empty()).unwrap_or_default(),
+        cluster_id: probes
+            .iter()
+            .map(|p| p.cluster_id.clone())
+            .find(|c| !c.is_empty())
+            .unwrap_or_default(),
         elections,
         voters,
     }
 }
 
-fn voter(p: &Probe, all: &[Probe], active: &Active, leader: Option<&Probe>, committed: i64) -> Voter {
-    let other_leads = all.iter().any(|o| o.name != p.name && o.is_self && o.leader == Answer::Answers);
+fn voter(
+    p: &Probe,
+    all: &[Probe],
+    active: &Active,
+    leader: Option<&Probe>,
+    committed: i64,
+) -> Voter {
+    let other_leads =
+        all.iter().any(|o| o.name != p.name && o.is_self && o.leader == Answer::Answers);
     let verdict = verdict(p, other_leads);
     let healthy = verdict == VoterVerdict::Healthy;
     let peer = active.peers.iter().flatten().find(|(name, _)| *name == p.name);
@@ -146,7 +157,12 @@ fn voter(p: &Probe, all: &[Probe], active: &Active, leader: Option<&Probe>, comm
 
 pub(crate) async fn read(remote: &Remote) -> Change {
     if remote.voters.is_empty() {
-        return Change { source: Source::Raft, status: Status::NotConfigured, as_of: None, update: Update::Nothing };
+        return Change {
+            source: Source::Raft,
+            status: Status::NotConfigured,
+            as_of: None,
+            update: Update::Nothing,
+        };
     }
     let at = remote.now();
     let kube = remote.kube.as_ref().ok();
@@ -175,7 +191,8 @@ pub(crate) async fn read(remote: &Remote) -> Change {
 }
 
 async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
-    let mut probe = Probe { name: voter.name.clone(), address: voter.shown_address(), ..Probe::default() };
+    let mut probe =
+        Probe { name: voter.name.clone(), address: voter.shown_address(), ..Probe::default() };
     let base = match voter.base(kube).await {
         Ok(base) => base,
         Err(silence) => {
@@ -292,7 +309,13 @@ mod tests {
     use super::*;
     use Answer::{Answers, PathLost, Refused, Silent};
 
-    fn voter(name: &str, health: (Answer, i64), leader: Answer, is_self: bool, index: i64) -> Probe {
+    fn voter(
+        name: &str,
+        health: (Answer, i64),
+        leader: Answer,
+        is_self: bool,
+        index: i64,
+    ) -> Probe {
         Probe {
             name: name.into(),
             health,

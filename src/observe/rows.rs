@@ -34,11 +34,14 @@ pub(crate) fn claims(claims: Vec<core::PersistentVolumeClaim>, pods: &[core::Pod
             users.entry((namespace.clone(), claim)).or_default().push(name.clone());
         }
     }
-    claims.into_iter().map(|c| {
-        let mut row = claim(&c);
-        row.pods = users.remove(&(row.namespace.clone(), row.name.clone())).unwrap_or_default();
-        row
-    }).collect()
+    claims
+        .into_iter()
+        .map(|c| {
+            let mut row = claim(&c);
+            row.pods = users.remove(&(row.namespace.clone(), row.name.clone())).unwrap_or_default();
+            row
+        })
+        .collect()
 }
 
 pub(crate) fn claim(c: &core::PersistentVolumeClaim) -> Claim {
@@ -77,7 +80,12 @@ pub(crate) fn volume(v: core::PersistentVolume) -> Volume {
             .unwrap_or_default(),
         claim_uid: text(claim.and_then(|c| c.uid.as_ref())),
         driver: csi.map(|c| clean_line(&c.driver)).unwrap_or_default(),
-        lv: handle.rsplit('/').next().filter(|l| l.starts_with("vm-")).unwrap_or_default().to_owned(),
+        lv: handle
+            .rsplit('/')
+            .next()
+            .filter(|l| l.starts_with("vm-"))
+            .unwrap_or_default()
+            .to_owned(),
         handle,
         size: size(spec.capacity.as_ref()),
         deleting: v.metadata.deletion_timestamp.is_some(),
@@ -99,14 +107,17 @@ pub(crate) fn classes(
     }
     for v in volumes {
         if v.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Released") {
-            let class = v.spec.as_ref().and_then(|s| s.storage_class_name.clone()).unwrap_or_default();
+            let class =
+                v.spec.as_ref().and_then(|s| s.storage_class_name.clone()).unwrap_or_default();
             counted.entry(class).or_default().released += 1;
         }
     }
     let row = |c: storage::StorageClass| {
         let (_, name, uid) = names(&c.metadata);
         let parameters: BTreeMap<String, String> = c.parameters.unwrap_or_default();
-        let stage = |what: &str| parameters.get(&format!("csi.storage.k8s.io/node-stage-secret-{what}")).cloned();
+        let stage = |what: &str| {
+            parameters.get(&format!("csi.storage.k8s.io/node-stage-secret-{what}")).cloned()
+        };
         Class {
             consumers: counted.get(&name).cloned().unwrap_or_default(),
             name,
@@ -120,7 +131,10 @@ pub(crate) fn classes(
                 _ => String::new(),
             },
             created: time(c.metadata.creation_timestamp.as_ref()),
-            parameters: parameters.into_iter().map(|(k, v)| (clean_line(&k), clean_line(&v))).collect(),
+            parameters: parameters
+                .into_iter()
+                .map(|(k, v)| (clean_line(&k), clean_line(&v)))
+                .collect(),
         }
     };
     classes.into_iter().map(row).collect()
@@ -128,7 +142,10 @@ pub(crate) fn classes(
 
 fn pod_claims(pod: &core::Pod) -> Vec<String> {
     let volumes = pod.spec.iter().flat_map(|s| s.volumes.iter().flatten());
-    volumes.filter_map(|v| v.persistent_volume_claim.as_ref()).map(|c| clean_line(&c.claim_name)).collect()
+    volumes
+        .filter_map(|v| v.persistent_volume_claim.as_ref())
+        .map(|c| clean_line(&c.claim_name))
+        .collect()
 }
 
 pub(crate) fn pod(p: core::Pod) -> Pod {
@@ -136,7 +153,8 @@ pub(crate) fn pod(p: core::Pod) -> Pod {
     let claims = pod_claims(&p);
     let status = p.status.unwrap_or_default();
     let containers = status.container_statuses.unwrap_or_default();
-    let waiting = containers.iter().find_map(|c| c.state.as_ref()?.waiting.as_ref()?.reason.clone());
+    let waiting =
+        containers.iter().find_map(|c| c.state.as_ref()?.waiting.as_ref()?.reason.clone());
     let last = containers.iter().find_map(|c| c.last_state.as_ref()?.terminated.clone());
     let deleting = p.metadata.deletion_timestamp.is_some();
     let shown = match (&waiting, deleting) {
@@ -145,7 +163,11 @@ pub(crate) fn pod(p: core::Pod) -> Pod {
         (None, _) => status.phase.clone().or(status.reason).unwrap_or_default(),
     };
     let reason = last.filter(|_| waiting.is_some() || shown != "Running").map(|l| {
-        format!("{}: {}", l.reason.unwrap_or_default(), l.message.unwrap_or_else(|| format!("exit {}", l.exit_code)))
+        format!(
+            "{}: {}",
+            l.reason.unwrap_or_default(),
+            l.message.unwrap_or_else(|| format!("exit {}", l.exit_code))
+        )
     });
     let spec = p.spec.unwrap_or_default();
     let owner = p.metadata.owner_references.iter().flatten().find(|o| o.controller == Some(true));
@@ -178,7 +200,8 @@ pub(crate) fn statefulset(s: apps::StatefulSet) -> StatefulSet {
     let kept = |p: Option<&String>| p.map_or_else(|| "Retain".into(), |p| clean_line(p));
     let context = spec.template.spec.and_then(|p| p.security_context);
     let context = context.and_then(|c| serde_json::to_value(c).ok());
-    let fields = context.as_ref().and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+    let fields =
+        context.as_ref().and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
     let templates = spec.volume_claim_templates.unwrap_or_default();
     StatefulSet {
         namespace,
@@ -233,9 +256,10 @@ pub(crate) fn nodes(
     let row = |n: core::Node| {
         let (_, name, uid) = names(&n.metadata);
         let conditions = n.status.and_then(|s| s.conditions).unwrap_or_default();
-        let limits = csi.iter().filter(|c| c.metadata.name.as_deref() == Some(&name)).flat_map(|c| {
-            c.spec.drivers.iter().filter_map(|d| d.allocatable.as_ref()?.count)
-        });
+        let limits = csi
+            .iter()
+            .filter(|c| c.metadata.name.as_deref() == Some(&name))
+            .flat_map(|c| c.spec.drivers.iter().filter_map(|d| d.allocatable.as_ref()?.count));
         Node {
             ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
             cordoned: n.spec.and_then(|s| s.unschedulable).unwrap_or(false),
@@ -257,7 +281,11 @@ pub(crate) fn describe_pod(p: &core::Pod) -> Vec<String> {
     ];
     for c in p.status.iter().flat_map(|s| s.container_statuses.iter().flatten()) {
         let ready = if c.ready { "ready" } else { "not ready" };
-        lines.push(format!("container {}: {ready}, {} restarts", clean_line(&c.name), c.restart_count));
+        lines.push(format!(
+            "container {}: {ready}, {} restarts",
+            clean_line(&c.name),
+            c.restart_count
+        ));
         if let Some(last) = c.last_state.as_ref().and_then(|s| s.terminated.as_ref()) {
             let why = last.message.as_deref().or(last.reason.as_deref()).unwrap_or("");
             lines.push(format!("  last state: exit {} {}", last.exit_code, clean_line(why)));

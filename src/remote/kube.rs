@@ -72,7 +72,8 @@ pub(crate) async fn within<T>(
 
 pub(crate) async fn client(path: &Path, context: &str) -> Result<Client, String> {
     let file = Kubeconfig::read_from(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    let options =
+        KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(file, &options)
         .await
         .map_err(|e| format!("{}: context {context}: {e}", path.display()))?;
@@ -116,5 +117,7 @@ pub async fn review_access(
         return Ok(());
     }
     let place = namespace.map(|n| format!(" in namespace {n}")).unwrap_or_default();
-    Err(Trouble::Forbidden(format!("{verb} {resource}{place}; ask for that right, or run the command as someone who has it")))
+    Err(Trouble::Forbidden(format!(
+        "{verb} {resource}{place}; ask for that right, or run the command as someone who has it"
+    )))
 }

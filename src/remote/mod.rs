@@ -75,7 +75,11 @@ pub struct ConnectError(pub String);
 
 impl Remote {
     /// Reads credentials and builds clients; nothing is sent yet.
-    pub async fn connect(site: Site, around: &Surroundings, clock: Clock) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        site: Site,
+        around: &Surroundings,
+        clock: Clock,
+    ) -> Result<Self, ConnectError> {
         let kubeconfig = kubeconfig_path(&site, around);
         let kube = match &site.kubernetes {
             Some(k) => self::kube::client(&kubeconfig, &k.context).await,
@@ -89,7 +93,9 @@ impl Remote {
                 None => None,
             };
             for at in vault.voter.get_ref() {
-                voters.push(VoterClient::new(at, &vault.namespace, ca.as_deref()).map_err(ConnectError)?);
+                voters.push(
+                    VoterClient::new(at, &vault.namespace, ca.as_deref()).map_err(ConnectError)?,
+                );
             }
         }
         let http = reqwest::Client::builder()
@@ -99,7 +105,16 @@ impl Remote {
             .timeout(Duration::from_secs(5))
             .build()
             .map_err(|e| ConnectError(e.to_string()))?;
-        Ok(Self { site, kube, kubeconfig, voters, token, http, clock, elections: AtomicI64::new(0) })
+        Ok(Self {
+            site,
+            kube,
+            kubeconfig,
+            voters,
+            token,
+            http,
+            clock,
+            elections: AtomicI64::new(0),
+        })
     }
 
     /// Every secret that is held, for redaction.
@@ -153,7 +168,9 @@ fn read_file(path: &std::path::Path) -> Result<Vec<u8>, String> {
 fn token(site: &Site, around: &Surroundings) -> Result<Secret, String> {
     let named = site.vault.as_ref().and_then(|v| v.token_file.clone());
     let text = match (named, &around.vault_token) {
-        (Some(path), _) => String::from_utf8_lossy(&read_file(&expand(&path, around))?).into_owned(),
+        (Some(path), _) => {
+            String::from_utf8_lossy(&read_file(&expand(&path, around))?).into_owned()
+        }
         (None, Some(token)) => token.clone(),
         (None, None) => {
             let path = around.home.join(".vault-token");

@@ -75,7 +75,8 @@ impl VoterClient {
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(2);
         if let Some(ca) = ca {
-            let certificate = reqwest::Certificate::from_pem(ca).map_err(|e| format!("ca_file: {e}"))?;
+            let certificate =
+                reqwest::Certificate::from_pem(ca).map_err(|e| format!("ca_file: {e}"))?;
             builder = builder.add_root_certificate(certificate);
         }
         Ok(Self {
@@ -166,7 +167,8 @@ impl VoterClient {
     ) -> Result<Asked, Silence> {
         let response = async {
             let started = Instant::now();
-            let response = self.request(base, method, path, token).send().await.map_err(|e| silence(&e))?;
+            let response =
+                self.request(base, method, path, token).send().await.map_err(|e| silence(&e))?;
             let code = response.status().as_u16();
             let bytes = response.bytes().await.map_err(|e| silence(&e))?;
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -199,7 +201,8 @@ impl VoterClient {
 
     pub(crate) async fn cluster_id(&self, kube: Option<&kube::Client>) -> Option<String> {
         let base = self.base(kube).await.ok()?;
-        let asked = self.ask(&base, reqwest::Method::GET, "sys/seal-status", None, None).await.ok()?;
+        let asked =
+            self.ask(&base, reqwest::Method::GET, "sys/seal-status", None, None).await.ok()?;
         asked.body.get("cluster_id")?.as_str().map(str::to_owned)
     }
 }

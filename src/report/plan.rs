@@ -12,9 +12,14 @@ use std::fmt::Write;
 /// as the items of an `each`, stays symbolic.
 #[must_use]
 pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>) -> String {
-    let mut out = format!("# {}\n\nRunbook `{}`, kept by {}.\n", runbook.title, runbook.id, runbook.owner);
+    let mut out =
+        format!("# {}\n\nRunbook `{}`, kept by {}.\n", runbook.title, runbook.id, runbook.owner);
     if let Some(window) = runbook.window {
-        let _ = writeln!(out, "Change window {}, of which {} are kept for going back.", window.length, window.backout_reserve);
+        let _ = writeln!(
+            out,
+            "Change window {}, of which {} are kept for going back.",
+            window.length, window.backout_reserve
+        );
     }
     if !params.is_empty() {
         out.push_str("\n| parameter | value | for |\n|---|---|---|\n");
@@ -26,13 +31,20 @@ pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>) -> String {
     if !runbook.guards.is_empty() {
         out.push_str("\nWatched all through:\n\n");
         for guard in &runbook.guards {
-            let _ = writeln!(out, "- {} (`{}`, for {})", guard.says, guard.that.text, guard.debounce);
+            let _ =
+                writeln!(out, "- {} (`{}`, for {})", guard.says, guard.that.text, guard.debounce);
         }
     }
     for (n, phase) in runbook.phases.iter().enumerate() {
         let _ = writeln!(out, "\n## Phase {}: {}\n", n + 1, phase.title);
         let item = phase.each.as_ref().map(|each| {
-            let _ = writeln!(out, "For each `{}` of `{}`; next is `{}`.\n", each.var, each.of.text, each.next.as_ref().map_or("the first that remains", |n| &n.text));
+            let _ = writeln!(
+                out,
+                "For each `{}` of `{}`; next is `{}`.\n",
+                each.var,
+                each.of.text,
+                each.next.as_ref().map_or("the first that remains", |n| &n.text)
+            );
             (each.var.clone(), format!("<{}>", each.var))
         });
         for step in &phase.steps {
@@ -68,7 +80,12 @@ fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn step_lines(out: &mut String, step: &Step, params: &BTreeMap<String, Value>, item: Option<&(String, String)>) {
+fn step_lines(
+    out: &mut String,
+    step: &Step,
+    params: &BTreeMap<String, Value>,
+    item: Option<&(String, String)>,
+) {
     let fill = |t: &Template| filled(t, params, item);
     let hold = match step.hold {
         Hold::Release => "released by a person",
@@ -82,7 +99,8 @@ fn step_lines(out: &mut String, step: &Step, params: &BTreeMap<String, Value>, i
         Risk::PointOfNoReturn => ", **point of no return**",
     };
     let estimate = step.estimate.map(|e| format!(", about {e}")).unwrap_or_default();
-    let _ = writeln!(out, "- [ ] **{}** (`{}`; {hold}{risk}{estimate})", fill(&step.title), step.id);
+    let _ =
+        writeln!(out, "- [ ] **{}** (`{}`; {hold}{risk}{estimate})", fill(&step.title), step.id);
     if let Some(why) = &step.why {
         let _ = writeln!(out, "  - why: {}", fill(why));
     }
@@ -117,7 +135,11 @@ fn step_lines(out: &mut String, step: &Step, params: &BTreeMap<String, Value>, i
         let _ = writeln!(out, "  - gate: {} (`{}`)", fill(&gate.says), gate.that.text);
     }
     if let Some(verify) = &step.verify {
-        let _ = writeln!(out, "  - verified by `{}`, {} in {}, within {}", verify.that.text, verify.passes, verify.over, verify.within);
+        let _ = writeln!(
+            out,
+            "  - verified by `{}`, {} in {}, within {}",
+            verify.that.text, verify.passes, verify.over, verify.within
+        );
     }
     match &step.undo {
         Some(Undo::None(why)) => {
@@ -141,13 +163,19 @@ fn call_line(call: &Call<Template>, fill: &dyn Fn(&Template) -> String) -> Strin
             Arg::Bool(b) => format!("{name}={b}"),
             Arg::Int(i) => format!("{name}={i}"),
             Arg::Text(t) => format!("{name}={}", fill(t)),
-            Arg::List(l) => format!("{name}=[{}]", l.iter().map(fill).collect::<Vec<_>>().join(" ")),
+            Arg::List(l) => {
+                format!("{name}=[{}]", l.iter().map(fill).collect::<Vec<_>>().join(" "))
+            }
         })
         .collect();
     format!("{} {}", call.verb, args.join(" "))
 }
 
-fn filled(template: &Template, params: &BTreeMap<String, Value>, item: Option<&(String, String)>) -> String {
+fn filled(
+    template: &Template,
+    params: &BTreeMap<String, Value>,
+    item: Option<&(String, String)>,
+) -> String {
     let (world, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
     let scope = Scope {
         world: &world,

@@ -114,7 +114,13 @@ fn turn(
             match next.eval(&scope) {
                 Ok(Value::String(s)) if remaining.contains(&s) => s,
                 Ok(other) => {
-                    return blocked(phase_state, format!("`{}` chose {other}, which is not among those that remain", next.text));
+                    return blocked(
+                        phase_state,
+                        format!(
+                            "`{}` chose {other}, which is not among those that remain",
+                            next.text
+                        ),
+                    );
                 }
                 Err(e) => return blocked(phase_state, format!("which is next is not known: {e}")),
             }

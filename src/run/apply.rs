@@ -85,7 +85,10 @@ fn run(state: &mut State, entry: &Entry) {
         }
         Event::EffectEnded { .. } => state.running = None,
         Event::Output { effect, stream, text } => {
-            output(state, OutputLine { effect: *effect, stream: *stream, text: text.clone(), at: entry.at });
+            output(
+                state,
+                OutputLine { effect: *effect, stream: *stream, text: text.clone(), at: entry.at },
+            );
         }
         Event::Captured { name, value, .. } => {
             state.evidence.insert(name.clone(), value.clone());
@@ -282,14 +285,21 @@ fn fields(s: &mut StepState, entry: &Entry) {
         Event::VerifyFailed { why, .. } => s.why = Some(why.clone()),
         Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
         Event::Retried { attempt, .. } => {
-            *s = StepState { attempt: *attempt, status: s.status, ticket: s.ticket, began: s.began, ..StepState::new() };
+            *s = StepState {
+                attempt: *attempt,
+                status: s.status,
+                ticket: s.ticket,
+                began: s.began,
+                ..StepState::new()
+            };
         }
         Event::Skipped { reason, .. } => {
             s.why = Some(reason.clone());
             s.ended = Some(entry.at);
         }
         Event::SoakStarted { .. } => {
-            s.soak = SoakState { observed_ms: 0, last: Some(entry.at), broken: s.soak.broken.take() };
+            s.soak =
+                SoakState { observed_ms: 0, last: Some(entry.at), broken: s.soak.broken.take() };
         }
         Event::SoakBroken { why, .. } => {
             s.soak.broken = Some(why.clone());
@@ -354,10 +364,7 @@ fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
 
 /// A step's call with its templates filled in on what is known now; `None` for a step
 /// without an action.
-pub(crate) fn rendered(
-    state: &State,
-    addr: &StepAddr,
-) -> Result<Option<Call<String>>, EvalError> {
+pub(crate) fn rendered(state: &State, addr: &StepAddr) -> Result<Option<Call<String>>, EvalError> {
     let Some(Does::Action(call)) = state.step(addr).map(|s| &s.does) else { return Ok(None) };
     let scope = state.scope(Some(addr), &state.world, &[], state.at);
     render_call(call, &scope).map(Some)

@@ -93,7 +93,9 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
         Intent::Review { .. } => {
             moved(Move::Review)?;
             match step.does {
-                Does::Choose { .. } => Err(Refusal::new("this step is a question; choose a branch")),
+                Does::Choose { .. } => {
+                    Err(Refusal::new("this step is a question; choose a branch"))
+                }
                 _ => Ok(vec![Event::ReviewOpened { step: addr }]),
             }
         }
@@ -120,7 +122,9 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
         Intent::Unclaim { .. } => {
             moved(Move::Unclaim)?;
             if s.way == crate::event::Way::Ran && s.status == Status::Verifying {
-                return Err(Refusal::new("Holdpoint ran this step itself; nothing is to be taken back"));
+                return Err(Refusal::new(
+                    "Holdpoint ran this step itself; nothing is to be taken back",
+                ));
             }
             Ok(vec![Event::Unclaimed { step: addr }])
         }
@@ -157,9 +161,9 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
 fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
     let current = state.current();
     let near = current.as_ref().is_some_and(|c| c.phase == addr.phase && c.item == addr.item);
-    let idle = current
-        .and_then(|c| state.steps.get(&c).map(|s| s.status))
-        .is_some_and(|s| matches!(s, Status::Ready | Status::Blocked | Status::Failed | Status::Pending));
+    let idle = current.and_then(|c| state.steps.get(&c).map(|s| s.status)).is_some_and(|s| {
+        matches!(s, Status::Ready | Status::Blocked | Status::Failed | Status::Pending)
+    });
     if !near {
         return Err(Refusal::new(format!("{addr} belongs to what is over; it stays as it is")));
     }
@@ -178,7 +182,9 @@ fn release(
     typed: &str,
 ) -> Result<Vec<Event>, Refusal> {
     if state.header.mode == Mode::ReadOnly && matches!(step.does, Does::Action(_)) {
-        return Err(Refusal::new("this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write"));
+        return Err(Refusal::new(
+            "this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write",
+        ));
     }
     if let Some((reason, by)) = &state.line_held {
         return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
@@ -187,12 +193,16 @@ fn release(
         return Err(Refusal::new("the gates are still being read; wait a moment"));
     }
     if let Some(lack) = gates::lacking(&s.gates, &s.overrides).first() {
-        return Err(Refusal::new(format!("{lack}; wait until it passes, or override it with a reason")));
+        return Err(Refusal::new(format!(
+            "{lack}; wait until it passes, or override it with a reason"
+        )));
     }
     if matches!(step.does, Does::Action(_)) {
         match (&s.proposal, &s.proposal_error) {
             (_, Some(why)) => return Err(Refusal::new(why.clone())),
-            (None, None) => return Err(Refusal::new("the plan is still being resolved; wait a moment")),
+            (None, None) => {
+                return Err(Refusal::new("the plan is still being resolved; wait a moment"));
+            }
             (Some((_, now)), None) if now != digest => {
                 return Err(Refusal::new("the plan changed while you looked; read it again"));
             }
@@ -231,11 +241,11 @@ fn show(addr: StepAddr, step: &Step, s: &StepState) -> Result<Vec<Event>, Refusa
         (Does::Action(_), Some((_, digest))) => {
             Ok(vec![Event::Shown { step: addr, digest: digest.clone() }])
         }
-        (Does::Action(_), None) => {
-            Err(Refusal::new(s.proposal_error.clone().unwrap_or_else(|| {
-                "the plan is still being resolved; wait a moment".into()
-            })))
-        }
+        (Does::Action(_), None) => Err(Refusal::new(
+            s.proposal_error
+                .clone()
+                .unwrap_or_else(|| "the plan is still being resolved; wait a moment".into()),
+        )),
         (Does::Manual { .. }, _) => Ok(vec![Event::Shown { step: addr, digest: String::new() }]),
         _ => Err(Refusal::new("this step has no command; it only looks")),
     }
@@ -254,9 +264,9 @@ fn accept(addr: StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
     use crate::event::Probed;
     match (s.status, &s.probed) {
         (Status::InDoubt, Some((Probed::Done, _))) => Ok(vec![Event::Checking { step: addr }]),
-        (Status::InDoubt, Some((_, why))) => {
-            Err(Refusal::new(format!("its probe does not say done: {why}; retry it, or skip it with a reason")))
-        }
+        (Status::InDoubt, Some((_, why))) => Err(Refusal::new(format!(
+            "its probe does not say done: {why}; retry it, or skip it with a reason"
+        ))),
         (Status::InDoubt, None) => Err(Refusal::new("its probe has not answered yet")),
         _ => Err(Refusal::new("only a step in doubt is accepted")),
     }
@@ -268,17 +278,24 @@ fn choose(addr: StepAddr, step: &Step, branch: &str) -> Result<Vec<Event>, Refus
     };
     if !branches.iter().any(|(id, _)| id == branch) {
         let known: Vec<_> = branches.iter().map(|(id, _)| id.as_str()).collect();
-        return Err(Refusal::new(format!("no branch {branch}; choose one of {}", known.join(", "))));
+        return Err(Refusal::new(format!(
+            "no branch {branch}; choose one of {}",
+            known.join(", ")
+        )));
     }
     Ok(vec![Event::Chosen { step: addr, branch: branch.to_owned() }])
 }
 
 fn reasonable(reason: &str) -> Result<(), Refusal> {
     if reason.trim().is_empty() {
-        return Err(Refusal::new("a reason is needed; whoever reads the incident later asks for it"));
+        return Err(Refusal::new(
+            "a reason is needed; whoever reads the incident later asks for it",
+        ));
     }
     if reason.len() > LONGEST_REASON {
-        return Err(Refusal::new(format!("the reason is longer than {LONGEST_REASON} bytes; shorten it")));
+        return Err(Refusal::new(format!(
+            "the reason is longer than {LONGEST_REASON} bytes; shorten it"
+        )));
     }
     Ok(())
 }
@@ -301,7 +318,9 @@ fn hint(status: Status, intent: &Intent) -> String {
         Status::Pending => "its turn has not come",
         Status::Ready | Status::Blocked => "open its review first (Enter)",
         Status::Confirming => "leave its review first (Esc)",
-        Status::Released | Status::Running | Status::Claimed | Status::Verifying => "wait for its result",
+        Status::Released | Status::Running | Status::Claimed | Status::Verifying => {
+            "wait for its result"
+        }
         Status::Shown => "claim it done, or take it back",
         Status::Failed | Status::InDoubt => "retry it, or skip it with a reason",
         _ => "it is over",

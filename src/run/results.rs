@@ -1,6 +1,9 @@
 //! What Holdpoint itself reports: readings, proposals, results, time.
 
-use crate::event::{EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Verdict, Way};
+use crate::event::Span;
+use crate::event::{
+    EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Verdict, Way,
+};
 use crate::run::advance;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
@@ -8,7 +11,6 @@ use crate::run::life::Status;
 use crate::run::state::{State, StepState};
 use crate::run::wants::turn;
 use crate::runbook::model::{Does, Hold, OnBreach, Step};
-use crate::event::Span;
 use crate::world::{Change, World};
 use serde_json::Value;
 
@@ -92,7 +94,13 @@ fn looked(state: &State, look: &Look, ticket: u64, changes: &[Change], now: Time
     }
 }
 
-fn gates_seen(state: &State, addr: &StepAddr, s: &StepState, world: &World, now: Time) -> Vec<Event> {
+fn gates_seen(
+    state: &State,
+    addr: &StepAddr,
+    s: &StepState,
+    world: &World,
+    now: Time,
+) -> Vec<Event> {
     if !matches!(s.status, Status::Ready | Status::Blocked | Status::Confirming) {
         return Vec::new();
     }
@@ -194,11 +202,10 @@ fn execute(
     }
     let released = s.proposal.as_ref();
     match (&step.does, released, proposal) {
-        (Does::Action(_), Some((old, digest)), Some(Ok(new))) => {
-            if *digest != new.digest() {
-                why.extend(old.diff(new));
-            }
+        (Does::Action(_), Some((old, digest)), Some(Ok(new))) if *digest != new.digest() => {
+            why.extend(old.diff(new));
         }
+        (Does::Action(_), Some(_), Some(Ok(_))) => {}
         (Does::Action(_), _, Some(Err(e))) => why.push(e.clone()),
         (Does::Action(_), _, _) => why.push("the plan could not be resolved again".into()),
         _ => {}
@@ -217,13 +224,22 @@ fn execute(
         }],
         (Does::Soak { .. }, _) => {
             // A soak that a person released starts like one that starts by itself.
-            vec![Event::ReviewClosed { step: addr.clone() }, Event::SoakStarted { step: addr.clone() }]
+            vec![
+                Event::ReviewClosed { step: addr.clone() },
+                Event::SoakStarted { step: addr.clone() },
+            ]
         }
         _ => checking(state, addr.clone(), step, now),
     }
 }
 
-fn ended(state: &State, effect: EffectId, outcome: &Outcome, result: &Value, now: Time) -> Vec<Event> {
+fn ended(
+    state: &State,
+    effect: EffectId,
+    outcome: &Outcome,
+    result: &Value,
+    now: Time,
+) -> Vec<Event> {
     let Some((_, addr)) = state.running.as_ref().filter(|(running, _)| *running == effect) else {
         return Vec::new();
     };
@@ -285,7 +301,10 @@ fn probed(
                 }
                 _ => events.extend([
                     Event::Unclaimed { step: addr.clone() },
-                    Event::StepBlocked { step: addr.clone(), why: format!("it is not done: {why}") },
+                    Event::StepBlocked {
+                        step: addr.clone(),
+                        why: format!("it is not done: {why}"),
+                    },
                 ]),
             }
             events

@@ -81,6 +81,8 @@ pub(crate) fn turn(state: &State) -> u64 {
     state
         .phases
         .iter()
-        .map(|p| began(&p.began) + p.items.iter().map(|i| began(&i.began) + began(&i.ended)).sum::<u64>())
+        .map(|p| {
+            began(&p.began) + p.items.iter().map(|i| began(&i.began) + began(&i.ended)).sum::<u64>()
+        })
         .sum()
 }

@@ -14,10 +14,9 @@ pub(crate) fn to_cel(value: &Value) -> cel::Value {
     match value {
         Value::Null => cel::Value::Null,
         Value::Bool(b) => cel::Value::Bool(*b),
-        Value::Number(n) => n.as_i64().map_or_else(
-            || cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)),
-            cel::Value::Int,
-        ),
+        Value::Number(n) => n
+            .as_i64()
+            .map_or_else(|| cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)), cel::Value::Int),
         Value::String(s) => time(s).unwrap_or_else(|| cel::Value::String(Arc::new(s.clone()))),
         Value::Array(list) => cel::Value::List(Arc::new(list.iter().map(to_cel).collect())),
         Value::Object(map) => {
@@ -58,7 +57,8 @@ pub(crate) fn to_json(value: &cel::Value) -> Value {
 pub(crate) fn brief(value: &cel::Value) -> String {
     match value {
         cel::Value::List(list) => {
-            let names: Vec<_> = list.iter().filter_map(|v| named(v).or_else(|| scalar(v))).collect();
+            let names: Vec<_> =
+                list.iter().filter_map(|v| named(v).or_else(|| scalar(v))).collect();
             if names.len() == list.len() && names.len() <= 6 {
                 format!("[{}]", names.join(", "))
             } else {

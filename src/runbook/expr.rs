@@ -112,7 +112,8 @@ impl Expr {
     pub fn stale(&self, scope: &Scope<'_>) -> Option<String> {
         self.sources.iter().find_map(|source| {
             let standing = scope.world.standing(*source);
-            (!standing.fresh(scope.now)).then(|| format!("{source} is {}", standing.words(scope.now)))
+            (!standing.fresh(scope.now))
+                .then(|| format!("{source} is {}", standing.words(scope.now)))
         })
     }
 
@@ -126,12 +127,14 @@ impl Expr {
         let (verdict, why) = match self.program.execute(&context) {
             Ok(cel::Value::Bool(true)) => (Verdict::Pass, String::new()),
             Ok(cel::Value::Bool(false)) => (Verdict::Fail, walk::why_false(self.ast(), &context)),
-            Ok(other) => {
-                (Verdict::Inconclusive, format!("it gives {}, not true or false", convert::brief(&other)))
-            }
+            Ok(other) => (
+                Verdict::Inconclusive,
+                format!("it gives {}, not true or false", convert::brief(&other)),
+            ),
             Err(e) => (Verdict::Inconclusive, e.to_string()),
         };
-        let why = if why.is_empty() && verdict == Verdict::Fail { "it is false".into() } else { why };
+        let why =
+            if why.is_empty() && verdict == Verdict::Fail { "it is false".into() } else { why };
         Judged { verdict, why, values: self.values(scope), at: scope.now }
     }
 
@@ -216,12 +219,15 @@ fn others(
     cel::extractors::This(raft): cel::extractors::This<cel::Value>,
     name: Arc<String>,
 ) -> Result<cel::Value, cel::ExecutionError> {
-    let unfit = || cel::ExecutionError::function_error("others", "it is asked of raft: raft.others(name)");
+    let unfit =
+        || cel::ExecutionError::function_error("others", "it is asked of raft: raft.others(name)");
     let cel::Value::Map(raft) = &raft else { return Err(unfit()) };
     let Some(cel::Value::List(voters)) = raft.get(&cel::objects::KeyRef::String("voters")) else {
         return Err(unfit());
     };
-    let kept = voters.iter().filter(|v| convert::field(v, "name") != Some(cel::Value::String(name.clone())));
+    let kept = voters
+        .iter()
+        .filter(|v| convert::field(v, "name") != Some(cel::Value::String(name.clone())));
     Ok(cel::Value::List(Arc::new(kept.cloned().collect())))
 }
 

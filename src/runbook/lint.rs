@@ -27,11 +27,21 @@ pub(crate) struct Lint {
 }
 
 impl Lint {
-    pub(crate) fn error(&mut self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.problems.push(Problem::error(span, message, remedy));
     }
 
-    pub(crate) fn warn(&mut self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn warn(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.problems.push(Problem::warning(span, message, remedy));
     }
 
@@ -44,7 +54,11 @@ impl Lint {
                 Some((expr, ty))
             }
             Err(e) => {
-                self.error(text.span(), e.to_string(), "write a CEL expression in a 'literal' string; see docs/runbooks.md");
+                self.error(
+                    text.span(),
+                    e.to_string(),
+                    "write a CEL expression in a 'literal' string; see docs/runbooks.md",
+                );
                 None
             }
         }
@@ -63,16 +77,29 @@ impl Lint {
     pub(crate) fn condition(&mut self, text: &Spanned<String>, names: &Names) -> Option<Expr> {
         let (expr, ty) = self.typed(text, names)?;
         if !Ty::Bool.fits(&ty) {
-            self.error(text.span(), format!("it is a {ty}, not true or false"), "compare it with something");
+            self.error(
+                text.span(),
+                format!("it is a {ty}, not true or false"),
+                "compare it with something",
+            );
         }
         Some(expr)
     }
 
     /// An expression that must give a certain type.
-    pub(crate) fn of_type(&mut self, text: &Spanned<String>, names: &Names, wanted: &Ty) -> Option<Expr> {
+    pub(crate) fn of_type(
+        &mut self,
+        text: &Spanned<String>,
+        names: &Names,
+        wanted: &Ty,
+    ) -> Option<Expr> {
         let (expr, ty) = self.typed(text, names)?;
         if !wanted.fits(&ty) {
-            self.error(text.span(), format!("it gives a {ty}, not a {wanted}"), format!("make it a {wanted}"));
+            self.error(
+                text.span(),
+                format!("it gives a {ty}, not a {wanted}"),
+                format!("make it a {wanted}"),
+            );
         }
         Some(expr)
     }
@@ -84,12 +111,20 @@ impl Lint {
                     self.infer(expr, text.span(), names);
                 }
                 if let Some(what) = secret_in(text.get_ref()) {
-                    self.error(text.span(), format!("{what} stands here in plain text"), "take secrets out of runbooks; tools keep their own");
+                    self.error(
+                        text.span(),
+                        format!("{what} stands here in plain text"),
+                        "take secrets out of runbooks; tools keep their own",
+                    );
                 }
                 Some(template)
             }
             Err(e) => {
-                self.error(text.span(), e.to_string(), "templates are text with {{ expression }} in it");
+                self.error(
+                    text.span(),
+                    e.to_string(),
+                    "templates are text with {{ expression }} in it",
+                );
                 None
             }
         }
@@ -102,9 +137,10 @@ impl Lint {
         for range in ranges {
             let list = walk::paths(range);
             let sized = list.first().is_none_or(|path| {
-                expr.text.contains("size(") && expr.text.match_indices("size(").any(|(i, _)| {
-                    expr.text[i..].contains(path.as_str()) && expr.text[i..].contains("> 0")
-                })
+                expr.text.contains("size(")
+                    && expr.text.match_indices("size(").any(|(i, _)| {
+                        expr.text[i..].contains(path.as_str()) && expr.text[i..].contains("> 0")
+                    })
             });
             if !sized {
                 let name = list.first().cloned().unwrap_or_default();
@@ -122,10 +158,8 @@ impl Lint {
 /// surprise.
 fn alls<'a>(expr: &'a IdedExpr, found: &mut Vec<&'a IdedExpr>) {
     match &expr.expr {
-        Ast::Comprehension(c) => {
-            if walk::is_all(c) && !matches!(c.iter_range.expr, Ast::List(_)) {
-                found.push(&c.iter_range);
-            }
+        Ast::Comprehension(c) if walk::is_all(c) && !matches!(c.iter_range.expr, Ast::List(_)) => {
+            found.push(&c.iter_range);
         }
         Ast::Call(call) => {
             call.target.iter().for_each(|t| alls(t, found));
@@ -141,7 +175,10 @@ fn secret_in(text: &str) -> Option<&'static str> {
     let token = |prefix: &str| {
         text.match_indices(prefix).any(|(i, _)| {
             let rest = &text[i + prefix.len()..];
-            rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-').count() >= 20
+            rest.bytes()
+                .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-')
+                .count()
+                >= 20
         })
     };
     if token("hvs.") || token("s.") {

@@ -19,6 +19,6 @@ mod steps;
 mod walk;
 
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
-pub use parse::{LARGEST, Loaded, check_param, load};
 pub(crate) use parse::of_toml;
+pub use parse::{LARGEST, Loaded, check_param, load};
 pub use raw::RawRunbook;

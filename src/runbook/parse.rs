@@ -114,7 +114,12 @@ fn into_table<'i>(lint: &mut Lint, value: Spanned<DeValue<'i>>, what: &str) -> O
     }
 }
 
-fn required<T: DeserializeOwned>(lint: &mut Lint, table: &mut Table<'_>, key: &str, at: &Range<usize>) -> Option<T> {
+fn required<T: DeserializeOwned>(
+    lint: &mut Lint,
+    table: &mut Table<'_>,
+    key: &str,
+    at: &Range<usize>,
+) -> Option<T> {
     match take(table, key) {
         Some(value) => read(lint, value),
         None => {
@@ -134,28 +139,48 @@ fn leftover(lint: &mut Lint, table: &Table<'_>, known: &[&str]) {
 }
 
 /// Ids are used in addresses and file names.
-pub(crate) fn check_id(lint: &mut Lint, id: &Spanned<String>, seen: &mut BTreeSet<String>, what: &str) {
+pub(crate) fn check_id(
+    lint: &mut Lint,
+    id: &Spanned<String>,
+    seen: &mut BTreeSet<String>,
+    what: &str,
+) {
     let text = id.get_ref();
     let fine = !text.is_empty()
         && text.len() <= 64
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     if !fine {
-        lint.error(id.span(), format!("`{text}` cannot be the id of a {what}"), "use lower-case letters, digits and hyphens");
+        lint.error(
+            id.span(),
+            format!("`{text}` cannot be the id of a {what}"),
+            "use lower-case letters, digits and hyphens",
+        );
     }
     if !seen.insert(text.clone()) {
-        lint.error(id.span(), format!("there are two {what}s `{text}`"), "give each an id of its own");
+        lint.error(
+            id.span(),
+            format!("there are two {what}s `{text}`"),
+            "give each an id of its own",
+        );
     }
 }
 
 const TOP: [&str; 11] = [
-    "format", "id", "title", "owner", "needs", "params", "window", "guard", "phase", "backout", "followup",
+    "format", "id", "title", "owner", "needs", "params", "window", "guard", "phase", "backout",
+    "followup",
 ];
 
 impl Reader<'_, '_> {
     fn runbook(mut self) -> Option<Runbook> {
         let format: Option<Spanned<i64>> = required(self.lint, &mut self.table, "format", &(0..0));
         if let Some(format) = format.filter(|f| *f.get_ref() != FORMAT) {
-            self.lint.error(format.span(), format!("format {} is not known", format.get_ref()), "write format = 1, or use a newer Holdpoint");
+            self.lint.error(
+                format.span(),
+                format!("format {} is not known", format.get_ref()),
+                "write format = 1, or use a newer Holdpoint",
+            );
         }
         let id: Option<Spanned<String>> = required(self.lint, &mut self.table, "id", &(0..0));
         if let Some(id) = &id {
@@ -165,7 +190,8 @@ impl Reader<'_, '_> {
         let owner = required(self.lint, &mut self.table, "owner", &(0..0));
         let needs = self.needs();
         let params = self.params();
-        let window: Option<RawWindow> = take(&mut self.table, "window").and_then(|v| read(self.lint, v));
+        let window: Option<RawWindow> =
+            take(&mut self.table, "window").and_then(|v| read(self.lint, v));
         let mut names = names(&params);
         let guards = self.guards(&names);
         let phases = self.phases(&mut names);
@@ -191,7 +217,11 @@ impl Reader<'_, '_> {
         let needs: Vec<Spanned<String>> = read(self.lint, value).unwrap_or_default();
         for need in &needs {
             if !["kubernetes", "vault"].contains(&need.get_ref().as_str()) {
-                self.lint.error(need.span(), format!("`{}` is no system that a site can provide", need.get_ref()), "known are kubernetes and vault");
+                self.lint.error(
+                    need.span(),
+                    format!("`{}` is no system that a site can provide", need.get_ref()),
+                    "known are kubernetes and vault",
+                );
             }
         }
         needs.into_iter().map(Spanned::into_inner).collect()
@@ -210,7 +240,10 @@ impl Reader<'_, '_> {
                 }
                 Some(json)
             });
-            params.insert(name.into_inner().into_owned(), Param { kind: raw.kind, default, says: raw.says });
+            params.insert(
+                name.into_inner().into_owned(),
+                Param { kind: raw.kind, default, says: raw.says },
+            );
         }
         params
     }
@@ -222,7 +255,12 @@ impl Reader<'_, '_> {
             let Some(raw) = read::<RawGuard>(self.lint, value) else { continue };
             check_id(self.lint, &raw.id, &mut seen, "guard");
             if let Some(that) = self.lint.condition(&raw.that, names) {
-                guards.push(Guard { id: raw.id.into_inner(), that, says: raw.says, debounce: raw.debounce });
+                guards.push(Guard {
+                    id: raw.id.into_inner(),
+                    that,
+                    says: raw.says,
+                    debounce: raw.debounce,
+                });
             }
         }
         guards
@@ -234,7 +272,11 @@ impl Reader<'_, '_> {
         let mut phases = Vec::new();
         let values = tables(self.lint, &mut self.table, "phase");
         if values.is_empty() {
-            self.lint.error(0..0, "there is no phase", "add a [[phase]] with at least one [[phase.step]]");
+            self.lint.error(
+                0..0,
+                "there is no phase",
+                "add a [[phase]] with at least one [[phase.step]]",
+            );
         }
         for value in values {
             let span = value.span();
@@ -274,7 +316,13 @@ impl Reader<'_, '_> {
         Some(Each { var: var.into_inner().into_owned(), of, next })
     }
 
-    fn steps(&mut self, table: &mut Table<'_>, span: &Range<usize>, mut inner: Names, names: &mut Names) -> Vec<Step> {
+    fn steps(
+        &mut self,
+        table: &mut Table<'_>,
+        span: &Range<usize>,
+        mut inner: Names,
+        names: &mut Names,
+    ) -> Vec<Step> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         let values = tables(self.lint, table, "step");
@@ -307,7 +355,8 @@ impl Reader<'_, '_> {
                 check_id(self.lint, id, &mut seen, "back-out");
             }
             let title: Option<String> = required(self.lint, &mut table, "title", &span);
-            let when: Option<Spanned<String>> = take(&mut table, "when").and_then(|v| read(self.lint, v));
+            let when: Option<Spanned<String>> =
+                take(&mut table, "when").and_then(|v| read(self.lint, v));
             let when = when.and_then(|w| self.lint.condition(&w, names));
             let steps = self.steps(&mut table, &span, names.clone(), &mut names.clone());
             leftover(self.lint, &table, &["id", "title", "when", "step"]);
@@ -324,7 +373,12 @@ impl Reader<'_, '_> {
         for value in tables(self.lint, &mut self.table, "followup") {
             let Some(raw) = read::<RawFollowup>(self.lint, value) else { continue };
             check_id(self.lint, &raw.id, &mut seen, "follow-up");
-            followups.push(Followup { id: raw.id.into_inner(), title: raw.title, due: raw.due, owner: raw.owner });
+            followups.push(Followup {
+                id: raw.id.into_inner(),
+                title: raw.title,
+                due: raw.due,
+                owner: raw.owner,
+            });
         }
         followups
     }
@@ -360,7 +414,9 @@ pub fn check_param(kind: ParamKind, value: &Value) -> Result<(), String> {
         (ParamKind::String, Value::String(_))
         | (ParamKind::Int, Value::Number(_))
         | (ParamKind::Bool, Value::Bool(_)) => Ok(()),
-        (ParamKind::Duration, Value::String(s)) => s.parse::<Span>().map(|_| ()).map_err(|e| e.to_string()),
+        (ParamKind::Duration, Value::String(s)) => {
+            s.parse::<Span>().map(|_| ()).map_err(|e| e.to_string())
+        }
         (kind, other) => Err(format!("{other} is no {}", format!("{kind:?}").to_lowercase())),
     }
 }

@@ -10,7 +10,10 @@ use toml::Spanned;
 /// A runbook file.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[allow(dead_code, reason = "read field by field, so that every error is found; the schema is derived")]
+#[allow(
+    dead_code,
+    reason = "read field by field, so that every error is found; the schema is derived"
+)]
 pub struct RawRunbook {
     /// Version of this format: 1.
     format: u32,
@@ -92,7 +95,8 @@ pub struct RawEach {
     pub next: Option<Spanned<String>>,
 }
 
-pub type RawDo = BTreeMap<String, BTreeMap<String, Spanned<BTreeMap<String, Spanned<toml::Value>>>>>;
+pub type RawDo =
+    BTreeMap<String, BTreeMap<String, Spanned<BTreeMap<String, Spanned<toml::Value>>>>>;
 type DoSchema = BTreeMap<String, BTreeMap<String, BTreeMap<String, serde_json::Value>>>;
 
 /// A step.

@@ -65,7 +65,11 @@ pub(crate) fn compile(lint: &mut Lint, raw: RawStep, names: &Names) -> Option<(S
 fn whole(lint: &mut Lint, step: &Step, spec: Option<&Verb>, at: &Range<usize>) {
     let destructive = step.risk != Risk::Reversible;
     if spec.is_some_and(|s| s.destructive) && !destructive {
-        lint.error(at.clone(), "its action deletes something, but its risk says reversible", "write risk = \"destructive\"");
+        lint.error(
+            at.clone(),
+            "its action deletes something, but its risk says reversible",
+            "write risk = \"destructive\"",
+        );
     }
     if destructive {
         let missing = [
@@ -74,17 +78,34 @@ fn whole(lint: &mut Lint, step: &Step, spec: Option<&Verb>, at: &Range<usize>) {
             ("undo", step.undo.is_none()),
         ];
         for (what, _) in missing.iter().filter(|(_, missing)| *missing) {
-            lint.error(at.clone(), format!("a {} step without a {what}", risk_word(step.risk)), format!("add a {what}; undo.none = \"why\" says that there is none"));
+            lint.error(
+                at.clone(),
+                format!("a {} step without a {what}", risk_word(step.risk)),
+                format!("add a {what}; undo.none = \"why\" says that there is none"),
+            );
         }
         if matches!(step.hold, Hold::None | Hold::Witness) {
-            lint.error(at.clone(), "a destructive step would begin by itself", "write hold = \"release\" or \"two-person\"");
+            lint.error(
+                at.clone(),
+                "a destructive step would begin by itself",
+                "write hold = \"release\" or \"two-person\"",
+            );
         }
     }
     if matches!(step.does, Does::Check) && step.verify.is_none() {
-        lint.error(at.clone(), "a step that neither does nor verifies anything", "add do, choose, manual, soak or verify");
+        lint.error(
+            at.clone(),
+            "a step that neither does nor verifies anything",
+            "add do, choose, manual, soak or verify",
+        );
     }
-    if spec.is_some_and(|s| s.name == "shell.run") && step.probe.is_none() && step.verify.is_none() {
-        lint.warn(at.clone(), "nobody can tell later whether this program did its work", "add a verify or a probe");
+    if spec.is_some_and(|s| s.name == "shell.run") && step.probe.is_none() && step.verify.is_none()
+    {
+        lint.warn(
+            at.clone(),
+            "nobody can tell later whether this program did its work",
+            "add a verify or a probe",
+        );
     }
 }
 
@@ -98,11 +119,19 @@ fn risk_word(risk: Risk) -> &'static str {
 
 fn result_type(spec: Option<&Verb>) -> Ty {
     spec.map_or(Ty::Any, |s| {
-        Ty::Object("result".into(), s.result.iter().map(|(n, t)| ((*n).to_owned(), t.ty())).collect())
+        Ty::Object(
+            "result".into(),
+            s.result.iter().map(|(n, t)| ((*n).to_owned(), t.ty())).collect(),
+        )
     })
 }
 
-fn does(lint: &mut Lint, raw: &RawStep, names: &Names, at: &Range<usize>) -> Option<(Does, Option<&'static Verb>)> {
+fn does(
+    lint: &mut Lint,
+    raw: &RawStep,
+    names: &Names,
+    at: &Range<usize>,
+) -> Option<(Does, Option<&'static Verb>)> {
     let ways = [raw.does.is_some(), raw.choose.is_some(), raw.manual.is_some(), raw.soak.is_some()];
     if ways.iter().filter(|w| **w).count() > 1 {
         lint.error(at.clone(), "a step does one thing", "split it into several steps");
@@ -113,10 +142,17 @@ fn does(lint: &mut Lint, raw: &RawStep, names: &Names, at: &Range<usize>) -> Opt
     }
     if let Some(choose) = &raw.choose {
         if choose.branches.len() < 2 {
-            lint.error(choose.question.span(), "a question with fewer than two branches", "add branches = { one = \"…\", other = \"…\" }");
+            lint.error(
+                choose.question.span(),
+                "a question with fewer than two branches",
+                "add branches = { one = \"…\", other = \"…\" }",
+            );
         }
         let branches = choose.branches.clone().into_iter().collect();
-        return Some((Does::Choose { question: lint.template(&choose.question, names)?, branches }, None));
+        return Some((
+            Does::Choose { question: lint.template(&choose.question, names)?, branches },
+            None,
+        ));
     }
     if let Some(manual) = &raw.manual {
         let instruction = lint.template(&manual.instruction, names)?;
@@ -126,7 +162,11 @@ fn does(lint: &mut Lint, raw: &RawStep, names: &Names, at: &Range<usize>) -> Opt
     if let Some(soak) = &raw.soak {
         let length = lint.template(&soak.length, names)?;
         if !soak.length.get_ref().contains("{{") && soak.length.get_ref().parse::<Span>().is_err() {
-            lint.error(soak.length.span(), format!("`{}` is no duration", soak.length.get_ref()), "write for = \"24h\"");
+            lint.error(
+                soak.length.span(),
+                format!("`{}` is no duration", soak.length.get_ref()),
+                "write for = \"24h\"",
+            );
         }
         let watch = gates(lint, &soak.watch, names);
         let on_breach = soak.on_breach.unwrap_or(OnBreach::Restart);
@@ -135,7 +175,12 @@ fn does(lint: &mut Lint, raw: &RawStep, names: &Names, at: &Range<usize>) -> Opt
     Some((Does::Check, None))
 }
 
-fn call(lint: &mut Lint, raw: &RawDo, names: &Names, at: &Range<usize>) -> Option<(Call<Template>, &'static Verb)> {
+fn call(
+    lint: &mut Lint,
+    raw: &RawDo,
+    names: &Names,
+    at: &Range<usize>,
+) -> Option<(Call<Template>, &'static Verb)> {
     let all: Vec<String> = VERBS.iter().map(|v| v.name.to_owned()).collect();
     let mut found = raw.iter().flat_map(|(family, verbs)| {
         verbs.iter().map(move |(name, args)| (format!("{family}.{name}"), args))
@@ -152,7 +197,11 @@ fn call(lint: &mut Lint, raw: &RawDo, names: &Names, at: &Range<usize>) -> Optio
     let mut compiled = BTreeMap::new();
     for (key, value) in args.get_ref() {
         let Some(arg) = spec.args.iter().find(|a| a.name == key) else {
-            lint.error(value.span(), format!("`{name}` has no argument `{key}`"), nearest(key, known.iter()));
+            lint.error(
+                value.span(),
+                format!("`{name}` has no argument `{key}`"),
+                nearest(key, known.iter()),
+            );
             continue;
         };
         if let Some(value) = argument(lint, arg.kind, key, value, names) {
@@ -160,12 +209,22 @@ fn call(lint: &mut Lint, raw: &RawDo, names: &Names, at: &Range<usize>) -> Optio
         }
     }
     for arg in spec.args.iter().filter(|a| a.required && !args.get_ref().contains_key(a.name)) {
-        lint.error(args.span(), format!("`{name}` wants `{}`: {}", arg.name, arg.says), format!("add {} = …", arg.name));
+        lint.error(
+            args.span(),
+            format!("`{name}` wants `{}`: {}", arg.name, arg.says),
+            format!("add {} = …", arg.name),
+        );
     }
     Some((Call { verb: name, args: compiled }, spec))
 }
 
-fn argument(lint: &mut Lint, kind: ArgKind, key: &str, value: &Spanned<toml::Value>, names: &Names) -> Option<Arg<Template>> {
+fn argument(
+    lint: &mut Lint,
+    kind: ArgKind,
+    key: &str,
+    value: &Spanned<toml::Value>,
+    names: &Names,
+) -> Option<Arg<Template>> {
     let text = |s: &String| Spanned::new(value.span(), s.clone());
     match (kind, value.get_ref()) {
         (ArgKind::Text, toml::Value::String(s)) => Some(Arg::Text(lint.template(&text(s), names)?)),
@@ -177,7 +236,11 @@ fn argument(lint: &mut Lint, kind: ArgKind, key: &str, value: &Spanned<toml::Val
                 match item {
                     toml::Value::String(s) => items.push(lint.template(&text(s), names)?),
                     other => {
-                        lint.error(value.span(), format!("`{key}` holds {other}, which is no text"), "put it in quotes");
+                        lint.error(
+                            value.span(),
+                            format!("`{key}` holds {other}, which is no text"),
+                            "put it in quotes",
+                        );
                     }
                 }
             }
@@ -187,7 +250,11 @@ fn argument(lint: &mut Lint, kind: ArgKind, key: &str, value: &Spanned<toml::Val
             Some(Arg::List(items))
         }
         (kind, _) => {
-            lint.error(value.span(), format!("`{key}` is not of the right kind"), format!("give a {}", format!("{kind:?}").to_lowercase()));
+            lint.error(
+                value.span(),
+                format!("`{key}` is not of the right kind"),
+                format!("give a {}", format!("{kind:?}").to_lowercase()),
+            );
             None
         }
     }
@@ -221,14 +288,22 @@ fn verify(lint: &mut Lint, raw: &RawVerify, names: &Names) -> Option<Verify> {
         Some(text) => match settle(text.get_ref()) {
             Some(rule) => rule,
             None => {
-                lint.error(text.span(), format!("`{}` is no settle rule", text.get_ref()), "write settle = \"3 in 90s\": three passes in a row over 90 seconds");
+                lint.error(
+                    text.span(),
+                    format!("`{}` is no settle rule", text.get_ref()),
+                    "write settle = \"3 in 90s\": three passes in a row over 90 seconds",
+                );
                 (1, Span(0))
             }
         },
     };
     let within = raw.within.unwrap_or(WITHIN);
     if over >= within {
-        lint.error(raw.that.span(), format!("it cannot settle over {over} within {within}"), "make `within` longer");
+        lint.error(
+            raw.that.span(),
+            format!("it cannot settle over {over} within {within}"),
+            "make `within` longer",
+        );
     }
     Some(Verify { that, says, passes, over, within })
 }

@@ -2,8 +2,10 @@
 
 use crate::runbook::model::ParamKind;
 use crate::world::World;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue};
 use cel::common::ast::operators as op;
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,7 +62,9 @@ impl Ty {
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) => true,
             // Optional times are null until they are known.
-            (Self::Null, Self::Time | Self::String) | (Self::Time | Self::String, Self::Null) => true,
+            (Self::Null, Self::Time | Self::String) | (Self::Time | Self::String, Self::Null) => {
+                true
+            }
             (Self::Int | Self::Float, Self::Int | Self::Float) => true,
             (Self::List(a), Self::List(b)) | (Self::Map(a), Self::Map(b)) => a.fits(b),
             (Self::Object(a, _), Self::Object(b, _)) => a == b,
@@ -97,7 +101,9 @@ fn from_schema(schema: &Value, root: &Value, name: &str) -> Ty {
         let name = path.rsplit('/').next().unwrap_or(name);
         return target.map_or(Ty::Any, |t| from_schema(t, root, name));
     }
-    if let Some(options) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
+    if let Some(options) =
+        schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array)
+    {
         let known = options.iter().map(|o| from_schema(o, root, name)).find(|t| *t != Ty::Null);
         return known.unwrap_or(Ty::Any);
     }
@@ -293,7 +299,10 @@ impl Inference {
 
     fn want(&mut self, wanted: &Ty, got: &Ty) {
         if !wanted.fits(got) {
-            self.say(format!("a {got} stands where a {wanted} is wanted"), "compare it with something".into());
+            self.say(
+                format!("a {got} stands where a {wanted} is wanted"),
+                "compare it with something".into(),
+            );
         }
     }
 
@@ -301,7 +310,8 @@ impl Inference {
         if !a.fits(b) {
             self.say(
                 format!("{what} are a {a} and a {b}"),
-                "compare things of one type; int(), string(), duration() and timestamp() convert".into(),
+                "compare things of one type; int(), string(), duration() and timestamp() convert"
+                    .into(),
             );
         }
     }
@@ -329,7 +339,11 @@ fn arithmetic(a: &Ty, b: &Ty, minus: bool) -> Ty {
 /// A remedy that names what was probably meant.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let known: Vec<&String> = known.filter(|k| !k.starts_with('@')).collect();
-    let close = known.iter().map(|k| (distance(name, k), k)).min().filter(|(d, _)| *d <= 2.max(name.len() / 3));
+    let close = known
+        .iter()
+        .map(|k| (distance(name, k), k))
+        .min()
+        .filter(|(d, _)| *d <= 2.max(name.len() / 3));
     match close {
         Some((_, k)) => format!("did you mean `{k}`?"),
         None => {

@@ -117,7 +117,12 @@ pub const VERBS: &[Verb] = &[
         says: "apply a manifest on the server side",
         args: &[
             arg("manifest", ArgKind::Text, true, "path of a YAML or JSON file with one object"),
-            arg("field_manager", ArgKind::Text, false, "name of the field manager; default: holdpoint"),
+            arg(
+                "field_manager",
+                ArgKind::Text,
+                false,
+                "name of the field manager; default: holdpoint",
+            ),
             arg("force", ArgKind::Bool, false, "take over fields that others manage"),
         ],
         destructive: false,

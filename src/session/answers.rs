@@ -25,7 +25,11 @@ pub struct Answers {
 pub fn parse_answers(text: &str) -> Result<Answers, Vec<Problem>> {
     let answers: Answers = toml::from_str(text).map_err(|e| vec![of_toml(&e, 0..0)])?;
     if !answers.approve.is_empty() {
-        return Err(vec![Problem::error(0..0, "a file cannot approve", "a second person approves from their own machine")]);
+        return Err(vec![Problem::error(
+            0..0,
+            "a file cannot approve",
+            "a second person approves from their own machine",
+        )]);
     }
     Ok(answers)
 }
@@ -47,7 +51,9 @@ mod tests {
 
     #[test]
     fn an_address_wins_over_all_items_and_a_file_never_approves() {
-        let answers = parse_answers("[release]\n'roll[*]/claims' = '{item}'\n'roll[b]/claims' = 'no'\n").unwrap();
+        let answers =
+            parse_answers("[release]\n'roll[*]/claims' = '{item}'\n'roll[b]/claims' = 'no'\n")
+                .unwrap();
         let at = |item: &str| format!("roll[{item}]/claims").parse().unwrap();
         assert_eq!(find(&answers.release, &at("a")).as_deref(), Some("a"));
         assert_eq!(find(&answers.release, &at("b")).as_deref(), Some("no"));

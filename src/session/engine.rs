@@ -19,6 +19,9 @@ const LOST: Duration = Duration::from_secs(20);
 /// Guards are judged at least this often.
 const GUARDS: Duration = Duration::from_secs(1);
 
+/// Who asks, for what, and where the answer goes.
+type Ask = (Actor, Intent, oneshot::Sender<Result<(), String>>);
+
 /// What is published after each fold.
 #[derive(Clone)]
 pub struct Live {
@@ -31,7 +34,7 @@ pub struct Live {
 /// A person's way to the loop.
 #[derive(Clone)]
 pub struct Handle {
-    asks: mpsc::Sender<(Actor, Intent, oneshot::Sender<Result<(), String>>)>,
+    asks: mpsc::Sender<Ask>,
     /// The state as it is.
     pub live: watch::Receiver<Live>,
     writer: Arc<Writer>,
@@ -85,7 +88,11 @@ pub struct Engine {
 impl Engine {
     /// Starts observing and the loop; it ends when the run is closed or nobody holds a
     /// handle any more.
-    pub fn start(state: State, writer: Writer, remote: Arc<Remote>) -> (Handle, tokio::task::JoinHandle<()>) {
+    pub fn start(
+        state: State,
+        writer: Writer,
+        remote: Arc<Remote>,
+    ) -> (Handle, tokio::task::JoinHandle<()>) {
         let (results, inbox) = mpsc::channel(256);
         let (asks, asked) = mpsc::channel(16);
         let (changes, observed) = mpsc::channel(64);
@@ -93,7 +100,12 @@ impl Engine {
         let (publish, watching) = watch::channel(live);
         let writer = Arc::new(writer);
         observe::spawn(&remote, &changes);
-        let handle = Handle { asks, live: watching, writer: Arc::clone(&writer), remote: Arc::clone(&remote) };
+        let handle = Handle {
+            asks,
+            live: watching,
+            writer: Arc::clone(&writer),
+            remote: Arc::clone(&remote),
+        };
         let engine = Self {
             state,
             writer,
@@ -113,7 +125,7 @@ impl Engine {
     async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Intent>,
-        mut asked: mpsc::Receiver<(Actor, Intent, oneshot::Sender<Result<(), String>>)>,
+        mut asked: mpsc::Receiver<Ask>,
         mut observed: mpsc::Receiver<crate::world::Change>,
     ) {
         let mut tick = tokio::time::interval(TICK);
@@ -250,24 +262,32 @@ impl Engine {
         match effect {
             Effect::Prepare { step, ticket, purpose, call, sources } => {
                 tokio::spawn(async move {
-                    let (changes, proposal) = tokio::join!(
-                        observe::read(&remote, &sources, Freshness::Quorum),
-                        async {
+                    let (changes, proposal) =
+                        tokio::join!(observe::read(&remote, &sources, Freshness::Quorum), async {
                             match &call {
-                                Some(call) => Some(action::resolve(&remote, &pins, call).await.map(Box::new)),
+                                Some(call) => {
+                                    Some(action::resolve(&remote, &pins, call).await.map(Box::new))
+                                }
                                 None => None,
                             }
-                        }
-                    );
-                    let _ = results.send(Intent::Prepared { step, ticket, purpose, changes, proposal }).await;
+                        });
+                    let _ = results
+                        .send(Intent::Prepared { step, ticket, purpose, changes, proposal })
+                        .await;
                 });
             }
             Effect::Execute { effect, proposal, .. } => {
                 tokio::spawn(async move {
                     let say = say(effect, results.clone());
-                    let work = tokio::spawn(async move { action::execute(&remote, &proposal, &say).await });
+                    let work =
+                        tokio::spawn(
+                            async move { action::execute(&remote, &proposal, &say).await },
+                        );
                     let (outcome, result) = work.await.unwrap_or_else(|e| {
-                        (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
+                        (
+                            Outcome::Unknown(format!("the action ended unexpectedly: {e}")),
+                            Value::Null,
+                        )
                     });
                     let _ = results.send(Intent::EffectEnded { effect, outcome, result }).await;
                 });
@@ -275,7 +295,8 @@ impl Engine {
             Effect::Probe { step, ticket, proposal } => {
                 tokio::spawn(async move {
                     let (verdict, why, result) = action::probe(&remote, &proposal).await;
-                    let _ = results.send(Intent::Probed { step, ticket, verdict, why, result }).await;
+                    let _ =
+                        results.send(Intent::Probed { step, ticket, verdict, why, result }).await;
                 });
             }
         }
@@ -289,7 +310,8 @@ fn say(effect: EffectId, results: mpsc::Sender<Intent>) -> action::Say {
     Arc::new(move |stream: Stream, text: String| {
         use std::sync::atomic::Ordering::Relaxed;
         let lost = dropped.load(Relaxed);
-        let text = if lost > 0 { format!("{text} [{lost} lines before this were dropped]") } else { text };
+        let text =
+            if lost > 0 { format!("{text} [{lost} lines before this were dropped]") } else { text };
         match results.try_send(Intent::Output { effect, stream, text }) {
             Ok(()) => dropped.fetch_sub(lost, Relaxed),
             Err(_) => dropped.fetch_add(1, Relaxed),

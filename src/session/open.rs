@@ -47,7 +47,8 @@ pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenErro
     let dir = runs.join(&header.run);
     let disk = FileDisk::create(&dir)?;
     let theirs = Arc::clone(&clock);
-    let writer = Writer::start(Box::new(disk), None, Box::new(move || theirs())).map_err(OpenError::Thread)?;
+    let writer = Writer::start(Box::new(disk), None, Box::new(move || theirs()))
+        .map_err(OpenError::Thread)?;
     let entry = Entry {
         seq: 0,
         at: now,
@@ -69,7 +70,9 @@ pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenErro
 fn runbook_id(text: &str) -> Result<String, OpenError> {
     match runbook::load(text) {
         Ok(loaded) => Ok(loaded.runbook.id),
-        Err(problems) => Err(OpenError::Fold(format!("its runbook has {} problems", problems.len()))),
+        Err(problems) => {
+            Err(OpenError::Fold(format!("its runbook has {} problems", problems.len())))
+        }
     }
 }
 

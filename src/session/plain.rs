@@ -32,7 +32,9 @@ pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) ->
         }
         if let Some(why) = now.show_only {
             println!("SHOW-ONLY: the journal cannot be written: {why}");
-            println!("nothing is executed any more; make room, then start again with --state on another disk");
+            println!(
+                "nothing is executed any more; make room, then start again with --state on another disk"
+            );
             return false;
         }
         if let Some(unattended) = &mut unattended {
@@ -94,12 +96,15 @@ fn command(state: &State, line: &str) -> Typed {
         "abort" => return whole(Intent::Abort { reason: rest }),
         _ => {}
     }
-    let Some(step) = state.current() else { return Typed::Say("no step's turn has come yet".into()) };
+    let Some(step) = state.current() else {
+        return Typed::Say("no step's turn has come yet".into());
+    };
     whole(match word {
         "review" => Intent::Review { step },
         "close" => Intent::CloseReview { step },
         "release" => {
-            let digest = state.steps.get(&step).and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone());
+            let digest =
+                state.steps.get(&step).and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone());
             Intent::Release { step, digest: digest.unwrap_or_default(), typed: rest }
         }
         "show" => Intent::Show { step },
@@ -132,31 +137,57 @@ struct Unattended<'a> {
 impl Unattended<'_> {
     async fn step(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Go {
         let Some(addr) = state.current() else { return Go::On };
-        let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else { return Go::On };
+        let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else {
+            return Go::On;
+        };
         let waited = self.waited(&addr, s.status);
         let person = matches!(step.hold, Hold::Release | Hold::TwoPerson);
         match (s.status, &step.does) {
             (Status::Ready, Does::Choose { .. }) => match find(&self.answers.choose, &addr) {
-                Some(branch) => self.ask(handle, actor, &addr, s.ticket, Intent::Choose { step: addr.clone(), branch }).await,
+                Some(branch) => {
+                    self.ask(
+                        handle,
+                        actor,
+                        &addr,
+                        s.ticket,
+                        Intent::Choose { step: addr.clone(), branch },
+                    )
+                    .await
+                }
                 None => Go::Stop(format!("{addr} asks a question that the answers do not name")),
             },
             (Status::Ready | Status::Blocked, Does::Manual { .. }) => {
                 Go::Stop(format!("{addr} is done by hand; no answers file does that"))
             }
             (Status::Ready, _) if person => match find(&self.answers.release, &addr) {
-                Some(_) => self.ask(handle, actor, &addr, s.ticket, Intent::Review { step: addr.clone() }).await,
-                None => Go::Stop(format!("{addr} waits for a release that the answers do not name")),
+                Some(_) => {
+                    self.ask(handle, actor, &addr, s.ticket, Intent::Review { step: addr.clone() })
+                        .await
+                }
+                None => {
+                    Go::Stop(format!("{addr} waits for a release that the answers do not name"))
+                }
             },
             (Status::Confirming, _) if person => {
                 if let Some(why) = &s.proposal_error {
                     return Go::Stop(format!("{addr}: {why}"));
                 }
-                if s.gates_at.is_none() || (matches!(step.does, Does::Action(_)) && s.proposal.is_none()) || !s.gates_pass() {
+                if s.gates_at.is_none()
+                    || (matches!(step.does, Does::Action(_)) && s.proposal.is_none())
+                    || !s.gates_pass()
+                {
                     return self.patient(&addr, state, waited);
                 }
                 let typed = find(&self.answers.release, &addr).unwrap_or_default();
                 let digest = s.proposal.as_ref().map(|(_, d)| d.clone()).unwrap_or_default();
-                self.ask(handle, actor, &addr, s.ticket, Intent::Release { step: addr.clone(), digest, typed }).await
+                self.ask(
+                    handle,
+                    actor,
+                    &addr,
+                    s.ticket,
+                    Intent::Release { step: addr.clone(), digest, typed },
+                )
+                .await
             }
             (Status::Confirming, _) if s.proposal_error.is_some() => {
                 Go::Stop(format!("{addr}: {}", s.proposal_error.clone().unwrap_or_default()))
@@ -192,7 +223,14 @@ impl Unattended<'_> {
         Go::Stop(format!("{addr} stays blocked: {}", why.join("; ")))
     }
 
-    async fn ask(&mut self, handle: &Handle, actor: &Actor, addr: &StepAddr, ticket: u64, intent: Intent) -> Go {
+    async fn ask(
+        &mut self,
+        handle: &Handle,
+        actor: &Actor,
+        addr: &StepAddr,
+        ticket: u64,
+        intent: Intent,
+    ) -> Go {
         if self.asked.as_ref() == Some(&(addr.clone(), ticket)) {
             return Go::On;
         }
@@ -231,12 +269,19 @@ impl Printer {
             if self.statuses.insert(addr.clone(), key) != Some(key) && s.status != Status::Pending {
                 self.moved(state, addr);
             }
-            if let Some((proposal, digest)) = s.proposal.as_ref().filter(|_| s.status == Status::Confirming)
+            if let Some((proposal, digest)) =
+                s.proposal.as_ref().filter(|_| s.status == Status::Confirming)
                 && self.reviewed.insert(addr.clone(), digest.clone()).as_ref() != Some(digest)
             {
                 println!("  will {}", proposal.sentence);
                 for t in &proposal.targets {
-                    println!("    {} {} {} {}", t.kind, t.name, t.uid.as_deref().unwrap_or("-"), t.note);
+                    println!(
+                        "    {} {} {} {}",
+                        t.kind,
+                        t.name,
+                        t.uid.as_deref().unwrap_or("-"),
+                        t.note
+                    );
                 }
                 proposal.commands.iter().for_each(|c| println!("    $ {c}"));
                 proposal.cautions.iter().for_each(|c| println!("    caution: {c}"));
@@ -253,11 +298,16 @@ impl Printer {
     fn world(&mut self, state: &State) {
         let raft = &state.world.raft;
         if raft.leader != self.leader {
-            println!("raft: leader is {}", if raft.leader.is_empty() { "nobody" } else { &raft.leader });
+            println!(
+                "raft: leader is {}",
+                if raft.leader.is_empty() { "nobody" } else { &raft.leader }
+            );
             self.leader.clone_from(&raft.leader);
         }
         for (id, g) in &state.guards {
-            if self.guards.insert(id.clone(), g.breached) != Some(g.breached) && (g.breached || self.guards.len() > 1) {
+            if self.guards.insert(id.clone(), g.breached) != Some(g.breached)
+                && (g.breached || self.guards.len() > 1)
+            {
                 let how = if g.breached { "BREACHED" } else { "holds" };
                 println!("guard {id} {how}: {}", g.judged.why);
             }
@@ -279,9 +329,15 @@ impl Printer {
                 println!("  {}", question.render(&scope).unwrap_or_else(|_| question.text.clone()));
                 branches.iter().for_each(|(id, title)| println!("    choose {id}: {title}"));
             }
-            (Status::Ready | Status::Blocked | Status::Shown, Some(Does::Manual { instruction, .. })) => {
+            (
+                Status::Ready | Status::Blocked | Status::Shown,
+                Some(Does::Manual { instruction, .. }),
+            ) => {
                 let scope = state.scope(Some(addr), &state.world, &[], state.at);
-                println!("  {}", instruction.render(&scope).unwrap_or_else(|_| instruction.text.clone()));
+                println!(
+                    "  {}",
+                    instruction.render(&scope).unwrap_or_else(|_| instruction.text.clone())
+                );
             }
             _ => {}
         }
@@ -294,7 +350,11 @@ impl Printer {
             return;
         }
         for g in &s.gates {
-            let why = if g.judged.why.is_empty() { String::new() } else { format!(" ({})", g.judged.why) };
+            let why = if g.judged.why.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", g.judged.why)
+            };
             println!("  gate {} {}: {}{why}", g.gate, g.judged.verdict, g.says);
         }
         self.gates.insert(addr.clone(), now);

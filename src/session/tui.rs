@@ -19,6 +19,12 @@ enum News {
     Text(String, Vec<String>),
 }
 
+/// The wall clock with its zone, for the title bar only.
+#[allow(clippy::disallowed_methods, reason = "shown, never part of the run")]
+fn wall_clock() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S %Z").to_string()
+}
+
 /// Runs the cockpit until its person leaves; true if the change was done.
 pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
     let mut screen = take().map_err(|e| format!("the terminal cannot be used: {e}"))?;
@@ -33,7 +39,7 @@ pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
         close_stale(&mut model, &now.state);
         let time = handle.now();
         let health = handle.health();
-        let wall = jiff::Zoned::now().strftime("%H:%M:%S %Z").to_string();
+        let wall = wall_clock();
         let shown = Frame {
             state: &now.state,
             model: &model,
@@ -123,13 +129,16 @@ fn dispatch(asked: Asked, handle: &Handle, actor: &Actor, tell: &mpsc::Sender<Ne
         }
         Asked::Describe(entry) => {
             tokio::spawn(async move {
-                let text = observe::describe(&handle.remote, &entry.namespace, entry.kind, &entry.name).await;
+                let text =
+                    observe::describe(&handle.remote, &entry.namespace, entry.kind, &entry.name)
+                        .await;
                 tell_text(&tell, "Describe", &entry, text.map_err(|e| e.to_string())).await;
             });
         }
         Asked::Logs(entry, previous) => {
             tokio::spawn(async move {
-                let text = observe::logs(&handle.remote, &entry.namespace, &entry.name, previous).await;
+                let text =
+                    observe::logs(&handle.remote, &entry.namespace, &entry.name, previous).await;
                 let title = if previous { "Previous log" } else { "Log" };
                 tell_text(&tell, title, &entry, text.map_err(|e| e.to_string())).await;
             });
@@ -137,7 +146,12 @@ fn dispatch(asked: Asked, handle: &Handle, actor: &Actor, tell: &mpsc::Sender<Ne
     }
 }
 
-async fn tell_text(tell: &mpsc::Sender<News>, title: &str, entry: &Entry, text: Result<Vec<String>, String>) {
+async fn tell_text(
+    tell: &mpsc::Sender<News>,
+    title: &str,
+    entry: &Entry,
+    text: Result<Vec<String>, String>,
+) {
     let news = match text {
         Ok(lines) => News::Text(format!(" {title} {} ", entry.name), lines),
         Err(why) => News::Message(why),

@@ -129,7 +129,11 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
     })?;
     let mut problems = Vec::new();
     if *site.format.get_ref() != 1 {
-        problems.push(Problem::error(site.format.span(), "this format is not known", "write format = 1"));
+        problems.push(Problem::error(
+            site.format.span(),
+            "this format is not known",
+            "write format = 1",
+        ));
     }
     if let Some(vault) = &site.vault {
         check_voters(vault, site.kubernetes.is_some(), &mut problems);
@@ -141,11 +145,19 @@ fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
     let span = vault.voter.span();
     let voters = vault.voter.get_ref();
     if voters.is_empty() {
-        problems.push(Problem::error(span.clone(), "vault has no voters", "add a [[vault.voter]] for each"));
+        problems.push(Problem::error(
+            span.clone(),
+            "vault has no voters",
+            "add a [[vault.voter]] for each",
+        ));
     }
     for (i, voter) in voters.iter().enumerate() {
         if voters[..i].iter().any(|v| v.name == voter.name) {
-            problems.push(Problem::error(span.clone(), format!("there are two voters {}", voter.name), "give each its raft node id"));
+            problems.push(Problem::error(
+                span.clone(),
+                format!("there are two voters {}", voter.name),
+                "give each its raft node id",
+            ));
         }
         match &voter.address {
             None if voter.port_forward.is_none() => problems.push(Problem::error(
@@ -153,8 +165,14 @@ fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
                 format!("{} cannot be reached", voter.name),
                 "give an address, or port_forward = 8200",
             )),
-            Some(a) if !a.get_ref().starts_with("http://") && !a.get_ref().starts_with("https://") => {
-                problems.push(Problem::error(a.span(), "this is no address", "write https://host:port"));
+            Some(a)
+                if !a.get_ref().starts_with("http://") && !a.get_ref().starts_with("https://") =>
+            {
+                problems.push(Problem::error(
+                    a.span(),
+                    "this is no address",
+                    "write https://host:port",
+                ));
             }
             _ => {}
         }
@@ -172,7 +190,8 @@ fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
 #[must_use]
 pub fn render_pins(pins: &Pins) -> String {
     use std::fmt::Write;
-    let mut text = String::from("# Identities of this site; written by `holdpoint doctor --pin`.\n");
+    let mut text =
+        String::from("# Identities of this site; written by `holdpoint doctor --pin`.\n");
     for (name, value) in pins {
         let _ = writeln!(text, "\"{name}\" = \"{value}\"");
     }

@@ -140,7 +140,9 @@ mod tests {
         let base64 = base64::engine::general_purpose::STANDARD.encode(SECRET);
         let dressed = format!("{}\u{1b}[0m{}", &SECRET[..6], &SECRET[6..]);
         for chunk in [1, 3, 7, 1000] {
-            for text in [format!("x {SECRET} y\nz"), format!("b {base64}\n"), format!("d {dressed} e")] {
+            for text in
+                [format!("x {SECRET} y\nz"), format!("b {base64}\n"), format!("d {dressed} e")]
+            {
                 let out = through(text.as_bytes(), chunk);
                 assert!(out.contains(REDACTED), "{out}");
                 assert!(!out.contains(&SECRET[6..]), "{out}");

@@ -22,7 +22,15 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> (Vec<Line<'static
             continue;
         }
         if phase.each.is_none() {
-            steps(&mut out, &mut at, state, &State::addresses(phase, None), current.as_ref(), width, 2);
+            steps(
+                &mut out,
+                &mut at,
+                state,
+                &State::addresses(phase, None),
+                current.as_ref(),
+                width,
+                2,
+            );
             continue;
         }
         for item in &ps.items {
@@ -45,7 +53,14 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> (Vec<Line<'static
     (out, at)
 }
 
-fn head(n: usize, phase: &Phase, ps: &PhaseState, state: &State, width: usize, now: Time) -> Line<'static> {
+fn head(
+    n: usize,
+    phase: &Phase,
+    ps: &PhaseState,
+    state: &State,
+    width: usize,
+    now: Time,
+) -> Line<'static> {
     let (sign, style) = match ps.status {
         PhaseStatus::Done => ("✓", theme::good()),
         PhaseStatus::Open => ("▶", theme::bright()),
@@ -56,7 +71,11 @@ fn head(n: usize, phase: &Phase, ps: &PhaseState, state: &State, width: usize, n
     let mut tail = match ps.status {
         PhaseStatus::Waiting => String::new(),
         _ if ps.items.is_empty() => format!("{over}/{}", known.len()),
-        _ => format!("{} of {}", ps.items.iter().filter(|i| i.began.is_some()).count(), ps.items.len()),
+        _ => format!(
+            "{} of {}",
+            ps.items.iter().filter(|i| i.began.is_some()).count(),
+            ps.items.len()
+        ),
     };
     if let (Some(began), true) = (ps.began, ps.status == PhaseStatus::Done) {
         tail = format!("{tail} {}", right(&ps.ended.unwrap_or(now).since(began).brief(), 6));
@@ -90,7 +109,10 @@ fn steps(
         let room = width.saturating_sub(indent + 4 + tail.len() + 1);
         let title: Style = if here { theme::bright() } else { style };
         out.push(Line::from(vec![
-            Span::styled(format!("{}{mark}", " ".repeat(indent.saturating_sub(2))), theme::bright()),
+            Span::styled(
+                format!("{}{mark}", " ".repeat(indent.saturating_sub(2))),
+                theme::bright(),
+            ),
             Span::styled(format!("{sign} "), style),
             Span::styled(format!("{} ", left(&state.title(addr), room)), title),
             Span::styled(tail, style),

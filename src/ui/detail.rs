@@ -33,7 +33,9 @@ fn labelled(label: &str, text: Vec<Span<'static>>) -> Line<'static> {
 /// The pane's lines.
 pub(crate) fn lines(state: &State, width: usize, now: Time) -> Vec<Line<'static>> {
     let Some(addr) = state.current() else { return ending(state) };
-    let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else { return Vec::new() };
+    let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else {
+        return Vec::new();
+    };
     let room = width.saturating_sub(7);
     let mut out = vec![Line::styled(cut(&state.title(&addr), width), theme::bright())];
     let scope = state.scope(Some(&addr), &state.world, &[], state.at);
@@ -45,11 +47,24 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> Vec<Line<'static>
     out.extend(gates(s, room, now));
     if let Some(v) = &s.verify {
         let (sign, style) = theme::verdict(v.verdict);
-        let text = if v.why.is_empty() { format!("{} passes in a row", s.streak.0) } else { v.why.clone() };
-        out.push(labelled("verify", vec![Span::styled(format!("{sign} "), style), Span::raw(cut(&text, room.saturating_sub(2)))]));
+        let text = if v.why.is_empty() {
+            format!("{} passes in a row", s.streak.0)
+        } else {
+            v.why.clone()
+        };
+        out.push(labelled(
+            "verify",
+            vec![
+                Span::styled(format!("{sign} "), style),
+                Span::raw(cut(&text, room.saturating_sub(2))),
+            ],
+        ));
     }
     for (id, g) in state.breached() {
-        out.push(labelled("guard", vec![Span::styled(cut(&format!("✗ {id}: {}", g.judged.why), room), theme::alarm())]));
+        out.push(labelled(
+            "guard",
+            vec![Span::styled(cut(&format!("✗ {id}: {}", g.judged.why), room), theme::alarm())],
+        ));
     }
     let undo = match &step.undo {
         Some(Undo::None(why)) => Some(format!("none: {why}")),
@@ -65,7 +80,10 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> Vec<Line<'static>
     let since = s.began.unwrap_or(now);
     let said: Vec<_> = state.output.iter().filter(|l| l.at >= since).collect();
     for line in said.iter().skip(said.len().saturating_sub(6)) {
-        out.push(Line::styled(cut(&format!("  | {}", crate::text::clean_line(&line.text)), width), theme::dim()));
+        out.push(Line::styled(
+            cut(&format!("  | {}", crate::text::clean_line(&line.text)), width),
+            theme::dim(),
+        ));
     }
     out
 }
@@ -73,7 +91,9 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> Vec<Line<'static>
 fn ending(state: &State) -> Vec<Line<'static>> {
     let text = match (&state.aborted, state.ended) {
         (Some(reason), _) => format!("The run was aborted: {reason}"),
-        (None, Some(true)) => "Every step is done and verified. q leaves; the journal is closed.".into(),
+        (None, Some(true)) => {
+            "Every step is done and verified. q leaves; the journal is closed.".into()
+        }
         (None, Some(false)) => "The run ended before it was done.".into(),
         (None, None) => "Looking at what comes next…".into(),
     };
@@ -89,7 +109,11 @@ fn what(out: &mut Vec<Line<'static>>, state: &State, addr: &StepAddr, s: &StepSt
             Some((p, _)) => {
                 out.push(will(p.sentence.clone()));
                 if let Some(first) = p.commands.first() {
-                    let more = if p.commands.len() > 1 { format!(" (1 of {}, c: all)", p.commands.len()) } else { String::new() };
+                    let more = if p.commands.len() > 1 {
+                        format!(" (1 of {}, c: all)", p.commands.len())
+                    } else {
+                        String::new()
+                    };
                     out.push(labelled("do", vec![Span::raw(cut(&format!("{first}{more}"), room))]));
                 }
             }
@@ -114,7 +138,10 @@ fn what(out: &mut Vec<Line<'static>>, state: &State, addr: &StepAddr, s: &StepSt
             let text = format!("watched for {done} of {}", fill(length));
             out.push(labelled("soak", vec![Span::raw(cut(&text, room))]));
             if let Some(broken) = &s.soak.broken {
-                out.push(labelled("broke", vec![Span::styled(cut(broken, room), theme::caution())]));
+                out.push(labelled(
+                    "broke",
+                    vec![Span::styled(cut(broken, room), theme::caution())],
+                ));
             }
         }
         _ => {}
@@ -126,9 +153,20 @@ pub(crate) fn gates(s: &StepState, room: usize, now: Time) -> Vec<Line<'static>>
     let mut out = Vec::new();
     for (i, g) in s.gates.iter().enumerate() {
         let (sign, style) = theme::verdict(g.judged.verdict);
-        let overridden = s.overrides.get(&g.gate).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
-        let age = g.judged.oldest().map(|t| format!("  {} ago", now.since(t).brief())).unwrap_or_default();
-        let values: Vec<_> = g.judged.values.iter().filter(|v| !v.value.is_empty()).map(|v| format!("{} {}", v.name, v.value)).collect();
+        let overridden =
+            s.overrides.get(&g.gate).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
+        let age = g
+            .judged
+            .oldest()
+            .map(|t| format!("  {} ago", now.since(t).brief()))
+            .unwrap_or_default();
+        let values: Vec<_> = g
+            .judged
+            .values
+            .iter()
+            .filter(|v| !v.value.is_empty())
+            .map(|v| format!("{} {}", v.name, v.value))
+            .collect();
         let basis = if g.judged.why.is_empty() { values.join(", ") } else { g.judged.why.clone() };
         let text = format!("{}{overridden}: {basis}", g.says);
         let text = format!("{}{age}", cut(&text, room.saturating_sub(2 + age.chars().count())));
@@ -140,7 +178,11 @@ pub(crate) fn gates(s: &StepState, room: usize, now: Time) -> Vec<Line<'static>>
 
 fn trouble(out: &mut Vec<Line<'static>>, s: &StepState, room: usize) {
     if let Some(why) = &s.why {
-        let style = if matches!(s.status, Status::Failed | Status::InDoubt) { theme::alarm() } else { theme::caution() };
+        let style = if matches!(s.status, Status::Failed | Status::InDoubt) {
+            theme::alarm()
+        } else {
+            theme::caution()
+        };
         out.push(labelled(&s.status.to_string(), vec![Span::styled(cut(why, room), style)]));
     }
     if let Some((verdict, why)) = &s.probed {

@@ -91,9 +91,15 @@ fn base(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {
         KeyCode::Char('h') => return open_write(model, Writing::Hold),
         KeyCode::Char('A') => return open_write(model, Writing::Abort),
         KeyCode::Char('?') => help(model),
-        KeyCode::Char('d') => return selected(model, state).map_or(Asked::Nothing, Asked::Describe),
-        KeyCode::Char('l') => return selected(model, state).map_or(Asked::Nothing, |e| Asked::Logs(e, false)),
-        KeyCode::Char('L') => return selected(model, state).map_or(Asked::Nothing, |e| Asked::Logs(e, true)),
+        KeyCode::Char('d') => {
+            return selected(model, state).map_or(Asked::Nothing, Asked::Describe);
+        }
+        KeyCode::Char('l') => {
+            return selected(model, state).map_or(Asked::Nothing, |e| Asked::Logs(e, false));
+        }
+        KeyCode::Char('L') => {
+            return selected(model, state).map_or(Asked::Nothing, |e| Asked::Logs(e, true));
+        }
         _ => return on_step(model, state, code, now),
     }
     Asked::Nothing
@@ -109,7 +115,8 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
             Asked::Nothing
         }
         (KeyCode::Enter, Status::Ready | Status::Blocked) => {
-            model.overlay = Overlay::Review { step: step.clone(), opened: now, typed: String::new() };
+            model.overlay =
+                Overlay::Review { step: step.clone(), opened: now, typed: String::new() };
             ask(Intent::Review { step })
         }
         (KeyCode::Enter, Status::Confirming) => {
@@ -132,7 +139,13 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
     }
 }
 
-fn review(model: &mut Model, state: &State, code: KeyCode, step: crate::event::StepAddr, mut typed: String) -> Asked {
+fn review(
+    model: &mut Model,
+    state: &State,
+    code: KeyCode,
+    step: crate::event::StepAddr,
+    mut typed: String,
+) -> Asked {
     let s = state.steps.get(&step);
     let opened = match &model.overlay {
         Overlay::Review { opened, .. } => *opened,
@@ -145,7 +158,8 @@ fn review(model: &mut Model, state: &State, code: KeyCode, step: crate::event::S
             return ask(Intent::CloseReview { step });
         }
         KeyCode::Enter => {
-            let digest = s.and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone()).unwrap_or_default();
+            let digest =
+                s.and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone()).unwrap_or_default();
             return ask(Intent::Release { step, digest, typed });
         }
         KeyCode::Backspace => drop(typed.pop()),
@@ -153,7 +167,8 @@ fn review(model: &mut Model, state: &State, code: KeyCode, step: crate::event::S
             // The first gate that does not pass and is not overridden yet.
             let gate = s.and_then(|s| {
                 let open = |g: &&crate::event::GateJudged| {
-                    g.judged.verdict != crate::event::Verdict::Pass && !s.overrides.contains_key(&g.gate)
+                    g.judged.verdict != crate::event::Verdict::Pass
+                        && !s.overrides.contains_key(&g.gate)
                 };
                 s.gates.iter().find(open).map(|g| g.gate.clone())
             });
@@ -179,7 +194,9 @@ fn review(model: &mut Model, state: &State, code: KeyCode, step: crate::event::S
 fn command(model: &mut Model, state: &State, code: KeyCode, step: crate::event::StepAddr) -> Asked {
     let s = state.steps.get(&step);
     match code {
-        KeyCode::Char('m') if s.is_some_and(|s| s.status == Status::Confirming) => ask(Intent::Show { step }),
+        KeyCode::Char('m') if s.is_some_and(|s| s.status == Status::Confirming) => {
+            ask(Intent::Show { step })
+        }
         KeyCode::Char('D') if s.is_some_and(|s| s.status == Status::Shown) => {
             model.overlay = Overlay::None;
             ask(Intent::Claim { step })
@@ -206,9 +223,11 @@ fn write(model: &mut Model, code: KeyCode, what: Writing, mut text: String) -> A
         KeyCode::Esc => model.overlay = Overlay::None,
         KeyCode::Enter => {
             model.overlay = match &what {
-                Writing::Override(step, _) => {
-                    Overlay::Review { step: step.clone(), opened: Time::default(), typed: String::new() }
-                }
+                Writing::Override(step, _) => Overlay::Review {
+                    step: step.clone(),
+                    opened: Time::default(),
+                    typed: String::new(),
+                },
                 _ => Overlay::None,
             };
             return ask(match what {
@@ -232,7 +251,13 @@ fn write(model: &mut Model, code: KeyCode, what: Writing, mut text: String) -> A
     Asked::Nothing
 }
 
-fn choose(model: &mut Model, state: &State, code: KeyCode, step: crate::event::StepAddr, at: usize) -> Asked {
+fn choose(
+    model: &mut Model,
+    state: &State,
+    code: KeyCode,
+    step: crate::event::StepAddr,
+    at: usize,
+) -> Asked {
     let Some(Does::Choose { branches, .. }) = state.step(&step).map(|s| &s.does) else {
         model.overlay = Overlay::None;
         return Asked::Nothing;
@@ -240,9 +265,12 @@ fn choose(model: &mut Model, state: &State, code: KeyCode, step: crate::event::S
     match code {
         KeyCode::Esc => model.overlay = Overlay::None,
         KeyCode::Char('j') | KeyCode::Down => {
-            model.overlay = Overlay::Choose { step, at: (at + 1).min(branches.len().saturating_sub(1)) };
+            model.overlay =
+                Overlay::Choose { step, at: (at + 1).min(branches.len().saturating_sub(1)) };
         }
-        KeyCode::Char('k') | KeyCode::Up => model.overlay = Overlay::Choose { step, at: at.saturating_sub(1) },
+        KeyCode::Char('k') | KeyCode::Up => {
+            model.overlay = Overlay::Choose { step, at: at.saturating_sub(1) }
+        }
         KeyCode::Enter => {
             model.overlay = Overlay::None;
             if let Some((branch, _)) = branches.get(at) {
@@ -286,7 +314,8 @@ pub(crate) fn footer(model: &Model, state: &State) -> Vec<(&'static str, &'stati
     match &model.overlay {
         Overlay::Review { step, .. } => {
             let gates = state.steps.get(step).is_some_and(|s| s.gates_pass());
-            let mut keys = vec![("Enter", "release and run"), ("Esc", "not now"), ("F2", "commands")];
+            let mut keys =
+                vec![("Enter", "release and run"), ("Esc", "not now"), ("F2", "commands")];
             if !gates {
                 keys[0] = ("Tab", "override a gate…");
             } else if read_only {
@@ -295,7 +324,9 @@ pub(crate) fn footer(model: &Model, state: &State) -> Vec<(&'static str, &'stati
             keys
         }
         Overlay::Command { step } => match state.steps.get(step).map(|s| s.status) {
-            Some(Status::Confirming) => vec![("m", "I run it myself"), ("y", "copy"), ("Esc", "back")],
+            Some(Status::Confirming) => {
+                vec![("m", "I run it myself"), ("y", "copy"), ("Esc", "back")]
+            }
             Some(Status::Shown) => vec![("D", "it is done"), ("y", "copy"), ("Esc", "back")],
             _ => vec![("y", "copy"), ("Esc", "back")],
         },
@@ -306,17 +337,27 @@ pub(crate) fn footer(model: &Model, state: &State) -> Vec<(&'static str, &'stati
             let status = state.current().and_then(|a| state.steps.get(&a)).map(|s| s.status);
             let mut keys = match status {
                 Some(Status::Ready | Status::Blocked) => {
-                    let asks = state.current().and_then(|a| state.step(&a).map(|s| matches!(s.does, Does::Choose { .. })));
-                    vec![("Enter", if asks == Some(true) { "answer" } else { "review" }), ("s", "skip…")]
+                    let asks = state.current().and_then(|a| {
+                        state.step(&a).map(|s| matches!(s.does, Does::Choose { .. }))
+                    });
+                    vec![
+                        ("Enter", if asks == Some(true) { "answer" } else { "review" }),
+                        ("s", "skip…"),
+                    ]
                 }
                 Some(Status::Confirming) => vec![("Enter", "review"), ("c", "command")],
-                Some(Status::Shown) => vec![("Enter", "it is done"), ("c", "command"), ("u", "take back")],
+                Some(Status::Shown) => {
+                    vec![("Enter", "it is done"), ("c", "command"), ("u", "take back")]
+                }
                 Some(Status::Failed) => vec![("r", "retry"), ("s", "skip…")],
                 Some(Status::InDoubt) => vec![("a", "accept"), ("r", "retry"), ("s", "skip…")],
                 Some(Status::Running) => vec![("s", "end the soak…")],
                 _ => vec![],
             };
-            keys.push(("h", if state.line_held.is_some() { "free the line" } else { "hold the line" }));
+            keys.push((
+                "h",
+                if state.line_held.is_some() { "free the line" } else { "hold the line" },
+            ));
             if selected(model, state).is_some() {
                 keys.extend([("d", "describe"), ("l", "logs")]);
             }

@@ -80,6 +80,12 @@ pub struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { focus: Pane::Checklist, row: 0, zoomed: false, overlay: Overlay::None, message: None }
+        Self {
+            focus: Pane::Checklist,
+            row: 0,
+            zoomed: false,
+            overlay: Overlay::None,
+            message: None,
+        }
     }
 }

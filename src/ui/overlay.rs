@@ -38,17 +38,27 @@ fn boxed(frame: &mut Frame<'_>, area: Rect, title: String, lines: Vec<Line<'stat
 }
 
 fn inner_width(area: Rect) -> usize {
-    usize::from(area.width.saturating_sub(if area.width > 100 { 16 } else { 4 }))
+    usize::from(area.width.saturating_sub(if area.width > 100 { 14 } else { 2 }))
 }
 
-fn review(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr, typed: &str, now: Time) {
+fn review(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    state: &State,
+    addr: &StepAddr,
+    typed: &str,
+    now: Time,
+) {
     let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else { return };
     let width = inner_width(area);
     let mut out: Vec<Line<'static>> = Vec::new();
     let site = format!(" of site {}", state.header.site);
     match (&s.proposal, &s.proposal_error) {
         (Some((p, _)), _) => {
-            out.push(Line::styled(format!("You are about to {}{site}", p.sentence), theme::bright()));
+            let sentence = format!("You are about to {}{site}", p.sentence);
+            out.extend(
+                words(&sentence, width).into_iter().map(|l| Line::styled(l, theme::bright())),
+            );
             for t in &p.targets {
                 let age = t.created.map(|c| now.since(c).brief()).unwrap_or_default();
                 let uid = t.uid.clone().unwrap_or_default();
@@ -58,9 +68,15 @@ fn review(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr, typ
                 }
             }
         }
-        (None, Some(why)) => out.extend(words(why, width).into_iter().map(|l| Line::styled(l, theme::alarm()))),
-        (None, None) if matches!(step.does, Does::Action(_)) => out.push(Line::styled("resolving what would be done…", theme::dim())),
-        (None, None) => out.push(Line::styled(format!("{}{site}", state.title(addr)), theme::bright())),
+        (None, Some(why)) => {
+            out.extend(words(why, width).into_iter().map(|l| Line::styled(l, theme::alarm())))
+        }
+        (None, None) if matches!(step.does, Does::Action(_)) => {
+            out.push(Line::styled("resolving what would be done…", theme::dim()))
+        }
+        (None, None) => {
+            out.push(Line::styled(format!("{}{site}", state.title(addr)), theme::bright()))
+        }
     }
     let mut tail = Vec::new();
     tail.extend(detail::gates(s, width.saturating_sub(7), now));
@@ -86,11 +102,18 @@ fn review(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr, typ
         let keep = if more { room.saturating_sub(1) } else { room };
         out.extend(lines.into_iter().take(keep).map(|l| Line::styled(l, theme::dim())));
         if more && room > 0 {
-            out.push(Line::styled(format!("… {} commands; F2 shows them all", p.commands.len()), theme::dim()));
+            out.push(Line::styled(
+                format!("… {} commands; F2 shows them all", p.commands.len()),
+                theme::dim(),
+            ));
         }
     }
     out.extend(tail);
-    let digest = s.proposal.as_ref().map(|(_, d)| format!(" proposal {} ", &d[..d.len().min(8)])).unwrap_or_default();
+    let digest = s
+        .proposal
+        .as_ref()
+        .map(|(_, d)| format!(" proposal {} ", &d[..d.len().min(8)]))
+        .unwrap_or_default();
     boxed(frame, area, format!(" Release {addr} {digest}"), out);
 }
 
@@ -106,7 +129,10 @@ fn release_line(state: &State, addr: &StepAddr, typed: &str, width: usize) -> Ve
         for line in words(&format!("Type {wanted} and press Enter to release and run it:"), width) {
             out.push(Line::raw(line));
         }
-        out.push(Line::from(vec![Span::styled(format!("  {typed}"), theme::bright()), Span::raw("▏")]));
+        out.push(Line::from(vec![
+            Span::styled(format!("  {typed}"), theme::bright()),
+            Span::raw("▏"),
+        ]));
     }
     out
 }
@@ -126,27 +152,36 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     }
     frame.render_widget(Clear, area);
     let width = usize::from(area.width);
-    let lines: Vec<Line<'static>> = text.lines().flat_map(|l| wrap(l, width)).map(Line::raw).collect();
+    let lines: Vec<Line<'static>> =
+        text.lines().flat_map(|l| wrap(l, width)).map(Line::raw).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 fn write(frame: &mut Frame<'_>, area: Rect, what: &Writing, text: &str) {
     let (title, ask) = match what {
         Writing::Skip(step) => (format!(" Skip {step} "), "Why is it left out?"),
-        Writing::Override(_, gate) => (format!(" Override {gate} "), "Why may it go on although this does not pass?"),
+        Writing::Override(_, gate) => {
+            (format!(" Override {gate} "), "Why may it go on although this does not pass?")
+        }
         Writing::Hold => (" Hold the line ".into(), "Why? Nothing new starts until it is let go."),
         Writing::Abort => (" Abort the run ".into(), "Why is it given up?"),
         Writing::EndSoak(step) => (format!(" End {step} early "), "Why is the soak ended early?"),
     };
-    let lines = vec![Line::raw(ask), Line::from(vec![Span::styled(text.to_owned(), theme::bright()), Span::raw("▏")])];
+    let lines = vec![
+        Line::raw(ask),
+        Line::from(vec![Span::styled(text.to_owned(), theme::bright()), Span::raw("▏")]),
+    ];
     boxed(frame, area, title, lines);
 }
 
 fn choose(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr, at: usize) {
-    let Some(Does::Choose { question, branches }) = state.step(addr).map(|s| &s.does) else { return };
+    let Some(Does::Choose { question, branches }) = state.step(addr).map(|s| &s.does) else {
+        return;
+    };
     let scope = state.scope(Some(addr), &state.world, &[], state.at);
     let question = question.render(&scope).unwrap_or_else(|_| question.text.clone());
-    let mut lines: Vec<Line<'static>> = words(&question, inner_width(area)).into_iter().map(Line::raw).collect();
+    let mut lines: Vec<Line<'static>> =
+        words(&question, inner_width(area)).into_iter().map(Line::raw).collect();
     for (i, (id, title)) in branches.iter().enumerate() {
         let (sign, style) = if i == at { ("▌", theme::bright()) } else { (" ", theme::calm()) };
         lines.push(Line::styled(format!("{sign} {id}: {title}"), style));

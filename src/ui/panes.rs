@@ -39,7 +39,15 @@ pub(crate) fn raft(state: &State, width: usize, now: Time) -> Vec<Line<'static>>
         theme::dim(),
     )];
     for v in &raft.voters {
-        let role = if v.is_self { "LEADER" } else if v.is_voter { "follower" } else if v.is_peer { "non-voter" } else { "-" };
+        let role = if v.is_self {
+            "LEADER"
+        } else if v.is_voter {
+            "follower"
+        } else if v.is_peer {
+            "non-voter"
+        } else {
+            "-"
+        };
         let answers = match v.verdict {
             VoterVerdict::Healthy => format!("yes {:>3} ms", v.latency_ms),
             other => other.to_string().to_uppercase(),
@@ -74,7 +82,8 @@ pub(crate) fn raft(state: &State, width: usize, now: Time) -> Vec<Line<'static>>
     );
     let mut style = theme::calm();
     if !raft.hung_leader.is_empty() {
-        sum = format!("{} is HUNG: it claims to lead and does not answer · {sum}", raft.hung_leader);
+        sum =
+            format!("{} is HUNG: it claims to lead and does not answer · {sum}", raft.hung_leader);
         style = theme::alarm();
     } else if raft.leader.is_empty() {
         sum = format!("NO LEADER · {sum}");
@@ -103,13 +112,28 @@ pub(crate) fn storage(state: &State, width: usize, now: Time) -> Vec<Line<'stati
         cut(&format!("{}  bound  ours  released", left("class", 24)), width),
         theme::dim(),
     )];
-    for c in &state.world.classes {
+    for c in used(state) {
         let n = &c.consumers;
-        let text = format!("{} {} {} {}", left(&c.name, 24), right(&n.bound.to_string(), 6), right(&n.ours.to_string(), 5), right(&n.released.to_string(), 9));
+        let text = format!(
+            "{} {} {} {}",
+            left(&c.name, 24),
+            right(&n.bound.to_string(), 6),
+            right(&n.ours.to_string(), 5),
+            right(&n.released.to_string(), 9)
+        );
         out.push(Line::styled(cut(&text, width), row_style));
     }
     out.push(Line::styled(
-        cut(&format!("{} {} {} {}  state", left("claim", name_w), left("class", 22), left("volume", 8), right("age", 5)), width),
+        cut(
+            &format!(
+                "{} {} {} {}  state",
+                left("claim", name_w),
+                left("class", 22),
+                left("volume", 8),
+                right("age", 5)
+            ),
+            width,
+        ),
         theme::dim(),
     ));
     for c in claims(state) {
@@ -136,6 +160,14 @@ pub(crate) fn storage(state: &State, width: usize, now: Time) -> Vec<Line<'stati
     out
 }
 
+/// Classes that anything uses, and those that claims are moved to.
+fn used(state: &State) -> impl Iterator<Item = &crate::world::Class> {
+    let named: Vec<&str> = state.header.params.values().filter_map(|v| v.as_str()).collect();
+    state.world.classes.iter().filter(move |c| {
+        c.consumers != crate::world::Consumers::default() || named.contains(&c.name.as_str())
+    })
+}
+
 fn claims(state: &State) -> impl Iterator<Item = &crate::world::Claim> {
     let ours: Vec<&String> = state.world.pods.iter().map(|p| &p.namespace).collect();
     state.world.claims.iter().filter(move |c| ours.is_empty() || ours.contains(&&c.namespace))
@@ -145,9 +177,12 @@ fn claims(state: &State) -> impl Iterator<Item = &crate::world::Claim> {
 pub(crate) fn pods(state: &State, width: usize, now: Time) -> Vec<Line<'static>> {
     let fresh = standing(state, Source::Pods, now).1;
     let names = touched(state);
-    let name_w = width.saturating_sub(46).clamp(10, 30);
+    let name_w = width.saturating_sub(50).clamp(8, 30);
     let mut out = vec![Line::styled(
-        cut(&format!("{} ready {} restarts node     age", left("pod", name_w), left("status", 16)), width),
+        cut(
+            &format!("{} ready {} restarts node     age", left("pod", name_w), left("status", 16)),
+            width,
+        ),
         theme::dim(),
     )];
     for p in &state.world.pods {
@@ -185,8 +220,16 @@ pub(crate) fn brief(state: &State, now: Time) -> Line<'static> {
         .collect();
     let ready = state.world.pods.iter().filter(|p| p.ready == p.containers).count();
     let (words, fresh) = standing(state, Source::Pods, now);
-    let text = format!(" 2 storage {}   4 pods {ready}/{} ready", moved.join(" · "), state.world.pods.len());
-    if fresh { Line::raw(text) } else { Line::from(vec![Span::raw(text), Span::styled(format!(" ({words})"), theme::caution())]) }
+    let text = format!(
+        " 2 storage {}   4 pods {ready}/{} ready",
+        moved.join(" · "),
+        state.world.pods.len()
+    );
+    if fresh {
+        Line::raw(text)
+    } else {
+        Line::from(vec![Span::raw(text), Span::styled(format!(" ({words})"), theme::caution())])
+    }
 }
 
 /// The row under the cursor, if it can be described.
@@ -197,14 +240,22 @@ pub(crate) fn selected(model: &Model, state: &State) -> Option<Entry> {
             Some(Entry { kind: "Pod", namespace: p.namespace.clone(), name: p.name.clone() })
         }
         Pane::Raft => {
-            let v = state.world.raft.voters.get(model.row.min(state.world.raft.voters.len().checked_sub(1)?))?;
+            let v = state
+                .world
+                .raft
+                .voters
+                .get(model.row.min(state.world.raft.voters.len().checked_sub(1)?))?;
             let p = state.world.pods.iter().find(|p| p.name == v.name)?;
             Some(Entry { kind: "Pod", namespace: p.namespace.clone(), name: p.name.clone() })
         }
         Pane::Storage => {
             let rows: Vec<_> = claims(state).collect();
             let c = rows.get(model.row.min(rows.len().checked_sub(1)?))?;
-            Some(Entry { kind: "PersistentVolumeClaim", namespace: c.namespace.clone(), name: c.name.clone() })
+            Some(Entry {
+                kind: "PersistentVolumeClaim",
+                namespace: c.namespace.clone(),
+                name: c.name.clone(),
+            })
         }
         Pane::Checklist => None,
     }
@@ -213,7 +264,7 @@ pub(crate) fn selected(model: &Model, state: &State) -> Option<Entry> {
 /// First line of a pane that the cursor can stand on.
 pub(crate) fn first_row(pane: Pane, state: &State) -> usize {
     match pane {
-        Pane::Storage => state.world.classes.len() + 2,
+        Pane::Storage => used(state).count() + 2,
         _ => 1,
     }
 }

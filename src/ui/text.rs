@@ -84,7 +84,7 @@ pub(crate) fn grouped(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);
@@ -98,14 +98,22 @@ mod tests {
 
     #[test]
     fn nothing_is_cut_in_silence() {
-        for (text, width, wanted) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 2, ""), ("abc", 1, "…"), ("abc", 0, "")] {
+        for (text, width, wanted) in
+            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 2, ""), ("abc", 1, "…"), ("abc", 0, "")]
+        {
             assert_eq!(cut(text, width), wanted);
         }
         assert_eq!(left("a", 3), "a  ");
         assert_eq!(right("a", 3), "  a");
         assert_eq!(wrap("abcdef", 4), ["abcd", "ef"]);
         assert_eq!(words("one two three", 7), ["one two", "three"]);
-        for (n, wanted) in [(0, "0"), (999, "999"), (88_214, "88,214"), (-1234, "-1,234"), (1_000_000, "1,000,000")] {
+        for (n, wanted) in [
+            (0, "0"),
+            (999, "999"),
+            (88_214, "88,214"),
+            (-1234, "-1,234"),
+            (1_000_000, "1,000,000"),
+        ] {
             assert_eq!(grouped(n), wanted);
         }
     }

@@ -33,8 +33,19 @@ pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
     let area = frame.area();
     let narrow = area.width < 100 || area.height < 30;
     let [top, body, bottom] =
-        Layout::vertical([Constraint::Length(2), Constraint::Min(3), Constraint::Length(1)]).areas(area);
-    frame.render_widget(Paragraph::new(title::lines(f.state, f.health, f.show_only, f.now, f.clock, narrow)), top);
+        Layout::vertical([Constraint::Length(2), Constraint::Min(3), Constraint::Length(1)])
+            .areas(area);
+    frame.render_widget(
+        Paragraph::new(title::lines(
+            f.state,
+            f.health,
+            f.show_only,
+            f.now,
+            f.clock,
+            usize::from(area.width),
+        )),
+        top,
+    );
     if f.model.zoomed {
         pane(frame, body, f, f.model.focus);
     } else if narrow {
@@ -48,9 +59,11 @@ pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
 
 fn large(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
     let detail_height = (area.height * 2 / 5).clamp(10, 18);
-    let [upper, lower] = Layout::vertical([Constraint::Min(8), Constraint::Length(detail_height)]).areas(area);
+    let [upper, lower] =
+        Layout::vertical([Constraint::Min(8), Constraint::Length(detail_height)]).areas(area);
     let list = if area.width > 160 { 60 } else { 46 };
-    let [left, right] = Layout::horizontal([Constraint::Length(list), Constraint::Min(20)]).areas(upper);
+    let [left, right] =
+        Layout::horizontal([Constraint::Length(list), Constraint::Min(20)]).areas(upper);
     pane(frame, left, f, Pane::Checklist);
     let voters = u16::try_from(f.state.world.raft.voters.len()).unwrap_or(3).max(3);
     let pods = u16::try_from(f.state.world.pods.len()).unwrap_or(3).clamp(3, 8);
@@ -119,7 +132,9 @@ fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) 
         let first = panes::first_row(which, f.state);
         let row = (first + f.model.row).min(lines.len().saturating_sub(1));
         if let Some(line) = lines.get_mut(row) {
-            *line = line.clone().patch_style(ratatui::style::Style::default().add_modifier(Modifier::REVERSED));
+            *line = line
+                .clone()
+                .patch_style(ratatui::style::Style::default().add_modifier(Modifier::REVERSED));
         }
         keep = row;
     } else if focused {
@@ -128,15 +143,23 @@ fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) 
     let skip = (keep + 2).saturating_sub(height).min(lines.len().saturating_sub(height));
     let total = lines.len();
     let shown: Vec<Line<'static>> = lines.into_iter().skip(skip).take(height).map(pad).collect();
-    let more = if total > height { format!(" {}–{} of {total} ", skip + 1, (skip + height).min(total)) } else { String::new() };
-    let mut block = Block::bordered().title(Span::styled(format!(" {name} "), if focused { theme::title() } else { theme::calm() }));
+    let more = if total > height {
+        format!(" {}–{} of {total} ", skip + 1, (skip + height).min(total))
+    } else {
+        String::new()
+    };
+    let mut block = Block::bordered().title(Span::styled(
+        format!(" {name} "),
+        if focused { theme::title() } else { theme::calm() },
+    ));
     if let Some(source) = source {
         let (words, fresh) = panes::standing(f.state, source, f.now);
         let style = if fresh { theme::dim() } else { theme::caution() };
         block = block.title(Line::styled(format!(" {words} "), style).right_aligned());
     } else {
         let (over, all) = f.state.progress();
-        block = block.title(Line::styled(format!(" {over} of {all} known "), theme::dim()).right_aligned());
+        block = block
+            .title(Line::styled(format!(" {over} of {all} known "), theme::dim()).right_aligned());
     }
     if !more.is_empty() {
         block = block.title_bottom(Line::styled(more, theme::dim()).right_aligned());
@@ -148,7 +171,10 @@ fn bottom_line(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
     if let Some((text, at)) = &f.model.message
         && f.now.since(*at).0 < 8_000
     {
-        let line = Line::styled(format!(" {}", crate::ui::text::cut(text, usize::from(area.width) - 1)), theme::caution());
+        let line = Line::styled(
+            format!(" {}", crate::ui::text::cut(text, usize::from(area.width) - 1)),
+            theme::caution(),
+        );
         frame.render_widget(Paragraph::new(line), area);
         return;
     }

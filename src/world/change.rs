@@ -166,8 +166,13 @@ mod tests {
     fn rows_stay_sorted_and_whole_replaces() {
         let mut world = World::default();
         world.apply(&change(Rows::all(vec![claim("b", "1"), claim("a", "2")])));
-        world.apply(&change(Rows { upsert: vec![claim("b", "3")], remove: vec!["vault/x".into()], whole: false }));
-        let names: Vec<_> = world.claims.iter().map(|c| (c.name.as_str(), c.uid.as_str())).collect();
+        world.apply(&change(Rows {
+            upsert: vec![claim("b", "3")],
+            remove: vec!["vault/x".into()],
+            whole: false,
+        }));
+        let names: Vec<_> =
+            world.claims.iter().map(|c| (c.name.as_str(), c.uid.as_str())).collect();
         assert_eq!(names, [("a", "2"), ("b", "3")]);
         world.apply(&change(Rows { upsert: vec![], remove: vec!["vault/a".into()], whole: false }));
         assert_eq!(world.claims.len(), 1);
@@ -188,6 +193,9 @@ mod tests {
         let standing = world.standing(Source::Claims);
         assert_eq!(world.claims.len(), 1);
         assert!(!standing.fresh(Time(1000)));
-        assert_eq!(standing.words(Time(61_000)), "unreachable: connection refused (last heard 1m00 ago)");
+        assert_eq!(
+            standing.words(Time(61_000)),
+            "unreachable: connection refused (last heard 1m00 ago)"
+        );
     }
 }

@@ -126,8 +126,7 @@ impl Standing {
     /// Live and recent: the only state on which a gate is decided.
     #[must_use]
     pub fn fresh(&self, now: Time) -> bool {
-        self.status == Status::Live
-            && self.as_of.is_some_and(|t| now.since(t) <= self.stale_after)
+        self.status == Status::Live && self.as_of.is_some_and(|t| now.since(t) <= self.stale_after)
     }
 
     /// In words, for a pane's title or an inconclusive verdict: `1s ago`,

@@ -1,0 +1,167 @@
+//! Broken files: each gives a place and a remedy, and nothing panics.
+
+use holdpoint::runbook::load;
+use holdpoint::site;
+
+const GOOD: &str = r#"format = 1
+id = "x"
+title = "t"
+owner = "o"
+needs = ["vault"]
+[params.p]
+type = "duration"
+default = "24h"
+[[guard]]
+id = "g"
+that = 'raft.leader_answers'
+says = "s"
+for = "5s"
+[[phase]]
+id = "a"
+title = "A"
+[[phase.step]]
+id = "s"
+title = "T {{ params.p }}"
+risk = "destructive"
+do.kube.delete_pod = { name = "vault-0" }
+undo.none = "none"
+[[phase.step.gate]]
+that = 'size(raft.voters) > 0 && raft.voters.all(v, v.healthy)'
+says = "healthy"
+[phase.step.verify]
+that = '!pods.exists(p, p.uid == before[0].uid)'
+settle = "2 in 2s"
+"#;
+
+#[test]
+fn shipped_runbooks_have_no_problem() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks");
+    let mut n = 0;
+    for file in std::fs::read_dir(dir).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let loaded = load(&text).unwrap_or_else(|p| panic!("{p:?}"));
+        assert!(loaded.warnings.is_empty());
+        n += 1;
+    }
+    assert!(n > 0);
+    assert!(load(GOOD).is_ok(), "{:?}", load(GOOD).err());
+}
+
+/// What is changed in the good runbook, and a word that the message or remedy must have.
+#[test]
+fn broken_runbooks_say_where_and_what_to_do() {
+    let long = format!("that = '{}true'", "true && ".repeat(600));
+    let deep = format!("that = '{}true{}'", "(".repeat(80), ")".repeat(80));
+    let cases: Vec<(&str, &str, &str)> = vec![
+        ("format = 1", "format = 2", "format 2 is not known"),
+        ("format = 1\n", "", "`format` is missing"),
+        ("id = \"x\"", "id = \"X y\"", "cannot be the id"),
+        ("owner = \"o\"", "ownr = \"o\"", "did you mean `owner`"),
+        ("owner = \"o\"\n", "", "`owner` is missing"),
+        ("needs = [\"vault\"]", "needs = [\"consul\"]", "kubernetes and vault"),
+        ("type = \"duration\"", "type = \"days\"", "unknown variant"),
+        ("default = \"24h\"", "default = \"7d\"", "no unit of time"),
+        ("for = \"5s\"", "for = \"5\"", "has no unit"),
+        (
+            "that = 'raft.leader_answers'",
+            "that = 'raft.leader_anwers'",
+            "did you mean `leader_answers`",
+        ),
+        ("that = 'raft.leader_answers'", "that = 'raft.leader'", "not true or false"),
+        ("that = 'raft.leader_answers'", "that = 'rift.leader_answers'", "did you mean `raft`"),
+        ("that = 'raft.leader_answers'", "that = 'raft.leader_answers &&'", "CEL expression"),
+        (
+            "that = 'raft.leader_answers'",
+            "that = 'raft.unsealed >= \"2\"'",
+            "are a int and a string",
+        ),
+        (
+            "that = 'raft.leader_answers'",
+            "that = 'raft.leader_answers || claims.exists(c, c.clas == \"x\")'",
+            "did you mean `class`",
+        ),
+        (
+            "that = 'raft.leader_answers'",
+            "that = 'classes.exists(c, c.consumers.bond > 0)'",
+            "did you mean `bound`",
+        ),
+        ("that = 'raft.leader_answers'", &long, "bytes; 4000 is the most"),
+        ("that = 'raft.leader_answers'", &deep, "nested deeper"),
+        ("that = 'raft.leader_answers'", "that = 'frobnicate(raft)'", "no function"),
+        ("size(raft.voters) > 0 && ", "", "true when the list is empty"),
+        ("v.healthy)", "v.health.ok.deep)", "which has no fields"),
+        ("id = \"s\"\n", "id = \"a/b\"\n", "cannot be the id"),
+        ("do.kube.delete_pod", "do.kube.delete_pood", "did you mean `kube.delete_pod`"),
+        ("{ name = \"vault-0\" }", "{ nam = \"vault-0\" }", "did you mean `name`"),
+        ("{ name = \"vault-0\" }", "{ name = 3 }", "not of the right kind"),
+        ("{ name = \"vault-0\" }", "{ name = \"{{ params.q }}\" }", "no field `q`"),
+        ("{ name = \"vault-0\" }", "{ name = \"{{ params.p\" }", "has no }}"),
+        ("undo.none = \"none\"\n", "", "without a undo"),
+        ("risk = \"destructive\"\n", "", "risk says reversible"),
+        ("risk = \"destructive\"", "risk = \"bad\"", "unknown variant"),
+        ("settle = \"2 in 2s\"", "settle = \"twice\"", "3 in 90s"),
+        ("settle = \"2 in 2s\"", "settle = \"2 in 10m\"", "cannot settle"),
+        ("title = \"A\"", "title = ", "invalid"),
+        (
+            "title = \"T {{ params.p }}\"",
+            "title = \"token hvs.CAESIJabcdefghijklmnopqrstuv\"",
+            "plain text",
+        ),
+        ("[[phase]]", "[phase]", "no list of tables"),
+    ];
+    let mut seen = 0;
+    for (from, to, wanted) in &cases {
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD, "{from}");
+        let problems = load(&text).err().unwrap_or_else(|| panic!("`{to}` is accepted"));
+        let said: Vec<String> =
+            problems.iter().map(|p| format!("{} {}", p.message, p.remedy)).collect();
+        assert!(said.iter().any(|s| s.contains(wanted)), "`{to}` says {said:?}, not {wanted}");
+        for p in &problems {
+            assert!(!p.remedy.is_empty() && !p.message.is_empty());
+            assert!(p.span.end <= text.len().max(1), "{:?}", p.span);
+        }
+        let shown = holdpoint::problem::render("x.toml", &text, &problems);
+        assert!(shown.contains("x.toml"));
+        seen += 1;
+    }
+    assert!(seen >= 30);
+}
+
+#[test]
+fn several_mistakes_are_found_at_once() {
+    let text = GOOD
+        .replacen("that = 'raft.leader_answers'", "that = 'raft.nope'", 1)
+        .replacen("v.healthy)", "v.helthy)", 1)
+        .replacen("owner", "ownr", 1);
+    let problems = load(&text).err().unwrap();
+    assert!(problems.len() >= 4, "{problems:?}");
+}
+
+#[test]
+fn what_is_no_runbook_at_all_is_said() {
+    let huge = "#".repeat(10 << 20);
+    for text in ["", "\u{0}\u{1}\u{2}", "format = ", "[[[", "{}", &huge] {
+        assert!(load(text).is_err());
+    }
+}
+
+#[test]
+fn broken_site_files_say_where_and_what_to_do() {
+    let good = "format = 1\nname = \"e\"\n[kubernetes]\ncontext = \"e\"\n[vault]\n[[vault.voter]]\nname = \"a\"\naddress = \"http://127.0.0.1:1\"\n";
+    assert!(site::parse(good).is_ok());
+    for (from, to, wanted) in [
+        ("format = 1", "format = 9", "format = 1"),
+        ("name = \"e\"", "nam = \"e\"", "unknown field"),
+        ("context = \"e\"\n", "", "missing field"),
+        ("http://", "", "https://host:port"),
+        ("address = \"http://127.0.0.1:1\"\n", "", "port_forward"),
+        ("[vault]\n", "[vault]\ntoken = \"hvs.x\"\n", "token_file"),
+        ("name = \"a\"", "name = 3", "invalid type"),
+    ] {
+        let text = good.replacen(from, to, 1);
+        let problems = site::parse(&text).err().unwrap_or_else(|| panic!("{to} is accepted"));
+        let said = format!("{problems:?}");
+        assert!(said.contains(wanted), "{to}: {said}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The order of layers, read from the imports.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const LAYERS: [(&str, u8); 16] = [
+    ("event", 0),
+    ("world", 0),
+    ("text", 0),
+    ("problem", 0),
+    ("runbook", 1),
+    ("journal", 1),
+    ("site", 1),
+    ("run", 2),
+    ("ui", 3),
+    ("report", 3),
+    ("remote", 3),
+    ("action", 3),
+    ("observe", 3),
+    ("session", 4),
+    ("cli", 5),
+    ("lib", 6),
+];
+/// Rooms that must know no IO and no clock.
+const PURE: [&str; 8] = ["event", "world", "text", "problem", "runbook", "run", "ui", "report"];
+const IO: [&str; 8] = [
+    "tokio::",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "reqwest",
+    "kube::",
+    "SystemTime",
+];
+
+fn rust_files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn lower_layers_never_import_higher_ones() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let layer: BTreeMap<_, _> = LAYERS.into();
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    assert!(files.len() > 50, "the source was found");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for file in files {
+        let inside = file.strip_prefix(&src).unwrap();
+        let first = inside.components().next().unwrap().as_os_str().to_string_lossy();
+        let room = first.trim_end_matches(".rs");
+        if room == "lib" || room == "main" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        // Tests may use anything.
+        let code = text.split("#[cfg(test)]").next().unwrap_or("");
+        for (i, _) in code.match_indices("crate::") {
+            let name: String =
+                code[i + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let Some(other) = layer.get(name.as_str()) else { continue };
+            seen += 1;
+            if *other > layer[room] {
+                wrong.push(format!("{} imports {name}", inside.display()));
+            }
+            if ["action", "observe", "remote"].contains(&room) && name == "lab" {
+                wrong.push(format!("{} imports the lab", inside.display()));
+            }
+        }
+        if PURE.contains(&room) {
+            for io in IO {
+                let used = code.lines().any(|l| {
+                    !l.trim_start().starts_with("//") && l.contains(io) && !l.contains("crate::")
+                });
+                if used {
+                    wrong.push(format!("{} is pure and uses {io}", inside.display()));
+                }
+            }
+        }
+    }
+    assert!(seen > 200, "imports were found: {seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

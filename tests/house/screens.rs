@@ -1,0 +1,205 @@
+//! Snapshots of recorded states through the real views, colours included, at three sizes.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::journal::{Health, HealthState};
+use holdpoint::run::{Intent, State};
+use holdpoint::ui::{Frame, Model, Overlay, draw};
+use holdpoint::world::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::style::{Color, Modifier};
+use serde_json::json;
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
+
+/// Text of the screen, then runs of cells that carry a colour or weight.
+fn screen(
+    state: &State,
+    model: &Model,
+    show_only: Option<&str>,
+    now: Time,
+    (w, h): (u16, u16),
+) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
+    let health = Health {
+        state: HealthState::Ok,
+        entries: 2114,
+        synced_seq: Some(2113),
+        synced_at: Some(now),
+        head: String::new(),
+    };
+    let frame = Frame { state, model, health: &health, show_only, now, clock: "03:14:07 CET" };
+    terminal.draw(|f| draw(f, &frame)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    let mut styles = String::new();
+    for y in 0..h {
+        let row: String = (0..w).map(|x| buffer[(x, y)].symbol()).collect();
+        text.push_str(row.trim_end());
+        text.push('\n');
+        let mut x = 0;
+        while x < w {
+            let c = &buffer[(x, y)];
+            let key = (c.fg, c.modifier & (Modifier::BOLD | Modifier::REVERSED));
+            let start = x;
+            while x < w
+                && (
+                    buffer[(x, y)].fg,
+                    buffer[(x, y)].modifier & (Modifier::BOLD | Modifier::REVERSED),
+                ) == key
+            {
+                x += 1;
+            }
+            if key != (Color::Reset, Modifier::empty()) {
+                styles.push_str(&format!("{y}:{start}-{} {:?} {:?}\n", x - 1, key.0, key.1));
+            }
+        }
+    }
+    format!("{text}---\n{styles}")
+}
+
+struct Shown {
+    state: State,
+    model: Model,
+    show_only: Option<&'static str>,
+    now: Time,
+    /// Words that the screen of any size must have.
+    must: &'static [&'static str],
+}
+
+fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
+    Shown {
+        now: Time(run.now.0 + 1000),
+        state: run.state,
+        model: Model { overlay, ..Model::default() },
+        show_only: None,
+        must,
+    }
+}
+
+fn reviewing(run: &Run) -> Overlay {
+    Overlay::Review { step: run.state.current().unwrap(), opened: Time(0), typed: "vault-".into() }
+}
+
+fn states() -> Vec<(&'static str, Shown)> {
+    let at_first = || {
+        let mut run = Run::new(RUNBOOK, Mode::Write);
+        run.to_first_step();
+        let now = run.now;
+        run.look(well(now));
+        run
+    };
+    let mut blocked = at_first();
+    let mut bad = raft("vault-2");
+    bad.voters[0].healthy = false;
+    bad.voters[0].verdict = VoterVerdict::Sealed;
+    bad.voters[0].sealed = true;
+    let now = blocked.now;
+    blocked.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(bad.clone())))]);
+    blocked.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
+
+    let mut confirming = Run::new(RUNBOOK, Mode::Write);
+    confirming.to_review();
+    let overlay = reviewing(&confirming);
+
+    let mut running = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = running.to_running();
+    running.system(Intent::Output {
+        effect,
+        stream: Stream::Note,
+        text: "data-vault-0 is being deleted".into(),
+    });
+
+    let mut failed = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = failed.to_running();
+    failed.system(Intent::EffectEnded {
+        effect,
+        outcome: Outcome::Failed("it is not what it was: the UID differs".into()),
+        result: json!(null),
+    });
+
+    let mut stale = at_first();
+    stale.pass(300_000);
+
+    let mut forbidden = at_first();
+    for source in [Source::Claims, Source::Pods] {
+        forbidden.observe(vec![Change {
+            source,
+            status: holdpoint::world::Status::Forbidden {
+                right: "list persistentvolumeclaims".into(),
+            },
+            as_of: None,
+            update: Update::Nothing,
+        }]);
+    }
+
+    let mut hung = at_first();
+    let mut raft_hung = raft("vault-2");
+    raft_hung.voters[2].verdict = VoterVerdict::Hung;
+    raft_hung.voters[2].healthy = false;
+    raft_hung.hung_leader = "vault-2".into();
+    raft_hung.leader_answers = false;
+    raft_hung.unsealed = 2;
+    let now = hung.now;
+    hung.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(raft_hung.clone())))]);
+    hung.look(vec![live(Source::Raft, now, Update::Raft(Box::new(raft_hung)))]);
+
+    let mut show_only = shown(at_first(), Overlay::None, &["SHOW-ONLY"]);
+    show_only.show_only = Some("cannot write: no space left on device");
+    vec![
+        (
+            "reading",
+            shown(at_first(), Overlay::None, &["READY", "LEADER", "every voter is healthy"]),
+        ),
+        (
+            "blocked",
+            shown(blocked, Overlay::None, &["BLOCKED", "SEALED", "not so for vault-0 (sealed)"]),
+        ),
+        ("confirming", shown(confirming, overlay, &["uid-vault-0", "Type vault-0", "vault-▏"])),
+        ("running", shown(running, Overlay::None, &["RUNNING"])),
+        ("failed", shown(failed, Overlay::None, &["FAILED", "r retry"])),
+        ("stale", shown(stale, Overlay::None, &["stale since 5m01"])),
+        ("forbidden", shown(forbidden, Overlay::None, &["forbidden"])),
+        ("hung-leader", shown(hung, Overlay::None, &["HUNG"])),
+        ("show-only", show_only),
+    ]
+}
+
+const STATES: [&str; 9] = [
+    "reading",
+    "blocked",
+    "confirming",
+    "running",
+    "failed",
+    "stale",
+    "forbidden",
+    "hung-leader",
+    "show-only",
+];
+
+#[test]
+fn every_state_at_every_size() {
+    let states = states();
+    let mut cells = std::collections::BTreeSet::new();
+    for (name, s) in &states {
+        for (w, h) in SIZES {
+            let text = screen(&s.state, &s.model, s.show_only, s.now, (w, h));
+            for word in s.must {
+                assert!(text.contains(word), "{name} at {w}x{h} lacks {word}:\n{text}");
+            }
+            insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_snapshot!(format!("{name}-{w}x{h}"), text);
+            });
+            cells.insert((*name, w, h));
+        }
+    }
+    for name in STATES {
+        for (w, h) in SIZES {
+            assert!(cells.contains(&(name, w, h)), "no snapshot of {name} at {w}x{h}");
+            let file =
+                format!("{}/tests/house/snapshots/{name}-{w}x{h}.snap", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&file).exists(), "{file} is missing");
+        }
+    }
+}
