@@ -208,7 +208,9 @@ fn damage(read: &Read, bytes: &[u8], offset: usize, why: String) -> Verdict {
 /// A line in the damaged part that fits the hash which some line before it states.
 fn valid_behind(rest: &[u8], head: &str) -> bool {
     let mut previous = head.to_owned();
-    for line in rest.split(|b| *b == b'\n') {
+    // A last line without its newline is what a crash leaves, whole or not.
+    for line in rest.split_inclusive(|b| *b == b'\n') {
+        let Some(line) = line.strip_suffix(b"\n") else { continue };
         let Ok(text) = std::str::from_utf8(line) else { continue };
         let Ok((body, stated)) = split(text) else { continue };
         if hash(&previous, body.as_bytes()) == stated {

@@ -101,7 +101,7 @@ fn broken_runbooks_say_where_and_what_to_do() {
         ("risk = \"destructive\"", "risk = \"bad\"", "unknown variant"),
         ("settle = \"2 in 2s\"", "settle = \"twice\"", "3 in 90s"),
         ("settle = \"2 in 2s\"", "settle = \"2 in 10m\"", "cannot settle"),
-        ("title = \"A\"", "title = ", "invalid"),
+        ("title = \"A\"", "title = ", "correct the TOML"),
         (
             "title = \"T {{ params.p }}\"",
             "title = \"token hvs.CAESIJabcdefghijklmnopqrstuv\"",

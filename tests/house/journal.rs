@@ -3,6 +3,7 @@
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::*;
+use holdpoint::journal::Verdict;
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};

@@ -30,7 +30,7 @@ const IO: [&str; 8] = [
     "std::env",
     "std::process",
     "reqwest",
-    "kube::",
+    "kube::Client",
     "SystemTime",
 ];
 
