@@ -52,6 +52,9 @@ pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
         tokio::select! {
             event = input.next() => match event {
                 Some(Ok(Event::Key(k))) if k.kind != KeyEventKind::Release => {
+                    // When the key came, not when the screen was drawn: a confirmation
+                    // arms by it.
+                    let time = handle.now();
                     let control = k.modifiers.contains(KeyModifiers::CONTROL);
                     match k.code {
                         KeyCode::Char('z') if control => {

@@ -2,8 +2,8 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::journal::*;
 use holdpoint::journal::Verdict;
+use holdpoint::journal::*;
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,317 @@
+//! The whole runbook on real servers: by keys in a terminal, and line by line.
+
+use crate::site::{HOLDPOINT, Site, holdpoint, http, runbook, until};
+use crate::terminal::Cockpit;
+use serde_json::Value;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const CLASS: &str = "proxmox-lvm-encrypted";
+
+fn now_ms() -> u64 {
+    #[allow(clippy::disallowed_methods, reason = "compared with the servers' own clock")]
+    let now = SystemTime::now();
+    u64::try_from(now.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// What watches the cluster from outside while it is moved.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    sampler: JoinHandle<Vec<(u64, String)>>,
+    counter: JoinHandle<Vec<u64>>,
+}
+
+impl Watch {
+    fn start(site: &Site) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (voters, token) = (site.voters(), site.token());
+        let flag = Arc::clone(&stop);
+        let sampled = voters.clone();
+        let sampler = std::thread::spawn(move || {
+            let mut bad = Vec::new();
+            while !flag.load(Ordering::Relaxed) {
+                if let Err(why) = sample(&sampled) {
+                    bad.push((now_ms(), why));
+                }
+                std::thread::sleep(Duration::from_millis(250));
+            }
+            bad
+        });
+        let flag = Arc::clone(&stop);
+        let counter = std::thread::spawn(move || {
+            let mut acknowledged = Vec::new();
+            let mut n = 0;
+            while !flag.load(Ordering::Relaxed) {
+                n += 1;
+                let (_, address) = &voters[usize::try_from(n % 3).unwrap()];
+                let body = format!("{{\"data\":{{\"n\":{n}}}}}");
+                let (code, _) =
+                    http("POST", &format!("{address}/v1/kv/data/count/{n}"), Some(&token), &body);
+                if code == 200 {
+                    acknowledged.push(n);
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            acknowledged
+        });
+        Self { stop, sampler, counter }
+    }
+
+    /// Every acknowledged value is there, and what was bad was near an election.
+    fn check(self, site: &Site) {
+        self.stop.store(true, Ordering::Relaxed);
+        let bad = self.sampler.join().unwrap();
+        let acknowledged = self.counter.join().unwrap();
+        let (_, list) = http("GET", &format!("{}/elections", site.fact("control")), None, "");
+        let elections: Vec<u64> = serde_json::from_str::<Value>(&list)
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["at_ms"].as_u64().unwrap())
+            .collect();
+        for (at, why) in &bad {
+            assert!(
+                elections.iter().any(|e| e.abs_diff(*at) <= 15_000),
+                "{why} at {at}, far from {elections:?}"
+            );
+        }
+        assert!(acknowledged.len() > 100, "{} values were acknowledged", acknowledged.len());
+        let (token, voters) = (site.token(), site.voters());
+        for n in &acknowledged {
+            let (code, body) =
+                http("GET", &format!("{}/v1/kv/data/count/{n}", voters[0].1), Some(&token), "");
+            assert!(
+                code == 200 && body.contains(&format!("\"n\":{n}")),
+                "value {n} is lost: {code} {body}"
+            );
+        }
+        println!(
+            "{} values acknowledged and read back; {} samples during elections; {} elections",
+            acknowledged.len(),
+            bad.len(),
+            elections.len()
+        );
+    }
+}
+
+/// At least two unsealed voters answer and agree on the leader.
+fn sample(voters: &[(String, String)]) -> Result<(), String> {
+    let mut leaders = Vec::new();
+    for (_, address) in voters {
+        let (code, _) = http("GET", &format!("{address}/v1/sys/health"), None, "");
+        if code == 200 || code == 429 {
+            let (_, body) = http("GET", &format!("{address}/v1/sys/leader"), None, "");
+            let body: Value = serde_json::from_str(&body).unwrap_or_default();
+            leaders.push(body["leader_address"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    let agreed =
+        leaders.first().is_some_and(|l| !l.is_empty()) && leaders.windows(2).all(|w| w[0] == w[1]);
+    if leaders.len() >= 2 && agreed { Ok(()) } else { Err(format!("answers: {leaders:?}")) }
+}
+
+/// All six claims are new and of the class, and every tool agrees.
+fn moved(site: &Site, before: &[(String, String, String)]) {
+    let after = site.claims();
+    assert_eq!(after.len(), 6);
+    for (name, uid, class) in &after {
+        assert_eq!(class, CLASS, "{name}");
+        let old = before.iter().find(|(n, ..)| n == name).unwrap();
+        assert_ne!(&old.1, uid, "{name} is the old claim");
+    }
+    let out = Command::new(site.bin.join("vault"))
+        .args(["operator", "raft", "list-peers", "-format=json"])
+        .env("VAULT_ADDR", &site.voters()[0].1)
+        .env("VAULT_TOKEN", site.token())
+        .output()
+        .unwrap();
+    let peers: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let servers = peers["data"]["config"]["servers"].as_array().unwrap();
+    assert_eq!(servers.iter().filter(|s| s["voter"] == true).count(), 3, "{peers}");
+}
+
+/// The order of the voters' turns, and who led when each turn began.
+fn turns(site: &Site) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(site.journal().join("journal.jsonl")).unwrap();
+    let (mut leader, mut turns) = (String::new(), Vec::new());
+    for line in text.lines() {
+        let event = serde_json::from_str::<Value>(line).unwrap()["event"].take();
+        if let Some(l) = event["change"]["update"]["rows"]["leader"].as_str() {
+            leader = l.to_owned();
+        }
+        if event["type"] == "item-chosen" {
+            turns.push((event["item"].as_str().unwrap().to_owned(), leader.clone()));
+        }
+    }
+    turns
+}
+
+#[test]
+fn the_whole_roll_by_keys_in_a_terminal() {
+    let site = Site::up("keys", &[]);
+    site.pin();
+    let before = site.claims();
+    let watch = Watch::start(&site);
+    let mut args = vec!["run".to_owned()];
+    args.extend(site.roll_args(&runbook("vault-raft-to-block.toml")));
+    let mut cockpit = Cockpit::open(&args, (40, 120));
+    let (mut lead_moved, mut last) = (false, String::new());
+    let end = Instant::now() + Duration::from_secs(420);
+    loop {
+        assert!(Instant::now() < end, "not done in time:\n{}", cockpit.text());
+        assert_eq!(cockpit.ended(), None, "the cockpit ended:\n{}", cockpit.text());
+        std::thread::sleep(Duration::from_millis(300));
+        let text = cockpit.text();
+        if text.contains("Every step is done and verified") {
+            // What the panes say is what kubectl and vault say below.
+            assert!(text.contains("quorum 2 of 3 · can lose 1 · autopilot healthy"), "{text}");
+            break;
+        }
+        assert!(!text.contains(" FAILED") && !text.contains("IN DOUBT"), "{text}");
+        if text.contains("Step roll[vault-0]/soak") && !lead_moved {
+            lead_moved = true;
+            site.control("/lead/vault-1");
+        }
+        press(&mut cockpit, &text, &mut last);
+    }
+    cockpit.send("q");
+    until("the end", || cockpit.ended().is_some());
+    assert_eq!(cockpit.ended(), Some(0));
+    until("the terminal back", || cockpit.restored());
+    watch.check(&site);
+    moved(&site, &before);
+    let turns = turns(&site);
+    let order: Vec<_> = turns.iter().map(|(v, _)| v.as_str()).collect();
+    assert_eq!(order, ["vault-0", "vault-2", "vault-1"], "{turns:?}");
+    assert!(
+        turns[..2].iter().all(|(v, leader)| v != leader),
+        "a leader went before others: {turns:?}"
+    );
+    let verdict = holdpoint(&["verify", &site.journal().display().to_string()]);
+    assert!(verdict.status.success());
+    assert!(String::from_utf8_lossy(&verdict.stdout).starts_with("complete"));
+}
+
+/// The key that a person would press, seeing this screen.
+fn press(cockpit: &mut Cockpit, text: &str, last: &mut String) {
+    let key = if let Some(i) = text.find("Type ") {
+        let name = text[i + 5..].split(' ').next().unwrap_or_default().to_owned();
+        // What is typed already is not typed twice.
+        if text.contains(&format!("  {name}▏")) {
+            "\r".to_owned()
+        } else if text.contains("  ▏") {
+            name
+        } else {
+            "\u{7f}".repeat(40)
+        }
+    } else if text.contains("Press Enter to release") {
+        if text.contains("resolving") {
+            return;
+        }
+        "\r".to_owned()
+    } else if text.contains("▌ elsewhere") {
+        "j".to_owned()
+    } else if text.contains("▌ here")
+        || text.contains("Enter answer")
+        || text.contains("Enter review")
+    {
+        // A step that begins by itself needs no review.
+        if text.contains("Enter review") && !text.contains("READY") {
+            return;
+        }
+        let own = [
+            "/voters ",
+            "/class ",
+            "/unseal-key ",
+            "/controller ",
+            "/security-context ",
+            "/old-volumes ",
+            "/nodes ",
+            "/backup ",
+            "/adopted ",
+            "/moved ",
+            "/back ",
+            "/soak ",
+            "/classes ",
+            "/peers ",
+            "/http ",
+        ];
+        if own.iter().any(|s| text.contains(s))
+            && text.contains("Step ")
+            && !text.contains("Enter answer")
+            && !text.contains("▌ here")
+        {
+            return;
+        }
+        "\r".to_owned()
+    } else {
+        return;
+    };
+    let state = format!(
+        "{key}{}",
+        text.lines()
+            .filter(|l| l.contains("Step ") || l.contains("▏") || l.contains("Enter"))
+            .collect::<String>()
+    );
+    if *last == state {
+        // The same screen again: give it time, then press once more.
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    *last = state;
+    // A confirmation arms half a second after it opened.
+    std::thread::sleep(Duration::from_millis(600));
+    cockpit.send(&key);
+}
+
+const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n";
+
+/// Run by `incident`, on the site that it leaves well again.
+pub fn line_by_line(site: &Site) {
+    let before = site.claims();
+    let answers = site.dir.join("answers.toml");
+    // What the answers do not name stops the run before anything is done.
+    std::fs::write(&answers, ANSWERS.replace("'statefulset/orphan' = 'vault'\n", "")).unwrap();
+    let (code, text) = plain(site, &answers);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("statefulset/orphan waits for a release that the answers do not name"),
+        "{text}"
+    );
+    assert_eq!(site.claims(), before);
+    std::fs::write(&answers, ANSWERS).unwrap();
+    let (code, text) = plain(site, &answers);
+    assert_eq!(code, Some(0), "{text}");
+    moved(site, &before);
+}
+
+fn plain(site: &Site, answers: &std::path::Path) -> (Option<i32>, String) {
+    let mut child = Command::new(HOLDPOINT)
+        .arg("run")
+        .args(site.roll_args(&runbook("vault-raft-to-block.toml")))
+        .args(["--ui", "plain", "--answers"])
+        .arg(answers)
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(site.dir.join("plain.out")).unwrap())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(420);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!(
+                "not done in time:\n{}",
+                std::fs::read_to_string(site.dir.join("plain.out")).unwrap()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    (status.code(), std::fs::read_to_string(site.dir.join("plain.out")).unwrap())
+}
