@@ -1,0 +1,21 @@
+# Conveniences; what they run works without just.
+
+# fast tests, then lint
+test:
+    cargo test --locked
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# the tests on real servers
+real *ARGS:
+    tests/real/run {{ARGS}}
+
+# the cockpit on real servers
+try:
+    tests/real/try
+
+# files that are generated from code
+generate:
+    cargo run --quiet -- schema runbook > assets/runbook.schema.json
+    cargo run --quiet -- schema site > assets/site.schema.json
+    cargo run --quiet -- schema world > docs/world.md
