@@ -9,6 +9,7 @@
 mod args;
 mod kube;
 mod kube_apply;
+mod kube_do;
 mod shell;
 mod snapshot;
 mod vault;
@@ -63,11 +64,11 @@ pub async fn resolve(
 pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
-            kube::delete(remote, proposal, say).await
+            kube_do::delete(remote, proposal, say).await
         }
-        "kube.remove_protection" => kube::unprotect(remote, proposal, say).await,
+        "kube.remove_protection" => kube_do::unprotect(remote, proposal, say).await,
         "kube.apply" => kube_apply::execute(remote, proposal).await,
-        "kube.wait" => kube::wait(remote, proposal).await,
+        "kube.wait" => kube_do::wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
         "vault.step_down" => vault::step_down(remote, proposal).await,
         "shell.run" => shell::execute(remote, proposal, say).await,
@@ -79,11 +80,11 @@ pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
 pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
-            kube::probe_deleted(remote, proposal).await
+            kube_do::probe_deleted(remote, proposal).await
         }
-        "kube.remove_protection" => kube::probe_unprotected(remote, proposal).await,
+        "kube.remove_protection" => kube_do::probe_unprotected(remote, proposal).await,
         "kube.apply" => kube_apply::probe(remote, proposal).await,
-        "kube.wait" => kube::probe_wait(remote, proposal).await,
+        "kube.wait" => kube_do::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal),
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
         _ => {

@@ -11,7 +11,7 @@ use serde_json::json;
 #[test]
 fn a_step_goes_its_way_and_the_leader_is_last() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, effect) = run.to_running();
+    let (step, effect) = run.reach_running();
     assert_eq!(step.to_string(), "one[vault-0]/claims");
     assert!(run.effects.iter().any(|e| matches!(e, Effect::Execute { .. })));
     run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: json!({}) });
@@ -42,7 +42,7 @@ fn a_step_goes_its_way_and_the_leader_is_last() {
 #[test]
 fn a_replaced_object_goes_back_to_the_operator_as_a_diff() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, digest) = run.to_review();
+    let (step, digest) = run.reach_review();
     run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed: "vault-0".into() })
         .unwrap();
     let now = run.now;
@@ -64,7 +64,7 @@ fn what_does_not_pass_is_not_released() {
     let sealed: Spoil = |r| r.voters[0].healthy = false;
     for (spoil, named) in [(hung, "vault-2 (hung)"), (sealed, "vault-0")] {
         let mut run = Run::new(RUNBOOK, Mode::Write);
-        let step = run.to_first_step();
+        let step = run.reach_first_step();
         run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
         let mut bad = raft("vault-2");
         spoil(&mut bad);
@@ -113,7 +113,7 @@ fn what_does_not_pass_is_not_released() {
 #[test]
 fn stale_or_missing_data_is_inconclusive_before_anything_is_evaluated() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let step = run.to_first_step();
+    let step = run.reach_first_step();
     run.pass(60_000);
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     // No fresh reading came: the old observation is a minute old.
@@ -139,7 +139,7 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
         typed: typed.into(),
     };
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, digest) = run.to_review();
+    let (step, digest) = run.reach_review();
     assert!(
         run.ask(&driver(), release(&step, &digest, "vault-1"))
             .unwrap_err()
@@ -159,7 +159,7 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
     assert!(run.ask(&viewer, release(&step, &digest, "vault-0")).is_err());
     run.ask(&driver(), release(&step, &digest, "vault-0")).unwrap();
     let mut run = Run::new(RUNBOOK, Mode::ReadOnly);
-    let (step, digest) = run.to_review();
+    let (step, digest) = run.reach_review();
     assert!(
         run.ask(&driver(), release(&step, &digest, "vault-0")).unwrap_err().contains("read-only")
     );
@@ -190,7 +190,7 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
 #[test]
 fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, effect) = run.to_running();
+    let (step, effect) = run.reach_running();
     run.system(Intent::EffectEnded {
         effect,
         outcome: Outcome::Unknown("no answer".into()),
@@ -217,7 +217,7 @@ fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
 #[test]
 fn a_guard_is_debounced_and_then_holds_the_release() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, digest) = run.to_review();
+    let (step, digest) = run.reach_review();
     let mut bad = raft("vault-2");
     bad.leader_answers = false;
     for (ms, breached) in [(0, false), (4000, false), (2000, true)] {
@@ -334,7 +334,7 @@ proptest! {
     #[test]
     fn nothing_happens_that_was_not_released(script in prop::collection::vec((arbitrary_intent(), 0_i64..4000), 1..120)) {
         let mut run = Run::new(RUNBOOK, Mode::Write);
-        run.to_first_step();
+        run.reach_first_step();
         for (pick, ms) in script {
             run.pass(ms);
             let (actor, intent) = intent(&run, pick);
@@ -381,7 +381,7 @@ proptest! {
 #[test]
 fn a_gap_or_an_illegal_move_is_an_error_and_changes_nothing() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let step = run.to_first_step();
+    let step = run.reach_first_step();
     let before = format!("{:?}", run.state.steps);
     let seq = run.state.seq;
     for (seq, event) in [

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn lines() -> Vec<String> {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (_, effect) = run.to_running();
+    let (_, effect) = run.reach_running();
     run.system(holdpoint::run::Intent::EffectEnded {
         effect,
         outcome: Outcome::Ok,

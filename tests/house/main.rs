@@ -2,6 +2,15 @@
 //! runbooks, bad input, the journal under attack, the run core under arbitrary input,
 //! screens.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::type_complexity,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod bad_input;
 mod core;
 mod journal;

@@ -85,7 +85,7 @@ fn reviewing(run: &Run) -> Overlay {
 fn states() -> Vec<(&'static str, Shown)> {
     let at_first = || {
         let mut run = Run::new(RUNBOOK, Mode::Write);
-        run.to_first_step();
+        run.reach_first_step();
         let now = run.now;
         run.look(well(now));
         run
@@ -100,11 +100,11 @@ fn states() -> Vec<(&'static str, Shown)> {
     blocked.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
 
     let mut confirming = Run::new(RUNBOOK, Mode::Write);
-    confirming.to_review();
+    confirming.reach_review();
     let overlay = reviewing(&confirming);
 
     let mut running = Run::new(RUNBOOK, Mode::Write);
-    let (_, effect) = running.to_running();
+    let (_, effect) = running.reach_running();
     running.system(Intent::Output {
         effect,
         stream: Stream::Note,
@@ -112,7 +112,7 @@ fn states() -> Vec<(&'static str, Shown)> {
     });
 
     let mut failed = Run::new(RUNBOOK, Mode::Write);
-    let (_, effect) = failed.to_running();
+    let (_, effect) = failed.reach_running();
     failed.system(Intent::EffectEnded {
         effect,
         outcome: Outcome::Failed("it is not what it was: the UID differs".into()),

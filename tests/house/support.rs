@@ -283,7 +283,7 @@ impl Run {
     }
 
     /// To the first step's turn.
-    pub fn to_first_step(&mut self) -> StepAddr {
+    pub fn reach_first_step(&mut self) -> StepAddr {
         self.observe(well(self.now));
         for _ in 0..6 {
             let now = self.now;
@@ -293,8 +293,8 @@ impl Run {
     }
 
     /// To a review with a proposal and passing gates.
-    pub fn to_review(&mut self) -> (StepAddr, String) {
-        let step = self.to_first_step();
+    pub fn reach_review(&mut self) -> (StepAddr, String) {
+        let step = self.reach_first_step();
         self.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
         let now = self.now;
         self.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
@@ -303,8 +303,8 @@ impl Run {
     }
 
     /// To an effect that runs.
-    pub fn to_running(&mut self) -> (StepAddr, EffectId) {
-        let (step, digest) = self.to_review();
+    pub fn reach_running(&mut self) -> (StepAddr, EffectId) {
+        let (step, digest) = self.reach_review();
         self.ask(
             &driver(),
             Intent::Release { step: step.clone(), digest, typed: "vault-0".into() },

@@ -2,6 +2,15 @@
 //!
 //! Run by `tests/real/run`, which builds the servers and sets `HOLDPOINT_REAL_BIN`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::type_complexity,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod incident;
 mod race;
 mod roll;
