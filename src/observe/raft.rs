@@ -11,6 +11,11 @@ use serde_json::Value;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// Looks at a voter's applied index, and the pause between them: a bit over a heartbeat's
+/// time of an unscaled raft (1 s) in all.
+const CATCH_UP_LOOKS: u32 = 15;
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(100);
+
 /// What one voter answered.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Probe {
@@ -169,7 +174,9 @@ pub(crate) async fn read(remote: &Remote) -> Change {
     let asked = remote.voters.iter().map(|v| probe(v, kube));
     let mut probes = futures::future::join_all(asked).await;
     // The leader's commit index is known: now everybody's own applied index.
-    let again = remote.voters.iter().zip(&probes).map(|(v, p)| applied(v, p, kube));
+    let leads = |p: &&Probe| p.is_self && p.health.0 == Answer::Answers;
+    let committed = probes.iter().find(leads).map_or(0, |p| p.committed);
+    let again = remote.voters.iter().zip(&probes).map(|(v, p)| applied(v, p, kube, committed));
     let later = futures::future::join_all(again).await;
     for (probe, applied) in probes.iter_mut().zip(later) {
         probe.applied = applied.unwrap_or(probe.applied);
@@ -228,13 +235,28 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
     probe
 }
 
-async fn applied(voter: &VoterClient, probe: &Probe, kube: Option<&kube::Client>) -> Option<i64> {
+/// A voter's own applied index, asked until it has reached `committed`: a follower learns
+/// of a commit with the next message of the leader, so one look under load is always late.
+async fn applied(
+    voter: &VoterClient,
+    probe: &Probe,
+    kube: Option<&kube::Client>,
+    committed: i64,
+) -> Option<i64> {
     if probe.leader != Answer::Answers {
         return None;
     }
     let base = voter.base(kube).await.ok()?;
-    let asked = voter.ask(&base, Method::GET, "sys/leader", None, None).await.ok()?;
-    Some(number(&asked.body, "raft_applied_index"))
+    let mut applied = None;
+    for _ in 0..CATCH_UP_LOOKS {
+        let asked = voter.ask(&base, Method::GET, "sys/leader", None, None).await.ok()?;
+        applied = Some(number(&asked.body, "raft_applied_index"));
+        if applied >= Some(committed) || probe.health.0 != Answer::Answers {
+            break;
+        }
+        tokio::time::sleep(CATCH_UP_PAUSE).await;
+    }
+    applied
 }
 
 /// Configuration, autopilot and a read that is audited: a hung audit device stops requests
