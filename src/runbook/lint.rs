@@ -139,7 +139,8 @@ impl Lint {
             let sized = list.first().is_none_or(|path| {
                 expr.text.contains("size(")
                     && expr.text.match_indices("size(").any(|(i, _)| {
-                        expr.text[i..].contains(path.as_str()) && expr.text[i..].contains("> 0")
+                        expr.text[i..].contains(path.as_str())
+                            && ["> 0", ">= ", "== "].iter().any(|o| expr.text[i..].contains(o))
                     })
             });
             if !sized {

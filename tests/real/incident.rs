@@ -3,7 +3,7 @@
 //! site, the whole roll line by line.
 
 use crate::roll::line_by_line;
-use crate::site::{Site, holdpoint, until};
+use crate::site::{Site, holdpoint, http, until};
 use crate::terminal::Cockpit;
 
 #[test]
@@ -29,9 +29,15 @@ fn incidents_are_named_and_then_the_roll_goes_line_by_line() {
 
     // Its data frozen, the leader still says that it leads, and is named as hung.
     site.control("/voter/vault-2/freeze");
+    // A leader that writes nothing does not notice; this write stands until the thaw.
+    let (token, address) = (site.token(), site.voters()[2].1.clone());
+    let write = std::thread::spawn(move || {
+        http("POST", &format!("{address}/v1/kv/data/frozen"), Some(&token), "{\"data\":{\"n\":1}}")
+    });
     until("the hung leader", || cockpit.text().contains("vault-2 is HUNG"));
     let hung = row(&cockpit, "vault-2");
     site.control("/voter/vault-2/thaw");
+    write.join().unwrap();
     assert!(hung.contains("LEADER") && hung.contains("HUNG"), "{hung}");
     until("its recovery", || row(&cockpit, "vault-2").contains("yes"));
 

@@ -54,10 +54,6 @@ impl Cockpit {
     pub fn ended(&mut self) -> Option<u32> {
         self.child.try_wait().unwrap().map(|s| s.exit_code())
     }
-
-    pub fn pid(&self) -> u32 {
-        self.child.process_id().unwrap()
-    }
 }
 
 impl Drop for Cockpit {
