@@ -11,7 +11,6 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
-mod incident;
 mod race;
 mod roll;
 mod site;
