@@ -21,6 +21,8 @@ use tokio::io::AsyncWriteExt;
 
 /// Longest wait between two pieces of a snapshot.
 const QUIET: Duration = Duration::from_secs(30);
+/// Directories that are emptied at a reboot or by age, unless the runbook names others.
+const TEMPORARY: &str = "/tmp:/var/tmp:/dev/shm:/run";
 /// `f_type` of NFS (statfs(2)).
 const NFS: i64 = 0x6969;
 /// `f_type` of tmpfs.
@@ -36,14 +38,14 @@ async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> 
 }
 
 /// Refuses places from which an anchor would be missing when it is needed.
-fn fit(dir: &Path) -> Result<(), String> {
+fn fit(dir: &Path, temporary: &str) -> Result<(), String> {
     let shown = dir.display();
     if !dir.is_absolute() {
         return Err(format!("{shown} is no absolute path"));
     }
     let there = dir.ancestors().find(|d| d.exists()).unwrap_or(dir);
     let real = there.canonicalize().map_err(|e| format!("{shown}: {e}"))?;
-    if ["/tmp", "/var/tmp", "/dev/shm", "/run"].iter().any(|t| real.starts_with(t)) {
+    if temporary.split(':').any(|t| !t.is_empty() && real.starts_with(t)) {
         return Err(format!(
             "{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"
         ));
@@ -65,8 +67,9 @@ fn next_name(dirs: [&Path; 2]) -> String {
 
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (dir, copy) = (PathBuf::from(args.text("dir")?), PathBuf::from(args.text("copy_to")?));
-    fit(&dir)?;
-    fit(&copy)?;
+    let temporary = args.opt("temporary").unwrap_or(TEMPORARY);
+    fit(&dir, temporary)?;
+    fit(&copy, temporary)?;
     if dir == copy {
         return Err("the second copy would lie beside the first; name another place".into());
     }

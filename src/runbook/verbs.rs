@@ -146,6 +146,12 @@ pub const VERBS: &[Verb] = &[
         args: &[
             arg("dir", ArgKind::Text, true, "directory for it"),
             arg("copy_to", ArgKind::Text, true, "directory for the second copy"),
+            arg(
+                "temporary",
+                ArgKind::Text,
+                false,
+                "directories that are no place for it, with colons; default: /tmp:/var/tmp:/dev/shm:/run",
+            ),
         ],
         destructive: false,
         result: &[

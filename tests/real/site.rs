@@ -113,6 +113,8 @@ impl Site {
         args.extend(param("anchor_dir", place("anchors")));
         args.extend(param("second_copy", place("anchors-2")));
         args.extend(param("soak", "8s".into()));
+        // A checkout may lie in a temporary directory.
+        args.extend(param("temporary_dirs", "/dev/shm".into()));
         args
     }
 
