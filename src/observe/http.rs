@@ -43,7 +43,7 @@ async fn ask(remote: &Remote, url: &str) -> Http {
     match answer.await {
         Ok((status, body)) => Http {
             status,
-            latency_ms: super::raft::coarse(started.elapsed()),
+            latency_ms: super::judge::coarse(started.elapsed()),
             body: crate::text::clean_line(&String::from_utf8_lossy(&body[..body.len().min(BODY)])),
             error: String::new(),
         },

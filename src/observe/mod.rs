@@ -11,19 +11,19 @@
 //! One slow source never delays another: each has a task and a deadline of its own.
 
 mod http;
+mod judge;
 mod kube;
 mod raft;
 mod rows;
 
+pub use self::judge::{Active, Probe, assemble, leading, verdict};
 pub use self::kube::{describe, logs};
-pub use self::raft::{Probe, assemble, verdict};
 
 use crate::event::Time;
 use crate::remote::{Clock, Remote, Trouble};
 use crate::world::{Change, Source, Status, Update};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
@@ -95,9 +95,6 @@ pub fn spawn(remote: &Arc<Remote>, out: &Sender<Change>) {
             let mut last: Option<(Change, Time)> = None;
             loop {
                 let change = one(&remote, source, Freshness::Cached).await;
-                if source == Source::Raft {
-                    count_election(&remote, last.as_ref().map(|(c, _)| c), &change);
-                }
                 let now = clock();
                 let news = match &last {
                     None => Some(change.clone()),
@@ -141,13 +138,4 @@ fn only_figures(old: &Change, new: &Change) -> bool {
         raft
     };
     old.status == new.status && calm(a) == calm(b)
-}
-
-fn count_election(remote: &Remote, old: Option<&Change>, new: &Change) {
-    if let (Some(Update::Raft(a)), Update::Raft(b)) = (old.map(|c| &c.update), &new.update)
-        && a.leader != b.leader
-        && !b.leader.is_empty()
-    {
-        remote.elections.fetch_add(1, Ordering::Relaxed);
-    }
 }

@@ -4,161 +4,17 @@
 //! first, then every voter's own applied index. Autopilot's `last_index` is not used: it
 //! comes with the standbys' echo and lags by seconds.
 
+use crate::observe::judge::{Active, Probe, assemble, coarse, leading};
 use crate::remote::{Asked, Remote, Secret, Silence, VoterClient};
-use crate::world::{Answer, Change, Raft, Source, Status, Update, Voter, VoterVerdict};
+use crate::world::{Answer, Change, Source, Status, Update, VoterVerdict};
 use reqwest::Method;
 use serde_json::Value;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Looks at a voter's applied index, and the pause between them: a bit over a heartbeat's
 /// time of an unscaled raft (1 s) in all.
 const CATCH_UP_LOOKS: u32 = 15;
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(100);
-
-/// What one voter answered.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Probe {
-    /// Raft node id.
-    pub name: String,
-    /// Where it was asked.
-    pub address: String,
-    /// How `sys/health` went, and its code.
-    pub health: (Answer, i64),
-    /// Milliseconds of `sys/health`, coarse.
-    pub latency_ms: i64,
-    /// How `sys/leader` went.
-    pub leader: Answer,
-    /// It says that it leads.
-    pub is_self: bool,
-    /// Its own indexes.
-    pub committed: i64,
-    /// Its own applied index, read after the leader's commit index.
-    pub applied: i64,
-    /// Sealed, initialised.
-    pub seal: Option<(bool, bool)>,
-    /// Its cluster's id.
-    pub cluster_id: String,
-}
-
-/// What the active node said.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Active {
-    /// Raft configuration: node and whether it votes.
-    pub peers: Option<Vec<(String, bool)>>,
-    /// Autopilot's verdict.
-    pub autopilot: Option<bool>,
-    /// The audited read came back.
-    pub audited: bool,
-    /// What went wrong first.
-    pub error: String,
-}
-
-/// Milliseconds in steps, so that a figure does not flicker.
-pub(crate) fn coarse(latency: Duration) -> i64 {
-    let ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
-    match ms {
-        0..=4 => ms.max(1),
-        5..=49 => ms / 5 * 5,
-        50..=499 => ms / 50 * 50,
-        _ => ms / 500 * 500,
-    }
-}
-
-/// What a voter's answers add up to; `other_leads`: another voter says that it leads.
-#[must_use]
-pub fn verdict(probe: &Probe, other_leads: bool) -> VoterVerdict {
-    match (probe.health.0, probe.leader) {
-        (Answer::Refused, _) | (_, Answer::Refused) => VoterVerdict::Down,
-        (Answer::PathLost | Answer::Unasked, _) => VoterVerdict::PathLost,
-        (Answer::Answers, _) => match (probe.health.1, probe.seal) {
-            (200 | 429 | 472 | 473, Some((false, true))) => VoterVerdict::Healthy,
-            (503, _) | (_, Some((true, true))) => VoterVerdict::Sealed,
-            (200 | 429, None) => VoterVerdict::Healthy,
-            _ => VoterVerdict::Joining,
-        },
-        (Answer::Silent, Answer::Answers) => VoterVerdict::Hung,
-        (Answer::Silent, _) if other_leads => VoterVerdict::Stopped,
-        (Answer::Silent, _) => VoterVerdict::Silent,
-    }
-}
-
-/// The cluster from its voters' answers.
-#[must_use]
-pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
-    let leaders: Vec<&Probe> =
-        probes.iter().filter(|p| p.is_self && p.leader == Answer::Answers).collect();
-    // Of two that say so, one is a deadlocked leader of an older term: it is silent.
-    let alive: Vec<&&Probe> = leaders.iter().filter(|p| p.health.0 == Answer::Answers).collect();
-    let leader = match (alive.as_slice(), leaders.as_slice()) {
-        ([one], _) => Some(**one),
-        ([], [one]) => Some(*one),
-        _ => None,
-    };
-    let committed = leader.map_or(0, |l| l.committed);
-    let voters: Vec<Voter> =
-        probes.iter().map(|p| voter(p, probes, active, leader, committed)).collect();
-    let configured = active.peers.as_ref().map(|p| p.iter().filter(|(_, votes)| *votes).count());
-    let configured = i64::try_from(configured.unwrap_or(probes.len())).unwrap_or(0);
-    let led = leader.and_then(|l| voters.iter().find(|v| v.name == l.name));
-    Raft {
-        leader: leader.map(|l| l.name.clone()).unwrap_or_default(),
-        leader_answers: led.is_some_and(|l| l.healthy),
-        hung_leader: voters
-            .iter()
-            .find(|v| v.verdict == VoterVerdict::Hung && v.is_self)
-            .map(|v| v.name.clone())
-            .unwrap_or_default(),
-        unsealed: i64::try_from(voters.iter().filter(|v| v.healthy).count()).unwrap_or(0),
-        quorum: configured / 2 + 1,
-        configured,
-        committed,
-        autopilot_healthy: active.autopilot.unwrap_or(false),
-        audited_read: active.audited,
-        active_error: active.error.clone(),
-        cluster_id: probes
-            .iter()
-            .map(|p| p.cluster_id.clone())
-            .find(|c| !c.is_empty())
-            .unwrap_or_default(),
-        elections,
-        voters,
-    }
-}
-
-fn voter(
-    p: &Probe,
-    all: &[Probe],
-    active: &Active,
-    leader: Option<&Probe>,
-    committed: i64,
-) -> Voter {
-    let other_leads =
-        all.iter().any(|o| o.name != p.name && o.is_self && o.leader == Answer::Answers);
-    let verdict = verdict(p, other_leads);
-    let healthy = verdict == VoterVerdict::Healthy;
-    let peer = active.peers.iter().flatten().find(|(name, _)| *name == p.name);
-    Voter {
-        name: p.name.clone(),
-        address: p.address.clone(),
-        verdict,
-        healthy,
-        health: p.health.0,
-        leader_answer: p.leader,
-        code: p.health.1,
-        latency_ms: p.latency_ms,
-        is_self: p.is_self,
-        sealed: p.seal.is_none_or(|(sealed, _)| sealed),
-        initialized: p.seal.is_some_and(|(_, initialized)| initialized),
-        applied: p.applied,
-        committed: p.committed,
-        behind: (committed - p.applied).max(0),
-        // Without a leader there is nothing to have caught up with.
-        caught_up: healthy && leader.is_some() && committed > 0 && p.applied >= committed,
-        is_voter: peer.is_some_and(|(_, votes)| *votes),
-        is_peer: peer.is_some(),
-    }
-}
 
 pub(crate) async fn read(remote: &Remote) -> Change {
     if remote.voters.is_empty() {
@@ -173,19 +29,25 @@ pub(crate) async fn read(remote: &Remote) -> Change {
     let kube = remote.kube.as_ref().ok();
     let asked = remote.voters.iter().map(|v| probe(v, kube));
     let mut probes = futures::future::join_all(asked).await;
-    // The leader's commit index is known: now everybody's own applied index.
-    let leads = |p: &&Probe| p.is_self && p.health.0 == Answer::Answers;
-    let committed = probes.iter().find(leads).map_or(0, |p| p.committed);
+    // The leader's commit index is known: now everybody's own applied index, and meanwhile
+    // what only the active node can say.
+    let leads = leading(&probes).filter(|p| p.health.0 == Answer::Answers).cloned();
+    let committed = leads.as_ref().map_or(0, |p| p.committed);
     let again = remote.voters.iter().zip(&probes).map(|(v, p)| applied(v, p, kube, committed));
-    let later = futures::future::join_all(again).await;
+    let asked_active = async {
+        match remote.voters.iter().find(|v| leads.as_ref().is_some_and(|l| l.name == v.name)) {
+            Some(voter) => active(voter, remote, kube).await,
+            None => Active { error: "no active node answers".into(), ..Active::default() },
+        }
+    };
+    let (later, active) = tokio::join!(futures::future::join_all(again), asked_active);
     for (probe, applied) in probes.iter_mut().zip(later) {
         probe.applied = applied.unwrap_or(probe.applied);
     }
-    let active = match probes.iter().position(|p| p.is_self && p.health.0 == Answer::Answers) {
-        Some(i) => active(&remote.voters[i], remote, kube).await,
-        None => Active { error: "no active node answers".into(), ..Active::default() },
-    };
-    let raft = assemble(&probes, &active, remote.elections.load(Ordering::Relaxed));
+    if let Some(leader) = &leads {
+        remote.note_leadership(&leader.name, &leader.active_since);
+    }
+    let raft = assemble(&probes, &active, remote.elections());
     let lost: Vec<_> = raft.voters.iter().filter(|v| v.verdict == VoterVerdict::PathLost).collect();
     // What cannot be reached at all tells nothing: not even that it is down.
     let status = if lost.len() == raft.voters.len() {
@@ -223,6 +85,7 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
         Ok(asked) => {
             probe.leader = Answer::Answers;
             probe.is_self = flag(&asked.body, "is_self");
+            probe.active_since = text(&asked.body, "active_time");
             probe.committed = number(&asked.body, "raft_committed_index");
             probe.applied = number(&asked.body, "raft_applied_index");
         }
@@ -329,83 +192,152 @@ fn text(body: &Value, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Answer::{Answers, PathLost, Refused, Silent};
+    use crate::remote::responder::{Reply, Responder};
+    use crate::remote::rig;
+    use crate::world::Raft;
+    use VoterVerdict as V;
+    use serde_json::json;
 
-    fn voter(
-        name: &str,
-        health: (Answer, i64),
-        leader: Answer,
-        is_self: bool,
-        index: i64,
-    ) -> Probe {
-        Probe {
-            name: name.into(),
-            health,
-            leader,
-            is_self,
-            committed: index,
-            applied: index,
-            seal: (leader == Answers).then_some((false, true)),
-            ..Probe::default()
+    /// A voter that is well; `leads` since a time.
+    fn well(asked: &str, leads: Option<&str>, applied: i64) -> Reply {
+        let path = asked.split_once("/v1/").map_or("", |(_, p)| p);
+        match path {
+            "sys/health" => Reply::Json(if leads.is_some() { 200 } else { 429 }, json!({})),
+            "sys/leader" => Reply::Json(
+                200,
+                json!({"is_self": leads.is_some(), "raft_committed_index": applied,
+                    "raft_applied_index": applied, "active_time": leads.unwrap_or("0001")}),
+            ),
+            "sys/seal-status" => {
+                Reply::Json(200, json!({"sealed": false, "initialized": true, "cluster_id": "id"}))
+            }
+            "sys/storage/raft/configuration" => Reply::Json(
+                200,
+                json!({"data": {"config": {"servers": [{"node_id": "a", "voter": true},
+                    {"node_id": "b", "voter": true}, {"node_id": "c", "voter": true}]}}}),
+            ),
+            "sys/storage/raft/autopilot/state" => {
+                Reply::Json(200, json!({"data": {"healthy": true}}))
+            }
+            "auth/token/lookup-self" => Reply::Json(200, json!({"data": {}})),
+            _ => Reply::Json(404, json!({})),
         }
     }
 
-    /// The observers' table: health, leader, another leads, verdict.
-    #[test]
-    fn answers_add_up_as_the_table_says() {
-        use VoterVerdict as V;
-        for (health, code, leader, other, wanted) in [
-            (Answers, 200, Answers, false, V::Healthy),
-            (Answers, 429, Answers, true, V::Healthy),
-            (Silent, 0, Answers, false, V::Hung),
-            (Silent, 0, Answers, true, V::Hung),
-            (Silent, 0, Silent, true, V::Stopped),
-            (Silent, 0, Silent, false, V::Silent),
-            (Refused, 0, Refused, true, V::Down),
-            (PathLost, 0, PathLost, true, V::PathLost),
-            (PathLost, 0, PathLost, false, V::PathLost),
-        ] {
-            let probe = voter("a", (health, code), leader, false, 7);
-            assert_eq!(verdict(&probe, other), wanted, "{health:?} {leader:?} {other}");
+    async fn look(voters: &[(&str, String)]) -> (Change, Raft) {
+        let how: Vec<_> =
+            voters.iter().map(|(n, url)| (*n, format!("address = {url:?}"))).collect();
+        let how: Vec<_> = how.iter().map(|(n, h)| (*n, h.as_str())).collect();
+        look_at(&rig::remote(None, &how, "").await).await
+    }
+
+    async fn look_at(remote: &std::sync::Arc<Remote>) -> (Change, Raft) {
+        let change = read(remote).await;
+        let Update::Raft(raft) = change.update.clone() else { panic!("{change:?}") };
+        (change, *raft)
+    }
+
+    #[tokio::test]
+    async fn three_voters_on_three_paths_each_get_their_own_verdict() {
+        let leader = Responder::start(|asked, _| well(asked, Some("2026"), 90)).await;
+        let frozen = Responder::start(|asked, _| match asked {
+            a if a.ends_with("sys/leader") => well(a, None, 90),
+            _ => Reply::Hold,
+        })
+        .await;
+        let held = Responder::start(|_, _| Reply::Hold).await;
+        let started = std::time::Instant::now();
+        let (change, raft) = look(&[
+            ("a", leader.url.clone()),
+            ("b", frozen.url.clone()),
+            ("c", held.url.clone()),
+            ("d", Responder::nobody().await),
+        ])
+        .await;
+        let verdicts: Vec<_> = raft.voters.iter().map(|v| v.verdict).collect();
+        assert_eq!(verdicts, [V::Healthy, V::Hung, V::Stopped, V::Down]);
+        assert_eq!((raft.leader.as_str(), raft.leader_answers), ("a", true));
+        assert!(raft.audited_read && raft.autopilot_healthy, "{}", raft.active_error);
+        assert_eq!((raft.unsealed, raft.quorum, raft.configured), (1, 2, 3));
+        assert_eq!(change.status, Status::Live);
+        assert!(started.elapsed() < Duration::from_secs(8), "the silent ones were asked at once");
+    }
+
+    #[tokio::test]
+    async fn a_deadlocked_leader_is_named_and_its_hung_peers_are_not_asked_for_more() {
+        let hung = Responder::start(|asked, _| match asked {
+            a if a.ends_with("sys/leader") => well(a, Some("2026"), 90),
+            _ => Reply::Hold,
+        })
+        .await;
+        let standby = Responder::start(|asked, _| well(asked, None, 90)).await;
+        let (_, raft) = look(&[("a", hung.url.clone()), ("b", standby.url.clone())]).await;
+        assert_eq!((raft.hung_leader.as_str(), raft.leader_answers), ("a", false));
+        assert_eq!(raft.active_error, "no active node answers");
+        let asked = [hung.seen(), standby.seen()].concat();
+        assert!(!asked.iter().any(|a| a.contains("lookup-self")), "no token went out: {asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_standby_that_lags_is_not_caught_up_until_its_own_index_says_so() {
+        let leader = Responder::start(|asked, _| well(asked, Some("2026"), 90)).await;
+        let looks = std::sync::atomic::AtomicI64::new(86);
+        let lags = Responder::start(move |asked, _| {
+            let applied = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            well(asked, None, applied.min(90))
+        })
+        .await;
+        let never = Responder::start(|asked, _| well(asked, None, 80)).await;
+        let (_, raft) =
+            look(&[("a", leader.url.clone()), ("b", lags.url.clone()), ("c", never.url.clone())])
+                .await;
+        let seen: Vec<_> = raft.voters.iter().map(|v| (v.caught_up, v.behind)).collect();
+        assert_eq!(seen, [(true, 0), (true, 0), (false, 10)]);
+    }
+
+    #[tokio::test]
+    async fn a_hung_audit_device_shows_although_health_says_200() {
+        let leader = Responder::start(|asked, _| match asked {
+            a if a.ends_with("lookup-self") => Reply::Hold,
+            a => well(a, Some("2026"), 90),
+        })
+        .await;
+        let (_, raft) = look(&[("a", leader.url.clone())]).await;
+        assert!(raft.leader_answers && !raft.audited_read && raft.autopilot_healthy);
+        assert_eq!(raft.active_error, "audited read: no answer in 2 s");
+    }
+
+    #[tokio::test]
+    async fn a_lost_port_forward_is_a_lost_path_and_never_a_verdict_on_the_voter() {
+        let forwarded = "port_forward = 8200";
+        let gone = Responder::start(|_, _| Reply::Json(500, json!({"message": "no route"}))).await;
+        let held = Responder::start(|_, _| Reply::Hold).await;
+        for api in [gone.url.clone(), held.url.clone(), Responder::nobody().await] {
+            let remote = rig::remote(Some(&api), &[("a", forwarded)], "").await;
+            let (change, raft) = look_at(&remote).await;
+            assert_eq!(raft.voters[0].verdict, V::PathLost, "{api}");
+            assert!(matches!(change.status, Status::Unreachable { .. }), "{change:?}");
+            assert_eq!(change.as_of, None);
         }
-        let mut sealed = voter("a", (Answers, 503), Answers, false, 0);
-        sealed.seal = Some((true, true));
-        assert_eq!(verdict(&sealed, true), V::Sealed);
-        let mut joining = voter("a", (Answers, 501), Answers, false, 0);
-        joining.seal = Some((true, false));
-        assert_eq!(verdict(&joining, true), V::Joining);
     }
 
-    #[test]
-    fn a_hung_leader_is_named_and_does_not_count() {
-        let probes = [
-            voter("a", (Answers, 429), Answers, false, 90),
-            voter("b", (Answers, 429), Answers, false, 80),
-            voter("c", (Silent, 0), Answers, true, 90),
-        ];
-        let raft = assemble(&probes, &Active::default(), 0);
-        assert_eq!((raft.leader.as_str(), raft.hung_leader.as_str()), ("c", "c"));
-        assert!(!raft.leader_answers);
-        assert_eq!((raft.unsealed, raft.quorum), (2, 2));
-        // One that lags has not caught up; the hung one is not healthy, whatever it applied.
-        let caught: Vec<_> = raft.voters.iter().map(|v| v.caught_up).collect();
-        assert_eq!(caught, [true, false, false]);
-    }
-
-    #[test]
-    fn an_old_leader_that_is_silent_does_not_hide_the_new_one() {
-        let probes = [
-            voter("a", (Answers, 200), Answers, true, 95),
-            voter("b", (Answers, 429), Answers, false, 95),
-            voter("c", (Silent, 0), Answers, true, 90),
-        ];
-        let raft = assemble(&probes, &Active::default(), 1);
-        assert_eq!(raft.leader, "a");
-        assert!(raft.leader_answers);
-        assert_eq!(raft.hung_leader, "c");
-        let none = [voter("a", (Answers, 429), Answers, false, 95)];
-        let raft = assemble(&none, &Active::default(), 1);
-        assert_eq!(raft.leader, "");
-        assert!(!raft.voters[0].caught_up);
+    #[tokio::test]
+    async fn an_election_counts_once_also_for_the_same_node() {
+        let terms = ["2026-1", "2026-1", "2026-2", "2026-2", "2026-1"];
+        let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let now = turn.clone();
+        let leader = Responder::start(move |asked, _| {
+            well(asked, Some(terms[now.load(std::sync::atomic::Ordering::Relaxed)]), 90)
+        })
+        .await;
+        let how = format!("address = {:?}", leader.url);
+        let remote = rig::remote(None, &[("a", &how)], "").await;
+        let mut counted = Vec::new();
+        for i in 0..terms.len() {
+            turn.store(i, std::sync::atomic::Ordering::Relaxed);
+            counted.push(look_at(&remote).await.1.elections);
+        }
+        // The last is an answer that came late.
+        assert_eq!(counted, [0, 0, 1, 1, 1]);
     }
 }

@@ -4,6 +4,11 @@
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
 mod kube;
+#[cfg(test)]
+pub(crate) mod responder;
+#[cfg(test)]
+pub(crate) mod rig;
+mod tunnel;
 mod vault;
 
 pub use self::kube::{Trouble, review_access, trouble};
@@ -11,9 +16,9 @@ pub use self::vault::{Asked, Silence, VoterClient};
 
 use crate::event::{Pins, Time};
 use crate::site::Site;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Where time comes from.
@@ -64,8 +69,8 @@ pub struct Remote {
     pub http: reqwest::Client,
     /// Where time comes from.
     pub clock: Clock,
-    /// Elections seen by the raft observer.
-    pub elections: AtomicI64,
+    /// Who led since when, each seen once.
+    leaderships: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// Why a site cannot be used at all.
@@ -113,7 +118,7 @@ impl Remote {
             token,
             http,
             clock,
-            elections: AtomicI64::new(0),
+            leaderships: Mutex::default(),
         })
     }
 
@@ -138,6 +143,20 @@ impl Remote {
             }
         }
         pins
+    }
+
+    /// A leader was seen, leading since then. The same node elected twice counts twice, and
+    /// an answer that comes late counts nothing twice.
+    pub(crate) fn note_leadership(&self, name: &str, since: &str) {
+        let mut seen = self.leaderships.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert((name.to_owned(), since.to_owned()));
+    }
+
+    /// Elections seen since observation began.
+    #[must_use]
+    pub fn elections(&self) -> i64 {
+        let seen = self.leaderships.lock().unwrap_or_else(PoisonError::into_inner).len();
+        i64::try_from(seen.saturating_sub(1)).unwrap_or(i64::MAX)
     }
 
     /// Now.

@@ -5,13 +5,14 @@
 //! request, and `sys/leader`, `sys/ha-status` and the raft endpoints are in no library.
 
 use crate::remote::Secret;
+use crate::remote::tunnel::Tunnel;
 use crate::site::VoterAt;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use serde_json::Value;
+use std::error::Error;
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 /// Longest wait for a voter's answer.
@@ -52,19 +53,12 @@ pub struct VoterClient {
     pub address: Option<String>,
     forward: Option<u16>,
     namespace: String,
+    /// Scheme behind a port-forward: that of the address, or of the authority.
+    scheme: &'static str,
     client: reqwest::Client,
     tunnel: Mutex<Option<Tunnel>>,
-}
-
-struct Tunnel {
-    base: String,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Tunnel {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    /// It answered last time: no need to try the path first.
+    answered: AtomicBool,
 }
 
 impl VoterClient {
@@ -79,13 +73,19 @@ impl VoterClient {
                 reqwest::Certificate::from_pem(ca).map_err(|e| format!("ca_file: {e}"))?;
             builder = builder.add_root_certificate(certificate);
         }
+        let tls = match &at.address {
+            Some(address) => address.get_ref().starts_with("https://"),
+            None => ca.is_some(),
+        };
         Ok(Self {
             name: at.name.clone(),
             address: at.address.as_ref().map(|a| a.get_ref().trim_end_matches('/').to_owned()),
             forward: at.port_forward,
             namespace: namespace.to_owned(),
+            scheme: if tls { "https" } else { "http" },
             client: builder.build().map_err(|e| e.to_string())?,
             tunnel: Mutex::new(None),
+            answered: AtomicBool::new(false),
         })
     }
 
@@ -106,10 +106,17 @@ impl VoterClient {
     }
 
     /// The base address in use: its own, or a port-forward where that path is lost.
+    ///
+    /// A voter that answered last time is not connected to for the sake of it: Vault logs
+    /// every TLS connection that says nothing.
     pub async fn base(&self, kube: Option<&kube::Client>) -> Result<String, Silence> {
         let mut lost = Silence::PathLost("it has no address".into());
         if let Some(address) = &self.address {
-            match connect(address).await {
+            let tried = match self.answered.load(Ordering::Relaxed) {
+                true => Ok(()),
+                false => connect(address).await,
+            };
+            match tried {
                 Err(e @ Silence::PathLost(_)) if self.forward.is_some() => lost = e,
                 Err(e) => return Err(e),
                 Ok(()) => return Ok(address.clone()),
@@ -122,38 +129,12 @@ impl VoterClient {
     }
 
     async fn tunnelled(&self, kube: &kube::Client, port: u16) -> Result<String, Silence> {
-        let lost = |e: String| Silence::PathLost(e);
         let mut tunnel = self.tunnel.lock().await;
-        if let Some(t) = tunnel.as_ref().filter(|t| !t.task.is_finished()) {
-            return Ok(t.base.clone());
+        if let Some(open) = tunnel.as_ref().filter(|t| t.is_open()) {
+            return Ok(open.base.clone());
         }
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| lost(e.to_string()))?;
-        let local = listener.local_addr().map_err(|e| lost(e.to_string()))?;
-        let api: Api<Pod> = Api::namespaced(kube.clone(), &self.namespace);
-        let pod = self.name.clone();
-        // Asked once before it counts: a pod that is not there is a lost path.
-        let first = tokio::time::timeout(DEADLINE, api.portforward(&pod, &[port])).await;
-        match first {
-            Ok(Ok(_)) => {}
-            Ok(Err(e)) => return Err(lost(crate::remote::trouble(e).to_string())),
-            Err(_) => return Err(lost("port-forward does not answer".into())),
-        }
-        let task = tokio::spawn(async move {
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let (api, pod) = (api.clone(), pod.clone());
-                tokio::spawn(async move {
-                    if let Ok(mut forward) = api.portforward(&pod, &[port]).await
-                        && let Some(mut stream) = forward.take_stream(port)
-                    {
-                        // Either side closing ends it; there is nobody to tell.
-                        let _ = copy_bidirectional(&mut socket, &mut stream).await;
-                    }
-                });
-            }
-        });
-        let base = format!("http://{local}");
-        *tunnel = Some(Tunnel { base: base.clone(), task });
-        Ok(base)
+        let opened = Tunnel::open(kube, &self.namespace, &self.name, port, self.scheme).await?;
+        Ok(tunnel.insert(opened).base.clone())
     }
 
     /// A request to this very node; never forwarded to the leader by it.
@@ -165,18 +146,46 @@ impl VoterClient {
         token: Option<&Secret>,
         deadline: Option<Duration>,
     ) -> Result<Asked, Silence> {
+        let started = Instant::now();
+        let untried = self.answered.load(Ordering::Relaxed);
         let response = async {
-            let started = Instant::now();
-            let response =
-                self.request(base, method, path, token).send().await.map_err(|e| silence(&e))?;
+            let response = self.request(base, method, path, token).send().await?;
             let code = response.status().as_u16();
-            let bytes = response.bytes().await.map_err(|e| silence(&e))?;
-            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Ok(Asked { code, body, latency: started.elapsed() })
+            Ok::<_, reqwest::Error>((code, response.bytes().await?))
         };
         match tokio::time::timeout(deadline.unwrap_or(DEADLINE), response).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Silence::Silent),
+            Ok(Ok((code, bytes))) => {
+                self.answered.store(true, Ordering::Relaxed);
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                Ok(Asked { code, body, latency: started.elapsed() })
+            }
+            Ok(Err(e)) => Err(self.why(base, started, untried, silence(&e)).await),
+            Err(_) => Err(self.why(base, started, untried, Silence::Silent).await),
+        }
+    }
+
+    /// Why there was no answer, now that the path is looked at: silence behind a path that
+    /// does not stand says nothing about the voter. `untried`: `base` had relied on the
+    /// answer before.
+    async fn why(&self, base: &str, started: Instant, untried: bool, seen: Silence) -> Silence {
+        self.answered.store(false, Ordering::Relaxed);
+        if self.address.as_deref() == Some(base) {
+            let doubtful = untried && seen == Silence::Silent;
+            return if doubtful { connect(base).await.err().unwrap_or(seen) } else { seen };
+        }
+        let mut tunnel = self.tunnel.lock().await;
+        let Some(open) = tunnel.as_ref().filter(|t| t.base == base) else {
+            return Silence::PathLost("the port-forward was closed".into());
+        };
+        if let Some(fault) = open.fault_since(started) {
+            return fault;
+        }
+        match open.check().await {
+            Ok(()) => seen,
+            Err(lost) => {
+                *tunnel = None;
+                lost
+            }
         }
     }
 
@@ -221,12 +230,31 @@ async fn connect(address: &str) -> Result<(), Silence> {
     }
 }
 
+/// What a client's error means before the path is looked at.
 fn silence(e: &reqwest::Error) -> Silence {
-    if e.is_connect() && e.is_timeout() {
-        Silence::PathLost("time-out on connect".into())
+    if kinds(e).any(|kind| kind == ErrorKind::ConnectionRefused) {
+        Silence::Refused
     } else if e.is_timeout() {
+        // Also a connection that stands while its TLS handshake gets no answer: whether the
+        // path stands is looked at afterwards.
         Silence::Silent
+    } else if e.is_connect() {
+        Silence::PathLost(root(e))
     } else {
         Silence::Refused
     }
+}
+
+fn chain(e: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = e;
+    std::iter::successors(Some(first), |e: &&(dyn Error + 'static)| (*e).source())
+}
+
+fn kinds(e: &reqwest::Error) -> impl Iterator<Item = ErrorKind> {
+    chain(e).filter_map(|e| e.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
+}
+
+/// The innermost cause in words: the outer ones only repeat the address.
+fn root(e: &reqwest::Error) -> String {
+    crate::text::clean_line(&chain(e).last().map(ToString::to_string).unwrap_or_default())
 }
