@@ -83,7 +83,8 @@ const fn period(source: Source) -> Duration {
     }
 }
 
-/// A sign of life is journalled at least this often while nothing changes.
+/// A sign of life is journalled at least this often while nothing changes; of a source that
+/// is stale soon, more often.
 const SIGN_OF_LIFE: u64 = 5_000;
 
 /// Observes every source until the receiver is gone.
@@ -122,7 +123,8 @@ fn news(old: &Change, at: Time, new: &Change, now: Time) -> Option<Change> {
         }
         return Some(new.clone());
     }
-    (now.since(at).0 >= SIGN_OF_LIFE).then(|| Change { update: Update::Nothing, ..new.clone() })
+    let due = SIGN_OF_LIFE.min(new.source.stale_after().0 / 3);
+    (now.since(at).0 >= due).then(|| Change { update: Update::Nothing, ..new.clone() })
 }
 
 /// Raft differs only in indexes and latencies, which change all the time.

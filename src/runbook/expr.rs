@@ -2,7 +2,7 @@
 
 use crate::event::{Judged, Observed, Time, Verdict};
 use crate::runbook::{convert, walk};
-use crate::world::{Source, World};
+use crate::world::{Raft, Source, World};
 use cel::common::ast::{Expr as Ast, IdedExpr, operators};
 use cel::{Context, Program};
 use serde_json::Value;
@@ -124,18 +124,49 @@ impl Expr {
             return Judged { values: self.values(scope), ..Judged::inconclusive(why, scope.now) };
         }
         let context = self.context(scope);
-        let (verdict, why) = match self.program.execute(&context) {
+        let found = self.program.execute(&context);
+        if let Some(why) = self.hangs_on_a_lost_path(scope, found.as_ref().ok()) {
+            return Judged { values: self.values(scope), ..Judged::inconclusive(why, scope.now) };
+        }
+        let (verdict, why) = match found {
             Ok(cel::Value::Bool(true)) => (Verdict::Pass, String::new()),
-            Ok(cel::Value::Bool(false)) => (Verdict::Fail, walk::why_false(self.ast(), &context)),
+            Ok(cel::Value::Bool(false)) => (Verdict::Fail, self.why_false(scope, &context)),
             Ok(other) => (
                 Verdict::Inconclusive,
                 format!("it gives {}, not true or false", convert::brief(&other)),
             ),
             Err(e) => (Verdict::Inconclusive, e.to_string()),
         };
-        let why =
-            if why.is_empty() && verdict == Verdict::Fail { "it is false".into() } else { why };
         Judged { verdict, why, values: self.values(scope), at: scope.now }
+    }
+
+    /// Which part is false, and where raft is named which voters are not well, and how.
+    fn why_false(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> String {
+        let mut whys = vec![walk::why_false(self.ast(), context)];
+        if self.sources.contains(&Source::Raft) {
+            whys.extend(scope.world.raft.unwell_beside(&whys[0]));
+        }
+        whys.retain(|w| !w.is_empty());
+        if whys.is_empty() { "it is false".into() } else { whys.join("; ") }
+    }
+
+    /// In words, the voters on whose lost paths the value hangs: it would be another one if
+    /// they were well. No answer is neither well nor ill.
+    fn hangs_on_a_lost_path(
+        &self,
+        scope: &Scope<'_>,
+        found: Option<&cel::Value>,
+    ) -> Option<String> {
+        if !self.sources.contains(&Source::Raft) {
+            return None;
+        }
+        let supposed = scope.world.raft.supposing_lost_voters_well()?;
+        let other = self.program.execute(&self.context_with(scope, &supposed)).ok();
+        if other.as_ref() == found {
+            return None;
+        }
+        let lost: Vec<_> = scope.world.raft.lost().map(|v| v.name.as_str()).collect();
+        Some(format!("path lost to {}: whether it is well is not known", lost.join(", ")))
     }
 
     /// The values that it names, for people.
@@ -154,13 +185,17 @@ impl Expr {
     }
 
     fn context(&self, scope: &Scope<'_>) -> Context<'static, 'static> {
+        self.context_with(scope, &scope.world.raft)
+    }
+
+    fn context_with(&self, scope: &Scope<'_>, raft: &Raft) -> Context<'static, 'static> {
         let mut context = Context::default();
         // Fails only where the name is taken, and the context is new.
         let _ = context.add_function("others", others);
         let json = |v: &Value| convert::to_cel(v);
         let of = |v: Result<Value, serde_json::Error>| v.map_or(cel::Value::Null, |v| json(&v));
         for source in &self.sources {
-            let value = world_part(scope.world, *source);
+            let value = world_part(scope.world, raft, *source);
             context.add_variable_from_value(source.name(), of(value));
         }
         context.add_variable_from_value("params", of(serde_json::to_value(scope.params)));
@@ -199,9 +234,9 @@ fn nesting(text: &str) -> usize {
     most
 }
 
-fn world_part(world: &World, source: Source) -> Result<Value, serde_json::Error> {
+fn world_part(world: &World, raft: &Raft, source: Source) -> Result<Value, serde_json::Error> {
     match source {
-        Source::Raft => serde_json::to_value(&world.raft),
+        Source::Raft => serde_json::to_value(raft),
         Source::Claims => serde_json::to_value(&world.claims),
         Source::Volumes => serde_json::to_value(&world.volumes),
         Source::Classes => serde_json::to_value(&world.classes),
@@ -284,5 +319,73 @@ pub(crate) fn conjuncts(expr: &IdedExpr) -> Vec<&IdedExpr> {
             call.args.iter().flat_map(conjuncts).collect()
         }
         _ => vec![expr],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Change, Raft, Status, Update, Voter, VoterVerdict};
+
+    /// vault-0 leads, vault-1 follows, and of vault-2 the verdict is given.
+    fn judged(text: &str, third: VoterVerdict) -> Verdict {
+        let voter = |name: &str, verdict| Voter {
+            name: name.into(),
+            verdict,
+            healthy: verdict == VoterVerdict::Healthy,
+            ..Voter::default()
+        };
+        let raft = Raft {
+            voters: vec![
+                voter("vault-0", VoterVerdict::Healthy),
+                voter("vault-1", VoterVerdict::Healthy),
+                voter("vault-2", third),
+            ],
+            leader: "vault-0".into(),
+            unsealed: 2 + i64::from(third == VoterVerdict::Healthy),
+            quorum: 2,
+            ..Raft::default()
+        };
+        let mut world = World::default();
+        world.apply(&Change {
+            source: Source::Raft,
+            status: Status::Live,
+            as_of: Some(Time(0)),
+            update: Update::Raft(Box::new(raft)),
+        });
+        let (none, words) = (BTreeMap::new(), BTreeMap::new());
+        let scope = Scope {
+            world: &world,
+            now: Time(0),
+            params: &none,
+            site: &none,
+            evidence: &none,
+            choice: &words,
+            item: None,
+            remaining: &[],
+            before: None,
+            result: None,
+        };
+        Expr::new(text).unwrap().judge(&scope).verdict
+    }
+
+    #[test]
+    fn what_hangs_on_a_lost_path_is_neither_passed_nor_failed() {
+        use Verdict::{Fail, Inconclusive, Pass};
+        let all = "size(raft.voters) > 0 && raft.voters.all(v, v.healthy)";
+        let gone = "!raft.voters.exists(v, v.name == \"vault-2\" && v.healthy)";
+        let enough = "raft.unsealed >= raft.quorum";
+        let never = "raft.unsealed > 5";
+        for (text, hung, lost, well) in [
+            (all, Fail, Inconclusive, Pass),
+            // The dangerous one: "it is gone" may not pass because nobody could ask.
+            (gone, Pass, Inconclusive, Fail),
+            (enough, Pass, Pass, Pass),
+            (never, Fail, Fail, Fail),
+        ] {
+            assert_eq!(judged(text, VoterVerdict::Hung), hung, "{text}");
+            assert_eq!(judged(text, VoterVerdict::PathLost), lost, "{text}");
+            assert_eq!(judged(text, VoterVerdict::Healthy), well, "{text}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::runbook::convert;
 use crate::runbook::expr::conjuncts;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue};
-use cel::{Context, Value};
+use cel::{Context, Program, Value};
 use std::collections::BTreeSet;
 
 /// Dotted paths that an expression reads from its scope, without what macros bind.
@@ -77,9 +77,22 @@ pub(crate) fn why_false(expr: &IdedExpr, context: &Context<'_, '_>) -> String {
             && let Some(rows) = breakers(c, context)
         {
             whys.push(rows);
+        } else {
+            whys.extend(figures(part, context));
         }
     }
     whys.join("; ")
+}
+
+/// The single values that an expression compares: `raft.unsealed is 1, raft.quorum is 2`.
+fn figures(part: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
+    let figure = |path: &String| {
+        let value = Program::compile(path).ok()?.execute(context).ok()?;
+        let single = !matches!(value, Value::List(_) | Value::Map(_));
+        single.then(|| format!("{path} is {}", convert::brief(&value)))
+    };
+    let known: Vec<_> = paths(part).iter().filter_map(figure).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 /// `all()` starts from true and ends at the first false.

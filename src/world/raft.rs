@@ -141,4 +141,61 @@ impl Raft {
     pub fn voter(&self, name: &str) -> Option<&Voter> {
         self.voters.iter().find(|v| v.name == name)
     }
+
+    /// Voters that are not healthy and that a text does not name yet, each with its verdict:
+    /// `vault-2 HUNG (sys/leader answers, sys/health does not)`.
+    #[must_use]
+    pub fn unwell_beside(&self, text: &str) -> Option<String> {
+        let words = |v: &Voter| match v.verdict {
+            VoterVerdict::Hung => {
+                format!("{} HUNG (sys/leader answers, sys/health does not)", v.name)
+            }
+            other => format!("{} {other}", v.name),
+        };
+        let news = |v: &&Voter| v.verdict != VoterVerdict::Healthy && !text.contains(&v.name);
+        let unwell: Vec<_> = self.voters.iter().filter(news).map(words).collect();
+        (!unwell.is_empty()).then(|| unwell.join(", "))
+    }
+
+    /// Voters to which there is no path: nothing is known of them, not even that they are down.
+    pub fn lost(&self) -> impl Iterator<Item = &Voter> {
+        self.voters.iter().filter(|v| v.verdict == VoterVerdict::PathLost)
+    }
+
+    /// The cluster as it would be if every voter to which there is no path were well; none
+    /// when there is a path to each. What holds both as seen and as supposed does not hang
+    /// on the lost paths.
+    #[must_use]
+    pub fn supposing_lost_voters_well(&self) -> Option<Self> {
+        let first = self.lost().next()?.name.clone();
+        let mut supposed = self.clone();
+        if self.leader.is_empty() {
+            // It may be the one that leads, and what only the leader can say is not known.
+            supposed.leader = first;
+            supposed.leader_answers = true;
+            supposed.autopilot_healthy = true;
+            supposed.audited_read = true;
+        }
+        for v in supposed.voters.iter_mut().filter(|v| v.verdict == VoterVerdict::PathLost) {
+            *v = Voter {
+                verdict: VoterVerdict::Healthy,
+                healthy: true,
+                health: Answer::Answers,
+                leader_answer: Answer::Answers,
+                code: if v.name == supposed.leader { 200 } else { 429 },
+                is_self: v.name == supposed.leader,
+                sealed: false,
+                initialized: true,
+                caught_up: true,
+                behind: 0,
+                applied: self.committed,
+                committed: self.committed,
+                is_voter: true,
+                is_peer: true,
+                ..v.clone()
+            };
+            supposed.unsealed += 1;
+        }
+        Some(supposed)
+    }
 }

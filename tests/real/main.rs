@@ -11,6 +11,9 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod driver;
+mod equivalence;
+mod incident;
 mod race;
 mod roll;
 mod site;

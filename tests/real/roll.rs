@@ -1,9 +1,9 @@
-//! The whole runbook on real servers, by keys in a terminal.
+//! The whole runbook on real servers, by keys in a terminal, and line by line.
 
-use crate::site::{Site, holdpoint, http, runbook, until};
+use crate::site::{HOLDPOINT, Site, holdpoint, http, runbook, until};
 use crate::terminal::Cockpit;
 use serde_json::Value;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -265,4 +265,58 @@ fn press(cockpit: &mut Cockpit, text: &str, last: &mut String) {
     // A confirmation arms half a second after it opened.
     std::thread::sleep(Duration::from_millis(600));
     cockpit.send(&key);
+}
+
+const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n";
+
+/// Run by `incident`, on the site that it leaves well again.
+pub fn line_by_line(site: &Site) {
+    let before = site.claims();
+    // What the answers do not name stops the run before anything is done.
+    let some = answers(site, |all| all.replace("'statefulset/orphan' = 'vault'\n", ""));
+    let (code, text) = plain(site, &some);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("statefulset/orphan waits for a release that the answers do not name"),
+        "{text}"
+    );
+    assert_eq!(site.claims(), before);
+    let (code, text) = plain(site, &answers(site, |all| all));
+    assert_eq!(code, Some(0), "{text}");
+    moved(site, &before);
+}
+
+/// An answers file for the whole roll, changed as wanted; its path.
+pub fn answers(site: &Site, change: impl Fn(String) -> String) -> String {
+    let path = site.dir.join("answers.toml");
+    std::fs::write(&path, change(ANSWERS.to_owned())).unwrap();
+    path.display().to_string()
+}
+
+fn plain(site: &Site, answers: &str) -> (Option<i32>, String) {
+    let mut child = Command::new(HOLDPOINT)
+        .arg("run")
+        .args(site.roll_args(&runbook("vault-raft-to-block.toml")))
+        .args(["--ui", "plain", "--answers"])
+        .arg(answers)
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(site.dir.join("plain.out")).unwrap())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(420);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!(
+                "not done in time:\n{}",
+                std::fs::read_to_string(site.dir.join("plain.out")).unwrap()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    (status.code(), std::fs::read_to_string(site.dir.join("plain.out")).unwrap())
 }

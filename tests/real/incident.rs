@@ -1,0 +1,166 @@
+//! What went wrong once: a leader that hangs, a path that is lost, a leader that stops;
+//! rights that are missing, and another cluster under the same name. Then, on the same
+//! site, the whole roll line by line.
+
+use crate::driver::Driver;
+use crate::roll::line_by_line;
+use crate::site::{Site, holdpoint, http, until};
+use crate::terminal::Cockpit;
+use std::time::{Duration, Instant};
+
+const GATED: &str = r#"
+format = 1
+id = "gated"
+title = "A gate on every voter"
+owner = "tests"
+[[phase]]
+id = "a"
+title = "A"
+[[phase.step]]
+id = "step-down"
+title = "Step the leader down"
+do.shell.run = { argv = ["true"], timeout = "5s" }
+probe = 'true'
+[[phase.step.gate]]
+id = "healthy"
+that = 'size(raft.voters) > 0 && raft.voters.all(v, v.healthy)'
+says = "all voters healthy"
+"#;
+
+#[test]
+fn incidents_are_named_and_then_the_roll_goes_line_by_line() {
+    let site = Site::up("incident", &["--loop-volumes"]);
+    site.pin();
+    let args = [
+        "watch",
+        "--site",
+        &site.fact("site_file"),
+        "--state",
+        &site.dir.join("watched").display().to_string(),
+    ]
+    .map(str::to_owned);
+    let mut cockpit = Cockpit::open(&args, (40, 120));
+    let row = |cockpit: &Cockpit, name: &str| {
+        let text = cockpit.text();
+        text.lines().find(|l| l.contains(&format!("│ {name} "))).unwrap_or_default().to_owned()
+    };
+    until("a healthy leader", || {
+        row(&cockpit, "vault-2").contains("LEADER") && cockpit.text().contains("can lose 1")
+    });
+
+    // Its data frozen, the leader still says that it leads, and is named as hung.
+    site.control("/voter/vault-2/freeze");
+    rotate(&site);
+    until("the hung leader", || cockpit.text().contains("vault-2 is HUNG"));
+    let hung = row(&cockpit, "vault-2");
+    assert!(hung.contains("LEADER") && hung.contains("HUNG"), "{hung}");
+    let (code, says) = http("GET", &format!("{}/v1/sys/leader", site.voters()[2].1), None, "");
+    assert!(code == 200 && says.contains("\"is_self\":true"), "{says}");
+    refused(&site, "fail", "vault-2 (hung)");
+    site.control("/voter/vault-2/thaw");
+    until("its recovery", || row(&cockpit, "vault-2").contains("yes"));
+
+    // Where a machine cannot freeze, a path that lets only sys/leader through looks alike.
+    site.control("/voter/vault-2/path/hold");
+    until("the held leader", || cockpit.text().contains("vault-2 is HUNG"));
+    // The same path cut altogether is no verdict on the voter.
+    site.control("/voter/vault-2/path/drop");
+    until("the lost path", || row(&cockpit, "vault-2").contains("PATH LOST"));
+    refused(&site, "inconclusive", "path lost to vault-2");
+    site.control("/voter/vault-2/path/refuse");
+    until("the refusal", || row(&cockpit, "vault-2").contains("DOWN"));
+    site.control("/voter/vault-2/path/pass");
+    until("the path back", || {
+        row(&cockpit, "vault-2").contains("LEADER") && row(&cockpit, "vault-2").contains("yes")
+    });
+
+    // Stopped, it is replaced, and the pane shows who leads now.
+    site.control("/voter/vault-2/stop");
+    until("the election", || {
+        ["vault-0", "vault-1"].iter().any(|v| row(&cockpit, v).contains("LEADER"))
+    });
+    until("the stopped voter", || {
+        let row = row(&cockpit, "vault-2");
+        row.contains("STOPPED") || row.contains("HUNG")
+    });
+    site.control("/voter/vault-2/cont");
+    until("three healthy voters", || {
+        ["vault-0", "vault-1", "vault-2"].iter().all(|v| row(&cockpit, v).contains("yes"))
+    });
+    cockpit.send("q");
+    until("the cockpit's end", || cockpit.ended().is_some());
+    until("the terminal back", || cockpit.restored());
+
+    forbidden(&site);
+    another_cluster(&site);
+    site.control("/lead/vault-2");
+    until("calm", || {
+        site.json(&["-n", "vault", "get", "sts", "vault"])["status"]["readyReplicas"] == 3
+    });
+    line_by_line(&site);
+}
+
+/// Has Vault write its keyring, as it does by itself every few minutes: on a frozen disk the
+/// lock that this takes is never given back, and `sys/health` waits for it.
+fn rotate(site: &Site) {
+    let url = format!("{}/v1/sys/rotate", site.voters()[2].1);
+    let (code, body) = http("PUT", &url, Some(&site.token()), "");
+    assert_eq!(code, 0, "the disk was to be frozen: {body}");
+}
+
+/// A gate, *all voters healthy*, does not pass: with that verdict, and for that reason.
+fn refused(site: &Site, verdict: &str, why: &str) {
+    let file = site.dir.join("gated.toml");
+    std::fs::write(&file, GATED).unwrap();
+    let mut run =
+        Driver::start(site, verdict, &file.display().to_string(), &site.fact("site_file"));
+    run.review(0, "step-down");
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let judged = run.events().into_iter().rev().find(|e| e["type"] == "gates-judged");
+        let gate = judged.map(|e| e["gates"][0]["judged"].clone()).unwrap_or_default();
+        if gate["verdict"] == verdict && gate["why"].as_str().unwrap_or_default().contains(why) {
+            break;
+        }
+        assert!(Instant::now() < end, "{gate}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // Nor is it released.
+    run.say("release");
+    let end = Instant::now() + Duration::from_secs(30);
+    while !run.printed().contains("REFUSED") {
+        assert!(Instant::now() < end, "{}", run.printed());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(run.events().iter().all(|e| e["type"] != "effect-started"));
+}
+
+/// Reading is allowed, deleting is not: doctor names verb and resource.
+fn forbidden(site: &Site) {
+    let file = site.dir.join("limited.toml");
+    let text = std::fs::read_to_string(site.fact("site_file")).unwrap();
+    std::fs::write(&file, text.replace(&site.fact("kubeconfig"), &site.fact("kubeconfig_limited")))
+        .unwrap();
+    let runbook = crate::site::runbook("vault-raft-to-block.toml");
+    let out = holdpoint(&["doctor", &runbook, "--site", &file.display().to_string()]);
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(said.contains("forbidden: delete persistentvolumeclaims in namespace vault"), "{said}");
+}
+
+/// Pins of another cluster: writing is refused, and both identities are named.
+fn another_cluster(site: &Site) {
+    let pins = site.dir.join("site.pins.toml");
+    let right = std::fs::read_to_string(&pins).unwrap();
+    let uid = site.fact("kube_system_uid");
+    let other = "00000000-0000-4000-8000-000000000000";
+    std::fs::write(&pins, right.replace(&uid, other)).unwrap();
+    let mut args = vec!["run".to_owned()];
+    args.extend(site.roll_args(&crate::site::runbook("vault-raft-to-block.toml")));
+    args.extend(["--ui".into(), "plain".into()]);
+    let out = holdpoint(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    std::fs::write(&pins, right).unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains(&uid) && said.contains(other), "{said}");
+}
