@@ -86,10 +86,14 @@ pub(crate) fn field(value: &cel::Value, name: &str) -> Option<cel::Value> {
     }
 }
 
-/// A row by its name, with the one word that says how it is.
+/// A row by its name, with the one word that says how it is; without one, by its UID, which
+/// tells the object from another of that name.
 pub(crate) fn named(value: &cel::Value) -> Option<String> {
     let name = scalar(&field(value, "name")?)?;
     let how = ["verdict", "status", "policy", "phase", "class"].into_iter();
-    let how = how.filter_map(|f| scalar(&field(value, f)?)).find(|h| !h.is_empty());
+    let mut how = how.filter_map(|f| scalar(&field(value, f)?));
+    let how = how.find(|h| !h.is_empty());
+    let uid = || scalar(&field(value, "uid")?).map(|uid| format!("uid {uid}"));
+    let how = how.or_else(uid);
     Some(how.map_or_else(|| name.clone(), |how| format!("{name} ({how})")))
 }

@@ -5,7 +5,7 @@ use crate::event::{Actor, EffectId, Entry, Event, Outcome, Stream, Time};
 use crate::journal::{Health, Writer};
 use crate::observe::{self, Freshness};
 use crate::remote::Remote;
-use crate::run::{Effect, Intent, Look, State, Want, apply, decide, wants};
+use crate::run::{Effect, Intent, Look, Purpose, State, Want, apply, decide, wants};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -262,15 +262,21 @@ impl Engine {
         match effect {
             Effect::Prepare { step, ticket, purpose, call, sources } => {
                 tokio::spawn(async move {
-                    let (changes, proposal) =
-                        tokio::join!(observe::read(&remote, &sources, Freshness::Quorum), async {
-                            match &call {
-                                Some(call) => {
-                                    Some(action::resolve(&remote, &pins, call).await.map(Box::new))
-                                }
-                                None => None,
+                    let gates = observe::read(&remote, &sources, Freshness::Quorum);
+                    let resolve = async {
+                        match &call {
+                            Some(call) => {
+                                Some(action::resolve(&remote, &pins, call).await.map(Box::new))
                             }
-                        });
+                            None => None,
+                        }
+                    };
+                    let (changes, proposal) = match purpose {
+                        Purpose::Review => tokio::join!(gates, resolve),
+                        // Gates can take seconds. The objects are looked at last, so that as
+                        // little as can be lies between that look and the effect.
+                        Purpose::Execute => (gates.await, resolve.await),
+                    };
                     let _ = results
                         .send(Intent::Prepared { step, ticket, purpose, changes, proposal })
                         .await;

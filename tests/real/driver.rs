@@ -59,7 +59,8 @@ impl Driver {
         loop {
             let events = self.events();
             let found = events.iter().enumerate().skip(from).find(|(_, e)| {
-                e["type"] == kind && e["step"].as_str().is_some_and(|s| s.ends_with(step))
+                e["type"] == kind
+                    && e["step"].as_str().is_some_and(|s| s.ends_with(&format!("/{step}")))
             });
             if let Some((i, event)) = found {
                 return (event.clone(), i + 1);
@@ -67,6 +68,18 @@ impl Driver {
             assert!(Instant::now() < end, "no {kind} of {step}:\n{}", self.printed());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Waits for its end; its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        let end = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
     }
 
     /// Reviews a step; gives the proposal.

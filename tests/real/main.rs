@@ -15,6 +15,7 @@ mod driver;
 mod equivalence;
 mod incident;
 mod race;
+mod released;
 mod roll;
 mod site;
 mod terminal;

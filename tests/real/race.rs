@@ -1,8 +1,9 @@
 //! The race of pod and claims: in the wrong order the old claims stay, the verify says
 //! so, and the remedy mends it.
 
-use crate::site::{HOLDPOINT, Site};
-use std::process::{Command, Stdio};
+use crate::driver::Driver;
+use crate::site::Site;
+use serde_json::Value;
 
 /// The wrong order on purpose, then the verify, then the remedy.
 const WRONG: &str = r#"
@@ -66,69 +67,42 @@ within = "90s"
 "#;
 
 #[test]
-fn the_wrong_order_is_seen_and_mended() {
+fn what_was_released_runs_and_the_wrong_order_is_seen_and_mended() {
     let site = Site::up("race", &[]);
     site.pin();
+    crate::released::is_what_runs(&site);
     site.kubectl(&["-n", "vault", "delete", "sts", "vault", "--cascade=orphan"]);
     site.kubectl(&["apply", "--server-side", "-f", &site.fact("manifest")]);
     let file = site.dir.join("wrong.toml");
     std::fs::write(&file, WRONG).unwrap();
-    let mut child = Command::new(HOLDPOINT)
-        .args([
-            "run",
-            &file.display().to_string(),
-            "--site",
-            &site.fact("site_file"),
-            "--write",
-            "--ui",
-            "plain",
-        ])
-        .args(["--state", &site.dir.join("runs").display().to_string()])
-        .stdin(Stdio::piped())
-        .stdout(std::fs::File::create(site.dir.join("race.out")).unwrap())
-        .spawn()
-        .unwrap();
-    let out = || std::fs::read_to_string(site.dir.join("race.out")).unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut say = |text: &str| {
-        use std::io::Write;
-        writeln!(stdin, "{text}").unwrap();
-    };
-    let wait =
-        |what: &str| crate::site::until(what, || out().contains(what) || out().contains("STOPPED"));
+    let mut run =
+        Driver::start(&site, "race", &file.display().to_string(), &site.fact("site_file"));
     let old = site.claims();
-    for (step, attempt) in [("pod", 1), ("claims", 1)] {
-        wait(&format!("a/{step}#{attempt} ready"));
-        say("review");
-        wait(if step == "pod" {
-            "to release it: release vault-0"
-        } else {
-            "to release it: release audit-vault-0"
-        });
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        say(if step == "pod" { "release vault-0" } else { "release audit-vault-0" });
-    }
+    let (_, at) = run.review(0, "pod");
+    run.say("release vault-0");
+    let (_, at) = run.wait(at, "pod", "verified");
+    let (_, at) = run.review(at, "claims");
+    run.say("release audit-vault-0");
     // The claims are deleted and do not go: never done, and the old ones are named.
-    wait("a/claims#1 failed");
-    assert!(!out().contains("a/claims#1 done"), "{}", out());
+    let (failed, at) = run.wait(at, "claims", "verify-failed");
     let stuck = site.claims();
     for (name, uid, class) in stuck.iter().filter(|(n, ..)| n.ends_with("-vault-0")) {
         assert_eq!(class, "nfs-proxmox", "{name}");
         assert!(old.iter().any(|(n, u, _)| n == name && u == uid));
+        assert!(failed.to_string().contains(uid.as_str()), "{failed}");
     }
-    say("skip the pod came back before them; the remedy follows");
-    wait("a/unstick#1 ready");
-    say("review");
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    say("release audit-vault-0");
-    wait("a/unstick#1 done");
-    wait("a/again#1 ready");
-    say("review");
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    say("release vault-0");
-    wait("a/again#1 done");
-    crate::site::until("the end", || child.try_wait().unwrap().is_some());
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{}", out());
+    run.say("skip the pod came back before them; the remedy follows");
+    let (_, at) = run.review(at, "unstick");
+    run.say("release audit-vault-0");
+    let (_, at) = run.wait(at, "unstick", "verified");
+    let (_, at) = run.review(at, "again");
+    run.say("release vault-0");
+    run.wait(at, "again", "verified");
+    // No step was done while a claim that it was about was on the old class.
+    let done =
+        |e: &Value| e["type"] == "verified" && e["step"].as_str().unwrap().contains("claims");
+    assert!(!run.events().iter().any(done), "{}", run.printed());
+    assert_eq!(run.ended(), Some(0), "{}", run.printed());
     for (name, uid, class) in site.claims().iter().filter(|(n, ..)| n.ends_with("-vault-0")) {
         assert_eq!(class, "proxmox-lvm-encrypted", "{name}");
         assert!(!old.iter().any(|(_, u, _)| u == uid));

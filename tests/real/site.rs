@@ -69,6 +69,19 @@ impl Site {
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
     }
 
+    /// The same site with credentials that may read and not delete.
+    pub fn limited(&self) -> String {
+        let text = std::fs::read_to_string(self.fact("site_file")).unwrap();
+        let text = text.replace(&self.fact("kubeconfig"), &self.fact("kubeconfig_limited"));
+        let file = self.dir.join("limited.toml");
+        std::fs::write(&file, text).unwrap();
+        let pins = self.dir.join("site.pins.toml");
+        if pins.exists() {
+            std::fs::copy(pins, self.dir.join("limited.pins.toml")).unwrap();
+        }
+        file.display().to_string()
+    }
+
     pub fn kubectl(&self, args: &[&str]) -> String {
         let out = Command::new(self.bin.join("kubectl"))
             .args(["--kubeconfig", &self.fact("kubeconfig"), "--context", &self.fact("context")])
@@ -149,8 +162,14 @@ pub fn runbook(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(name).display().to_string()
 }
 
-/// One request to a loopback server; code 0 when there is no answer.
+/// One request to a Vault on loopback; code 0 when there is no answer.
 pub fn http(method: &str, url: &str, token: Option<&str>, body: &str) -> (u16, String) {
+    let token = token.map(|t| format!("X-Vault-Token: {t}\r\n")).unwrap_or_default();
+    request(method, url, &token, body)
+}
+
+/// One request to a server on loopback, with complete header lines.
+pub fn request(method: &str, url: &str, headers: &str, body: &str) -> (u16, String) {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) =
         rest.split_once('/').map_or((rest, "/".to_owned()), |(h, p)| (h, format!("/{p}")));
@@ -159,10 +178,9 @@ pub fn http(method: &str, url: &str, token: Option<&str>, body: &str) -> (u16, S
         let mut stream =
             TcpStream::connect_timeout(&host.parse().unwrap(), Duration::from_secs(2))?;
         stream.set_read_timeout(Some(Duration::from_secs(3)))?;
-        let token = token.map(|t| format!("X-Vault-Token: {t}\r\n")).unwrap_or_default();
         write!(
             stream,
-            "{method} {path} HTTP/1.0\r\nHost: {host}\r\n{token}Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
         let mut text = String::new();
