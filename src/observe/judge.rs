@@ -16,6 +16,8 @@ pub struct Probe {
     pub latency_ms: i64,
     /// How `sys/leader` went.
     pub leader: Answer,
+    /// What it said if that was an error.
+    pub error: String,
     /// It says that it leads.
     pub is_self: bool,
     /// Its own indexes.
@@ -60,8 +62,9 @@ pub(crate) fn coarse(latency: Duration) -> i64 {
 pub fn verdict(probe: &Probe, other_leads: bool) -> VoterVerdict {
     match (probe.health.0, probe.leader) {
         (Answer::Answers, _) => match (probe.health.1, probe.seal) {
-            (200 | 429 | 472 | 473, Some((false, true))) => VoterVerdict::Healthy,
             (503, _) | (_, Some((true, true))) => VoterVerdict::Sealed,
+            (200 | 429 | 472 | 473, _) if !probe.error.is_empty() => VoterVerdict::Failing,
+            (200 | 429 | 472 | 473, Some((false, true))) => VoterVerdict::Healthy,
             (200 | 429, None) => VoterVerdict::Healthy,
             _ => VoterVerdict::Joining,
         },
@@ -137,6 +140,7 @@ fn voter(p: &Probe, active: &Active, leader: Option<&Probe>, committed: i64) -> 
         health: p.health.0,
         leader_answer: p.leader,
         code: p.health.1,
+        error: p.error.clone(),
         latency_ms: p.latency_ms,
         is_self: p.is_self,
         sealed: p.seal.is_none_or(|(sealed, _)| sealed),
@@ -200,6 +204,9 @@ mod tests {
             let probe = voter("a", (health, code), leader, false, 7);
             assert_eq!(verdict(&probe, other), wanted, "{health:?} {leader:?} {other}");
         }
+        let mut failing = voter("a", (Answers, 429), Answers, false, 0);
+        failing.error = "500: no decryption key available for term 2".into();
+        assert_eq!(verdict(&failing, true), V::Failing);
         let mut sealed = voter("a", (Answers, 503), Answers, false, 0);
         sealed.seal = Some((true, true));
         assert_eq!(verdict(&sealed, true), V::Sealed);

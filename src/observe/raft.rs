@@ -84,6 +84,7 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
     match leader {
         Ok(asked) => {
             probe.leader = Answer::Answers;
+            probe.error = error_of(&asked);
             probe.is_self = flag(&asked.body, "is_self");
             probe.active_since = text(&asked.body, "active_time");
             probe.committed = number(&asked.body, "raft_committed_index");
@@ -96,6 +97,16 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
         probe.cluster_id = text(&body, "cluster_id");
     }
     probe
+}
+
+/// What an answer says instead of what was asked for, in a line: `500: no decryption key`.
+fn error_of(asked: &Asked) -> String {
+    if asked.code == 200 {
+        return String::new();
+    }
+    let said = asked.body.get("errors").and_then(Value::as_array).and_then(|e| e.first());
+    let said = said.and_then(Value::as_str).unwrap_or("no reason given");
+    crate::text::clean_line(&format!("{}: {said}", asked.code))
 }
 
 /// A voter's own applied index, asked until it has reached `committed`: a follower learns

@@ -31,6 +31,9 @@ pub enum VoterVerdict {
     Sealed,
     /// Answers and is not initialised or has not joined.
     Joining,
+    /// `sys/health` is content while `sys/leader` answers with an error: a standby that has
+    /// not got the keyring of the new term, say.
+    Failing,
     /// `sys/leader` answers while `sys/health` is silent: a deadlock.
     Hung,
     /// Silent, and another voter leads: it was stopped and replaced.
@@ -50,6 +53,7 @@ impl fmt::Display for VoterVerdict {
             Self::Healthy => "healthy",
             Self::Sealed => "sealed",
             Self::Joining => "joining",
+            Self::Failing => "failing",
             Self::Hung => "hung",
             Self::Stopped => "stopped",
             Self::Silent => "silent",
@@ -76,6 +80,8 @@ pub struct Voter {
     pub leader_answer: Answer,
     /// Status code of `sys/health`: 200 active, 429 standby, 503 sealed, 501 not initialised; 0 without an answer.
     pub code: i64,
+    /// What `sys/leader` said instead of an answer; empty when it answered.
+    pub error: String,
     /// Milliseconds that `sys/health` took; coarse.
     pub latency_ms: i64,
     /// It says so itself, in `sys/leader`.
@@ -150,6 +156,7 @@ impl Raft {
             VoterVerdict::Hung => {
                 format!("{} HUNG (sys/leader answers, sys/health does not)", v.name)
             }
+            VoterVerdict::Failing => format!("{} failing ({})", v.name, v.error),
             other => format!("{} {other}", v.name),
         };
         let news = |v: &&Voter| v.verdict != VoterVerdict::Healthy && !text.contains(&v.name);

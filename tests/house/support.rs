@@ -80,6 +80,7 @@ pub fn raft(leader: &str) -> Raft {
         health: Answer::Answers,
         leader_answer: Answer::Answers,
         code: if name == leader { 200 } else { 429 },
+        error: String::new(),
         latency_ms: 2,
         is_self: name == leader,
         sealed: false,

@@ -6,6 +6,8 @@ use crate::driver::Driver;
 use crate::roll::line_by_line;
 use crate::site::{Site, holdpoint, http, until};
 use crate::terminal::Cockpit;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const GATED: &str = r#"
@@ -49,8 +51,7 @@ fn incidents_are_named_and_then_the_roll_goes_line_by_line() {
     });
 
     // Its data frozen, the leader still says that it leads, and is named as hung.
-    site.control("/voter/vault-2/freeze");
-    rotate(&site);
+    write_into_the_frozen(&site, &plain_store(&site));
     until("the hung leader", || cockpit.text().contains("vault-2 is HUNG"));
     let hung = row(&cockpit, "vault-2");
     assert!(hung.contains("LEADER") && hung.contains("HUNG"), "{hung}");
@@ -100,12 +101,38 @@ fn incidents_are_named_and_then_the_roll_goes_line_by_line() {
     line_by_line(&site);
 }
 
-/// Has Vault write its keyring, as it does by itself every few minutes: on a frozen disk the
-/// lock that this takes is never given back, and `sys/health` waits for it.
-fn rotate(site: &Site) {
-    let url = format!("{}/v1/sys/rotate", site.voters()[2].1);
-    let (code, body) = http("PUT", &url, Some(&site.token()), "");
+/// Writes one value that never arrives. Its key is chosen to share a lock in Vault's cache
+/// with the cluster's own record, which `sys/health` reads and `sys/leader` does not: keys
+/// share 256 locks by the first byte of their BLAKE2b hash, so that with real traffic this
+/// happens soon.
+fn write_into_the_frozen(site: &Site, mount: &str) {
+    let lock = |key: String| {
+        let mut sum = Command::new("b2sum")
+            .args(["-l", "256"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        sum.stdin.take().unwrap().write_all(key.as_bytes()).unwrap();
+        sum.wait_with_output().unwrap().stdout[..2].to_vec()
+    };
+    let wanted = lock("core/cluster/local/info".into());
+    let n = (0..5000).find(|n| lock(format!("logical/{mount}/{n}")) == wanted).unwrap();
+    let url = format!("{}/v1/plain/{n}", site.voters()[2].1);
+    site.control("/voter/vault-2/freeze");
+    let (code, body) = http("POST", &url, Some(&site.token()), "{\"a\":\"b\"}");
     assert_eq!(code, 0, "the disk was to be frozen: {body}");
+}
+
+/// A key-value store without versions, whose keys on disk are known; its id.
+fn plain_store(site: &Site) -> String {
+    let mounts = format!("{}/v1/sys/mounts", site.voters()[2].1);
+    let (code, body) =
+        http("POST", &format!("{mounts}/plain"), Some(&site.token()), "{\"type\":\"kv\"}");
+    assert_eq!(code, 204, "{body}");
+    let (_, body) = http("GET", &mounts, Some(&site.token()), "");
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    body["plain/"]["uuid"].as_str().unwrap().to_owned()
 }
 
 /// A gate, *all voters healthy*, does not pass: with that verdict, and for that reason.
