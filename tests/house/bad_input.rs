@@ -2,6 +2,7 @@
 
 use holdpoint::runbook::load;
 use holdpoint::site;
+use std::process::{Command, Stdio};
 
 const GOOD: &str = r#"format = 1
 id = "x"
@@ -48,11 +49,11 @@ fn shipped_runbooks_have_no_problem() {
 }
 
 /// What is changed in the good runbook, and a word that the message or remedy must have.
-#[test]
-fn broken_runbooks_say_where_and_what_to_do() {
+/// What of [`GOOD`] becomes what, and a part of what is said.
+fn cases() -> Vec<(&'static str, String, &'static str)> {
     let long = format!("that = '{}true'", "true && ".repeat(600));
     let deep = format!("that = '{}true{}'", "(".repeat(80), ")".repeat(80));
-    let cases: Vec<(&str, &str, &str)> = vec![
+    let cases: [(&str, &str, &str); _] = [
         ("format = 1", "format = 2", "format 2 is not known"),
         ("format = 1\n", "", "`format` is missing"),
         ("id = \"x\"", "id = \"X y\"", "cannot be the id"),
@@ -109,6 +110,12 @@ fn broken_runbooks_say_where_and_what_to_do() {
         ),
         ("[[phase]]", "[phase]", "no list of tables"),
     ];
+    cases.map(|(from, to, said)| (from, to.to_owned(), said)).to_vec()
+}
+
+#[test]
+fn broken_runbooks_say_where_and_what_to_do() {
+    let cases = cases();
     let mut seen = 0;
     for (from, to, wanted) in &cases {
         let text = GOOD.replacen(from, to, 1);
@@ -144,6 +151,74 @@ fn what_is_no_runbook_at_all_is_said() {
     for text in ["", "\u{0}\u{1}\u{2}", "format = ", "[[[", "{}", &huge] {
         assert!(load(text).is_err());
     }
+}
+
+/// The program itself: exit 2, a place and a remedy for each file, no panic.
+#[test]
+fn the_program_refuses_each_with_a_place_and_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let broken: Vec<String> = cases()
+        .iter()
+        .enumerate()
+        .map(|(i, (from, to, _))| {
+            write(&format!("case-{i}.toml"), GOOD.replacen(from, to, 1).as_bytes())
+        })
+        .collect();
+    assert!(broken.len() >= 30);
+    for file in &broken {
+        let (code, said) = check(file);
+        assert_eq!(code, Some(2), "{said}");
+        let at = said.find(&format!("{file}:")).unwrap_or_else(|| panic!("{file}: {said}"));
+        assert!(said[at + file.len() + 1..].starts_with(|c: char| c.is_ascii_digit()), "{said}");
+        assert!(said.contains("help: ") && !said.contains("panicked"), "{said}");
+    }
+    for file in [
+        write("binary.toml", &[0x7f, b'E', b'L', b'F', 0, 0xff, 0xfe, 0]),
+        write("zeroes.toml", &[0; 64]),
+        write("large.toml", &vec![b'#'; 10 << 20]),
+        write("empty.toml", b""),
+        dir.path().join("absent.toml").display().to_string(),
+        dir.path().display().to_string(),
+    ] {
+        let (code, said) = check(&file);
+        assert_eq!(code, Some(2), "{file}: {said}");
+        assert!(said.contains(&file) && !said.contains("panicked"), "{said}");
+        let remedies = ["help: ", "check the path", "name a file", "is this the right file?"];
+        assert!(remedies.iter().any(|r| said.contains(r)), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_broken_site_file_ends_a_run_before_it_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let runbook = dir.path().join("good.toml");
+    std::fs::write(&runbook, GOOD).unwrap();
+    let site = dir.path().join("site.toml");
+    for text in ["format = 1\nnam = \"e\"\n", "format = 9\n", "\u{0}\u{1}", "name = "] {
+        std::fs::write(&site, text).unwrap();
+        let out = Command::new(env!("CARGO_BIN_EXE_holdpoint"))
+            .args(["run", &runbook.display().to_string(), "--ui", "plain", "--site"])
+            .arg(&site)
+            .arg("--state")
+            .arg(dir.path().join("runs"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{text:?}: {said}");
+        assert!(said.contains("site.toml:") && said.contains("help: "), "{said}");
+    }
+    assert!(!dir.path().join("runs").exists(), "nothing was begun");
+}
+
+fn check(file: &str) -> (Option<i32>, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_holdpoint")).args(["check", file]).output().unwrap();
+    (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
 }
 
 #[test]

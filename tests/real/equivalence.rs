@@ -190,6 +190,7 @@ const GENERATED: &[&str] = &[
     "volume.kubernetes.io/selected-node",
     // Certificates and keys made for each site.
     "ca.crt",
+    "encryption-passphrase",
     "unseal-key",
     "client-ca-file",
     "requestheader-client-ca-file",
