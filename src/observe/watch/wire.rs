@@ -114,7 +114,7 @@ pub(super) async fn watch(
 /// What a server's error means here.
 fn refusal(code: u16, body: &[u8]) -> Broken {
     let said = match body.strip_prefix(MAGIC) {
-        Some(message) => unknown(message).and_then(|raw| Ok(StatusMessage::decode(raw)?)).ok(),
+        Some(message) => unknown(message).and_then(StatusMessage::decode).ok(),
         None => serde_json::from_slice(body).ok(),
     };
     let said = said.unwrap_or_else(|| StatusMessage {
