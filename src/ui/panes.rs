@@ -169,10 +169,9 @@ fn used(state: &State) -> impl Iterator<Item = &crate::world::Class> {
 }
 
 fn claims(state: &State) -> impl Iterator<Item = &crate::world::Claim> {
-    let mut ours: Vec<&String> = state.world.pods.iter().map(|p| &p.namespace).collect();
-    // Sorted as the pods are: one a namespace is left.
-    ours.dedup();
-    state.world.claims.iter().filter(move |c| ours.is_empty() || ours.contains(&&c.namespace))
+    let pods = &state.world.pods;
+    let shown = move |c: &&crate::world::Claim| pods.is_empty() || pods.has_namespace(&c.namespace);
+    state.world.claims.iter().filter(shown)
 }
 
 /// Lines of the pods' pane: the heading, then one a pod.

@@ -69,6 +69,13 @@ impl<T: Keyed> Table<T> {
         self.place(namespace, name).ok().and_then(|i| self.get(i))
     }
 
+    /// Whether a namespace has any row; looks at a few rows, not at all of them.
+    #[must_use]
+    pub fn has_namespace(&self, namespace: &str) -> bool {
+        let at = self.0.partition_point(|row| row.namespace() < namespace);
+        self.get(at).is_some_and(|row| row.namespace() == namespace)
+    }
+
     /// Puts rows in and takes rows out.
     pub fn apply(&mut self, rows: &Rows<T>) {
         if rows.whole {
@@ -262,5 +269,9 @@ mod tests {
         assert_eq!(after.since(&before).upsert.len(), 1);
         assert_eq!(after.find("b", "x").map(|p| p.restarts), Some(1));
         assert_eq!(after.find("b", "y"), None);
+        assert!(after.has_namespace("a") && after.has_namespace("b"));
+        assert!(
+            !after.has_namespace("") && !after.has_namespace("aa") && !after.has_namespace("c")
+        );
     }
 }

@@ -53,6 +53,8 @@ struct Said {
     as_of: Option<Time>,
     /// Its rows were told at least once.
     rows: bool,
+    /// When more of its rows may be told.
+    rested: Option<Instant>,
 }
 
 pub(super) struct Hub {
@@ -112,18 +114,22 @@ impl Hub {
     /// Until nobody listens, or no feed is left.
     pub(super) async fn run(mut self, mut inbox: Receiver<Report>) {
         loop {
-            if self.tell().await.is_err() {
-                return;
-            }
-            let next = Instant::now() + self.together;
-            // Quiet: what comes now is told at once. Busy: what comes until then is told
+            // What has come is taken together; what comes while a source rests is told
             // together.
-            match inbox.recv().await {
+            while let Ok(report) = inbox.try_recv() {
+                self.take(report);
+            }
+            let Ok(next) = self.tell().await else { return };
+            let report = match next {
+                None => inbox.recv().await,
+                Some(next) => match tokio::time::timeout_at(next, inbox.recv()).await {
+                    Ok(report) => report,
+                    Err(_) => continue,
+                },
+            };
+            match report {
                 Some(report) => self.take(report),
                 None => return,
-            }
-            while let Ok(Some(report)) = tokio::time::timeout_at(next, inbox.recv()).await {
-                self.take(report);
             }
         }
     }
@@ -173,14 +179,21 @@ impl Hub {
         }
     }
 
-    /// Tells what has changed since it was last told.
-    async fn tell(&mut self) -> Result<(), ()> {
+    /// Tells what has changed of the sources that have rested; when the next one has.
+    async fn tell(&mut self) -> Result<Option<Instant>, ()> {
+        let mut next = None;
         for source in std::mem::take(&mut self.dirty) {
+            let rested = self.said.get(&source).and_then(|said| said.rested);
+            if let Some(at) = rested.filter(|at| *at > Instant::now()) {
+                self.dirty.insert(source);
+                next = Some(next.map_or(at, |n: Instant| n.min(at)));
+                continue;
+            }
             for change in self.changes(source) {
                 self.out.send(change).await.map_err(drop)?;
             }
         }
-        Ok(())
+        Ok(next)
     }
 
     fn changes(&mut self, source: Source) -> Vec<Change> {
@@ -196,7 +209,10 @@ impl Hub {
             updates = self.rows.since(&mut self.told, source, said.rows, site);
         }
         // The first rows replace what a journal that goes on may hold.
-        said.rows |= !updates.is_empty();
+        if !updates.is_empty() {
+            said.rows = true;
+            said.rested = Some(Instant::now() + self.together);
+        }
         let due = match (as_of, said.as_of) {
             (Some(now), Some(then)) => now.since(then).0 >= SIGN_OF_LIFE,
             (now, then) => now.is_some() && then.is_none(),

@@ -13,6 +13,8 @@ mod feed;
 mod glimpse;
 mod hub;
 mod kinds;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use self::feed::Feed;
@@ -57,6 +59,8 @@ pub(super) struct Pace {
     together: Duration,
     /// Longest first look.
     glimpse: Duration,
+    /// Other kinds wait for it no longer than this.
+    head_start: Duration,
 }
 
 impl Default for Pace {
@@ -70,6 +74,7 @@ impl Default for Pace {
             back_off: (Duration::from_millis(500), Duration::from_secs(15)),
             together: Duration::from_millis(100),
             glimpse: Duration::from_secs(2),
+            head_start: Duration::from_millis(200),
         }
     }
 }
@@ -140,12 +145,18 @@ fn start(remote: &Arc<Remote>, client: &Client, out: &Sender<Change>, pace: Pace
     };
     let (pods, others): (Vec<_>, Vec<_>) =
         plan.iter().enumerate().map(feed).partition(|f| f.kind == Kind::Pods);
-    let (remote, client, tell) = (Arc::clone(remote), client.clone(), tell.clone());
+    let (remote, client) = (Arc::clone(remote), client.clone());
     tokio::spawn(async move {
         let scopes: Vec<_> = pods.iter().map(|f| (f.number, f.namespace.clone())).collect();
-        glimpse::look(&remote, &client, &scopes, pace.glimpse, &tell).await;
-        drop(tell);
+        let looking = glimpse::look(&remote, &client, &scopes, pace.glimpse, &tell);
+        tokio::pin!(looking);
+        // The first look has the server to itself for a moment: a dozen handshakes at once
+        // would triple its time.
+        let looked = tokio::time::timeout(pace.head_start, &mut looking).await.is_ok();
+        others.into_iter().for_each(|f| drop(tokio::spawn(f.run())));
+        if !looked {
+            looking.await;
+        }
         pods.into_iter().for_each(|f| drop(tokio::spawn(f.run())));
     });
-    others.into_iter().for_each(|f| drop(tokio::spawn(f.run())));
 }

@@ -317,3 +317,28 @@ pub(super) async fn page(
         more: list.metadata.more.into_owned(),
     })
 }
+
+/// A frame as a server sends it: an object in its envelopes, with its length before it.
+#[cfg(test)]
+pub(super) fn frame(kind: &str, object: &impl Message) -> Vec<u8> {
+    let inner = UnknownMessage { raw: object.encode_to_vec().into() };
+    let raw = Bytes::from([MAGIC, &inner.encode_to_vec()].concat());
+    let event = EventMessage { kind: kind.into(), object: Some(RawMessage { raw }) };
+    let bytes = event.encode_to_vec();
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat()
+}
+
+/// The bookmark behind what there is, or any other one.
+#[cfg(test)]
+pub(super) fn bookmark(version: &str, complete: bool) -> Vec<u8> {
+    let annotations = complete.then(|| (COMPLETE.to_owned(), "true".to_owned()));
+    let meta =
+        BookmarkMeta { version: version.into(), annotations: annotations.into_iter().collect() };
+    frame("BOOKMARK", &BookmarkMessage { meta: Some(meta) })
+}
+
+/// An error inside a stream.
+#[cfg(test)]
+pub(super) fn error(code: i32, message: &str) -> Vec<u8> {
+    frame("ERROR", &StatusMessage { message: message.into(), code })
+}
