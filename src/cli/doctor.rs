@@ -3,7 +3,7 @@
 use crate::cli::check::read;
 use crate::cli::{UNDONE, refuse, runtime, site};
 use crate::event::Span;
-use crate::observe::{Freshness, read as observe};
+use crate::observe::read as observe;
 use crate::remote::{Remote, review_access};
 use crate::runbook::load;
 use crate::runbook::model::{Does, Runbook};
@@ -117,11 +117,13 @@ fn runbook(path: &Path) -> Result<Runbook, String> {
 
 async fn reach(remote: &Arc<Remote>, report: &mut Report) {
     let sources: BTreeSet<Source> = Source::ALL.into_iter().collect();
-    for change in observe(remote, &sources, Freshness::Quorum).await {
+    for change in observe(remote, &sources).await {
         let name = change.source.name();
         match &change.status {
             Status::Live => report.say(Level::Ok, name, "answers"),
             Status::NotConfigured => report.say(Level::Ok, name, "not configured"),
+            // A read that answers tells everything.
+            Status::Arriving { .. } => report.say(Level::Warn, name, "answers in part"),
             Status::Unreachable { why } => {
                 report.say(Level::Bad, name, &format!("unreachable: {why}"))
             }

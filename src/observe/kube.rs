@@ -1,16 +1,13 @@
-//! Kubernetes: lists of rows, and what is asked on demand.
+//! Kubernetes asked on demand: gates' quorum reads, describe, logs. Panes are fed by
+//! watches, see `watch`.
 
-use crate::observe::{Freshness, change, rows};
+use crate::observe::{change, join, pod, rows};
 use crate::remote::{Remote, Trouble, trouble};
+use crate::site::Kubernetes;
 use crate::text::clean_line;
-use crate::world::{Change, Rows, Secret, Source, Status, Update};
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::batch::v1::CronJob;
-use k8s_openapi::api::core::v1::{
-    Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret as KubeSecret,
-};
-use k8s_openapi::api::storage::v1::{CSINode, StorageClass, VolumeAttachment};
-use kube::api::{ListParams, LogParams, VersionMatch};
+use crate::world::{Change, Keyed, Rows, Secret, Source, Status, Table, Update};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, Secret as KubeSecret};
+use kube::api::{ListParams, LogParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -19,7 +16,7 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(8);
 
-pub(crate) async fn read(remote: &Remote, source: Source, how: Freshness) -> Change {
+pub(crate) async fn read(remote: &Remote, source: Source) -> Change {
     let client = match (&remote.kube, &remote.site.kubernetes) {
         (_, None) => {
             return Change {
@@ -35,87 +32,75 @@ pub(crate) async fn read(remote: &Remote, source: Source, how: Freshness) -> Cha
         (Ok(client), _) => client,
     };
     let at = remote.now();
-    let answer = update(remote, client, source, how).await;
+    let answer = update(remote, client, source).await;
     change(source, at, answer)
 }
 
-async fn update(
-    remote: &Remote,
-    client: &Client,
-    source: Source,
-    how: Freshness,
-) -> Result<Update, Trouble> {
-    let namespaces =
-        remote.site.kubernetes.as_ref().map(|k| k.namespaces.as_slice()).unwrap_or_default();
+async fn update(remote: &Remote, client: &Client, source: Source) -> Result<Update, Trouble> {
+    let site = remote.site.kubernetes.as_ref();
     Ok(match source {
         Source::Claims => {
             let (claims, pods) = tokio::try_join!(
-                list::<PersistentVolumeClaim>(Api::all(client.clone()), how),
-                of_namespaces::<Pod>(client, namespaces, how)
+                every(client, |c| rows::claim(&c)),
+                shown(client, site, |p: Pod| pod::row((&p).into()))
             )?;
-            Update::Claims(Rows::all(rows::claims(claims, &pods)))
+            Update::Claims(join::claims(&claims, &pods).to_rows())
         }
-        Source::Volumes => {
-            let volumes = list::<PersistentVolume>(Api::all(client.clone()), how).await?;
-            Update::Volumes(Rows::all(volumes.into_iter().map(rows::volume).collect()))
-        }
+        Source::Volumes => Update::Volumes(every(client, rows::volume).await?.to_rows()),
         Source::Classes => {
             let (classes, claims, volumes) = tokio::try_join!(
-                list::<StorageClass>(Api::all(client.clone()), how),
-                list::<PersistentVolumeClaim>(Api::all(client.clone()), how),
-                list::<PersistentVolume>(Api::all(client.clone()), how)
+                every(client, rows::class),
+                every(client, |c| rows::claim(&c)),
+                every(client, rows::volume)
             )?;
-            Update::Classes(Rows::all(rows::classes(classes, &claims, &volumes, namespaces)))
+            Update::Classes(join::classes(&classes, &claims, &volumes, site).to_rows())
         }
         Source::Pods => {
-            let pods = of_namespaces::<Pod>(client, namespaces, how).await?;
-            Update::Pods(Rows::all(pods.into_iter().map(rows::pod).collect()))
+            Update::Pods(shown(client, site, |p: Pod| pod::row((&p).into())).await?.to_rows())
         }
         Source::Statefulsets => {
-            let sets = of_namespaces::<StatefulSet>(client, namespaces, how).await?;
-            Update::Statefulsets(Rows::all(sets.into_iter().map(rows::statefulset).collect()))
+            Update::Statefulsets(shown(client, site, rows::statefulset).await?.to_rows())
         }
-        Source::Cronjobs => {
-            let jobs = of_namespaces::<CronJob>(client, namespaces, how).await?;
-            Update::Cronjobs(Rows::all(jobs.into_iter().map(rows::cronjob).collect()))
-        }
+        Source::Cronjobs => Update::Cronjobs(shown(client, site, rows::cronjob).await?.to_rows()),
         Source::Nodes => {
             let (nodes, csi, attachments) = tokio::try_join!(
-                list::<Node>(Api::all(client.clone()), how),
-                list::<CSINode>(Api::all(client.clone()), how),
-                list::<VolumeAttachment>(Api::all(client.clone()), how)
+                every(client, rows::node),
+                every(client, |c| rows::csi(&c)),
+                every(client, |a| rows::attachment(&a))
             )?;
-            Update::Nodes(Rows::all(rows::nodes(nodes, &csi, &attachments)))
+            Update::Nodes(join::nodes(&nodes, &csi, &attachments).to_rows())
         }
         Source::Secrets => Update::Secrets(Rows::all(secrets(remote, client).await?)),
         Source::Raft | Source::Http => Update::Nothing,
     })
 }
 
-async fn list<K>(api: Api<K>, how: Freshness) -> Result<Vec<K>, Trouble>
+/// A quorum read: no resourceVersion is named.
+async fn list<K>(api: Api<K>) -> Result<Vec<K>, Trouble>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
-    let params = match how {
-        Freshness::Cached => ListParams {
-            resource_version: Some("0".into()),
-            version_match: Some(VersionMatch::NotOlderThan),
-            ..ListParams::default()
-        },
-        Freshness::Quorum => ListParams::default(),
-    };
-    match tokio::time::timeout(DEADLINE, api.list(&params)).await {
+    match tokio::time::timeout(DEADLINE, api.list(&ListParams::default())).await {
         Ok(Ok(list)) => Ok(list.items),
         Ok(Err(e)) => Err(trouble(e)),
         Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", DEADLINE.as_secs()))),
     }
 }
 
-async fn of_namespaces<K>(
+/// All objects of a kind.
+async fn every<K, R: Keyed>(client: &Client, row: impl Fn(K) -> R) -> Result<Table<R>, Trouble>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    Ok(list(Api::<K>::all(client.clone())).await?.into_iter().map(row).collect())
+}
+
+/// Those of the namespaces that the site shows.
+async fn shown<K, R: Keyed>(
     client: &Client,
-    namespaces: &[String],
-    how: Freshness,
-) -> Result<Vec<K>, Trouble>
+    site: Option<&Kubernetes>,
+    row: impl Fn(K) -> R,
+) -> Result<Table<R>, Trouble>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone
@@ -123,10 +108,14 @@ where
         + DeserializeOwned,
 {
     let mut all = Vec::new();
-    for namespace in namespaces {
-        all.extend(list(Api::namespaced(client.clone(), namespace), how).await?);
+    for scope in site.iter().flat_map(|s| s.scopes()) {
+        let api = match scope {
+            Some(namespace) => Api::<K>::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        };
+        all.extend(list(api).await?.into_iter().map(&row));
     }
-    Ok(all)
+    Ok(all.into())
 }
 
 /// Existence and names of keys; the values are dropped here, before anything else sees

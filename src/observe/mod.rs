@@ -1,20 +1,35 @@
 //! L3: live data. One file a source; each becomes [`Change`]s of the world.
 //!
-//! Requests, and why these: raft is asked voter by voter with a deadline each, since a
-//! deadlocked leader answers everything but `sys/health`. Kubernetes lists are bounded by
-//! scope: pods, StatefulSets and CronJobs of the namespaces that the site names; claims,
-//! volumes and classes of the whole cluster, because consumers of a class are counted.
-//! Periodic looks ask the API server's cache (resourceVersion 0), which costs it nothing;
-//! gates ask for a quorum read (no resourceVersion). A cluster of 20,000 pods is no
-//! larger here than the namespaces that are shown.
+//! Requests, and why these:
+//!
+//! - **Raft** is asked voter by voter with a deadline each, since a deadlocked leader
+//!   answers everything but `sys/health`.
+//! - **Pods** of the namespaces that the site shows. First a LIST as a printed table without
+//!   objects, namespace by namespace, four at a time, from the API server's cache: the rows
+//!   of 20,000 pods in 5 MB, where a LIST of objects is 215 MB. Then a WATCH that begins
+//!   with what there is (`sendInitialEvents`), as protobuf, of which only the wanted fields
+//!   are decoded, object by object: identities, owners, claims. What is printed has no UID,
+//!   so the source counts as *arriving*, which decides no gate, until the watch has told
+//!   everything.
+//! - **The other kinds** by the same watches as JSON: claims, volumes, classes, nodes,
+//!   CSINodes and attachments of the whole cluster, because consumers of a class and
+//!   attachments of a node are counted; StatefulSets and CronJobs of the namespaces shown.
+//!   A server that cannot begin a watch with what there is gets a LIST in pages first.
+//! - **Secrets** that the site names by a GET every 10 s, since a watch of secrets would
+//!   bring their values.
+//! - **Gates** never see any of that: they read afresh, quorum reads without a
+//!   resourceVersion, of the sources that they name ([`read`]).
 //!
 //! One slow source never delays another: each has a task and a deadline of its own.
 
 mod http;
+mod join;
 mod judge;
 mod kube;
+mod pod;
 mod raft;
 mod rows;
+mod watch;
 
 pub use self::judge::{Active, Probe, assemble, leading, verdict};
 pub use self::kube::{describe, logs};
@@ -27,22 +42,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
-/// Whether a read may come from the API server's cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
-    /// The cache will do: panes.
-    Cached,
-    /// A quorum read: gates.
-    Quorum,
-}
-
-/// Fresh reads of these sources, at once. A source that cannot be read says so in its
+/// Fresh reads of these sources, at once, never from a cache: for gates. A source that cannot be read says so in its
 /// own change; nothing fails as a whole.
-pub async fn read(remote: &Arc<Remote>, sources: &BTreeSet<Source>, how: Freshness) -> Vec<Change> {
+pub async fn read(remote: &Arc<Remote>, sources: &BTreeSet<Source>) -> Vec<Change> {
     let mut tasks = tokio::task::JoinSet::new();
     for source in sources.iter().copied() {
         let remote = Arc::clone(remote);
-        tasks.spawn(async move { one(&remote, source, how).await });
+        tasks.spawn(async move { one(&remote, source).await });
     }
     let mut changes = Vec::new();
     while let Some(done) = tasks.join_next().await {
@@ -55,11 +61,11 @@ pub async fn read(remote: &Arc<Remote>, sources: &BTreeSet<Source>, how: Freshne
     changes
 }
 
-async fn one(remote: &Remote, source: Source, how: Freshness) -> Change {
+async fn one(remote: &Remote, source: Source) -> Change {
     match source {
         Source::Raft => raft::read(remote).await,
         Source::Http => http::read(remote).await,
-        _ => kube::read(remote, source, how).await,
+        _ => kube::read(remote, source).await,
     }
 }
 
@@ -74,12 +80,11 @@ pub(crate) fn change(source: Source, at: Time, answer: Result<Update, Trouble>) 
     }
 }
 
-/// How often each source is looked at for the panes.
+/// How often a source is asked that cannot be watched.
 const fn period(source: Source) -> Duration {
     match source {
         Source::Raft => Duration::from_secs(1),
-        Source::Nodes | Source::Secrets | Source::Http => Duration::from_secs(10),
-        _ => Duration::from_secs(2),
+        _ => Duration::from_secs(10),
     }
 }
 
@@ -89,27 +94,30 @@ const SIGN_OF_LIFE: u64 = 5_000;
 
 /// Observes every source until the receiver is gone.
 pub fn spawn(remote: &Arc<Remote>, out: &Sender<Change>) {
-    for source in Source::ALL {
+    watch::spawn(remote, out);
+    for source in [Source::Raft, Source::Secrets, Source::Http] {
         let (remote, out) = (Arc::clone(remote), out.clone());
-        tokio::spawn(async move {
-            let clock: Clock = Arc::clone(&remote.clock);
-            let mut last: Option<(Change, Time)> = None;
-            loop {
-                let change = one(&remote, source, Freshness::Cached).await;
-                let now = clock();
-                let news = match &last {
-                    None => Some(change.clone()),
-                    Some((old, at)) => news(old, *at, &change, now),
-                };
-                if let Some(news) = news {
-                    last = Some((change, now));
-                    if out.send(news).await.is_err() {
-                        return;
-                    }
-                }
-                tokio::time::sleep(period(source)).await;
+        tokio::spawn(async move { ask_again_and_again(&remote, source, &out).await });
+    }
+}
+
+async fn ask_again_and_again(remote: &Remote, source: Source, out: &Sender<Change>) {
+    let clock: Clock = Arc::clone(&remote.clock);
+    let mut last: Option<(Change, Time)> = None;
+    loop {
+        let change = one(remote, source).await;
+        let now = clock();
+        let news = match &last {
+            None => Some(change.clone()),
+            Some((old, at)) => news(old, *at, &change, now),
+        };
+        if let Some(news) = news {
+            last = Some((change, now));
+            if out.send(news).await.is_err() {
+                return;
             }
-        });
+        }
+        tokio::time::sleep(period(source)).await;
     }
 }
 

@@ -1,13 +1,15 @@
 //! Kubernetes objects to rows. Every text passes `clean_line` here, once.
 
 use crate::event::Time;
+use crate::observe::join::{Attachment, Csi};
+use crate::observe::pod;
 use crate::text::clean_line;
-use crate::world::{Claim, Class, Consumers, CronJob, Node, Pod, StatefulSet, Volume};
+use crate::world::{Claim, Class, Consumers, CronJob, Node, StatefulSet, Volume};
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, storage::v1 as storage};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as KubeTime};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub(crate) fn time(t: Option<&KubeTime>) -> Option<Time> {
     t.map(|t| Time(t.0.as_millisecond()))
@@ -23,25 +25,6 @@ fn names(meta: &ObjectMeta) -> (String, String, String) {
 
 fn size(amounts: Option<&BTreeMap<String, Quantity>>) -> String {
     amounts.and_then(|a| a.get("storage")).map(|q| clean_line(&q.0)).unwrap_or_default()
-}
-
-/// Claims with the pods that use them.
-pub(crate) fn claims(claims: Vec<core::PersistentVolumeClaim>, pods: &[core::Pod]) -> Vec<Claim> {
-    let mut users: HashMap<(String, String), Vec<String>> = HashMap::new();
-    for pod in pods {
-        let (namespace, name, _) = names(&pod.metadata);
-        for claim in pod_claims(pod) {
-            users.entry((namespace.clone(), claim)).or_default().push(name.clone());
-        }
-    }
-    claims
-        .into_iter()
-        .map(|c| {
-            let mut row = claim(&c);
-            row.pods = users.remove(&(row.namespace.clone(), row.name.clone())).unwrap_or_default();
-            row
-        })
-        .collect()
 }
 
 pub(crate) fn claim(c: &core::PersistentVolumeClaim) -> Claim {
@@ -93,103 +76,30 @@ pub(crate) fn volume(v: core::PersistentVolume) -> Volume {
     }
 }
 
-pub(crate) fn classes(
-    classes: Vec<storage::StorageClass>,
-    claims: &[core::PersistentVolumeClaim],
-    volumes: &[core::PersistentVolume],
-    ours: &[String],
-) -> Vec<Class> {
-    let mut counted: HashMap<String, Consumers> = HashMap::new();
-    for c in claims.iter().map(claim).filter(|c| c.phase == "Bound") {
-        let count = counted.entry(c.class).or_default();
-        count.bound += 1;
-        count.ours += i64::from(ours.contains(&c.namespace));
-    }
-    for v in volumes {
-        if v.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Released") {
-            let class =
-                v.spec.as_ref().and_then(|s| s.storage_class_name.clone()).unwrap_or_default();
-            counted.entry(class).or_default().released += 1;
-        }
-    }
-    let row = |c: storage::StorageClass| {
-        let (_, name, uid) = names(&c.metadata);
-        let parameters: BTreeMap<String, String> = c.parameters.unwrap_or_default();
-        let stage = |what: &str| {
-            parameters.get(&format!("csi.storage.k8s.io/node-stage-secret-{what}")).cloned()
-        };
-        Class {
-            consumers: counted.get(&name).cloned().unwrap_or_default(),
-            name,
-            uid,
-            provisioner: clean_line(&c.provisioner),
-            policy: c.reclaim_policy.unwrap_or_else(|| "Delete".into()),
-            binding: c.volume_binding_mode.unwrap_or_else(|| "Immediate".into()),
-            expansion: c.allow_volume_expansion.unwrap_or(false),
-            stage_secret: match (stage("namespace"), stage("name")) {
-                (Some(namespace), Some(name)) => clean_line(&format!("{namespace}/{name}")),
-                _ => String::new(),
-            },
-            created: time(c.metadata.creation_timestamp.as_ref()),
-            parameters: parameters
-                .into_iter()
-                .map(|(k, v)| (clean_line(&k), clean_line(&v)))
-                .collect(),
-        }
+pub(crate) fn class(c: storage::StorageClass) -> Class {
+    let (_, name, uid) = names(&c.metadata);
+    let parameters: BTreeMap<String, String> = c.parameters.unwrap_or_default();
+    let stage = |what: &str| {
+        parameters.get(&format!("csi.storage.k8s.io/node-stage-secret-{what}")).cloned()
     };
-    classes.into_iter().map(row).collect()
-}
-
-fn pod_claims(pod: &core::Pod) -> Vec<String> {
-    let volumes = pod.spec.iter().flat_map(|s| s.volumes.iter().flatten());
-    volumes
-        .filter_map(|v| v.persistent_volume_claim.as_ref())
-        .map(|c| clean_line(&c.claim_name))
-        .collect()
-}
-
-pub(crate) fn pod(p: core::Pod) -> Pod {
-    let (namespace, name, uid) = names(&p.metadata);
-    let claims = pod_claims(&p);
-    let status = p.status.unwrap_or_default();
-    let containers = status.container_statuses.unwrap_or_default();
-    let waiting =
-        containers.iter().find_map(|c| c.state.as_ref()?.waiting.as_ref()?.reason.clone());
-    let last = containers.iter().find_map(|c| c.last_state.as_ref()?.terminated.clone());
-    let deleting = p.metadata.deletion_timestamp.is_some();
-    let shown = match (&waiting, deleting) {
-        (_, true) => "Terminating".to_owned(),
-        (Some(reason), _) => reason.clone(),
-        (None, _) => status.phase.clone().or(status.reason).unwrap_or_default(),
-    };
-    let reason = last.filter(|_| waiting.is_some() || shown != "Running").map(|l| {
-        format!(
-            "{}: {}",
-            l.reason.unwrap_or_default(),
-            l.message.unwrap_or_else(|| format!("exit {}", l.exit_code))
-        )
-    });
-    let spec = p.spec.unwrap_or_default();
-    let owner = p.metadata.owner_references.iter().flatten().find(|o| o.controller == Some(true));
-    Pod {
-        namespace,
+    Class {
+        consumers: Consumers::default(),
         name,
         uid,
-        status: clean_line(&shown),
-        ready: count(containers.iter().filter(|c| c.ready).count()),
-        containers: count(spec.containers.len()),
-        restarts: containers.iter().map(|c| i64::from(c.restart_count)).sum(),
-        reason: clean_line(&reason.unwrap_or_default()),
-        node: text(spec.node_name.as_ref()),
-        owner: owner.map(|o| clean_line(&format!("{}/{}", o.kind, o.name))).unwrap_or_default(),
-        claims,
-        deleting,
-        deleting_since: time(p.metadata.deletion_timestamp.as_ref()),
-        created: time(p.metadata.creation_timestamp.as_ref()),
+        provisioner: clean_line(&c.provisioner),
+        policy: c.reclaim_policy.unwrap_or_else(|| "Delete".into()),
+        binding: c.volume_binding_mode.unwrap_or_else(|| "Immediate".into()),
+        expansion: c.allow_volume_expansion.unwrap_or(false),
+        stage_secret: match (stage("namespace"), stage("name")) {
+            (Some(namespace), Some(name)) => clean_line(&format!("{namespace}/{name}")),
+            _ => String::new(),
+        },
+        created: time(c.metadata.creation_timestamp.as_ref()),
+        parameters: parameters.into_iter().map(|(k, v)| (clean_line(&k), clean_line(&v))).collect(),
     }
 }
 
-fn count(n: usize) -> i64 {
+pub(crate) fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
@@ -248,32 +158,29 @@ pub(crate) fn cronjob(j: batch::CronJob) -> CronJob {
     }
 }
 
-pub(crate) fn nodes(
-    nodes: Vec<core::Node>,
-    csi: &[storage::CSINode],
-    attachments: &[storage::VolumeAttachment],
-) -> Vec<Node> {
-    let row = |n: core::Node| {
-        let (_, name, uid) = names(&n.metadata);
-        let conditions = n.status.and_then(|s| s.conditions).unwrap_or_default();
-        let limits = csi
-            .iter()
-            .filter(|c| c.metadata.name.as_deref() == Some(&name))
-            .flat_map(|c| c.spec.drivers.iter().filter_map(|d| d.allocatable.as_ref()?.count));
-        Node {
-            ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
-            cordoned: n.spec.and_then(|s| s.unschedulable).unwrap_or(false),
-            attached: count(attachments.iter().filter(|a| a.spec.node_name == name).count()),
-            attach_limit: i64::from(limits.min().unwrap_or(0)),
-            name,
-            uid,
-        }
-    };
-    nodes.into_iter().map(row).collect()
+pub(crate) fn node(n: core::Node) -> Node {
+    let (_, name, uid) = names(&n.metadata);
+    let conditions = n.status.and_then(|s| s.conditions).unwrap_or_default();
+    Node {
+        ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
+        cordoned: n.spec.and_then(|s| s.unschedulable).unwrap_or(false),
+        name,
+        uid,
+        ..Node::default()
+    }
+}
+
+pub(crate) fn csi(c: &storage::CSINode) -> Csi {
+    let limits = c.spec.drivers.iter().filter_map(|d| d.allocatable.as_ref()?.count);
+    Csi { name: text(c.metadata.name.as_ref()), limit: limits.min().map(i64::from) }
+}
+
+pub(crate) fn attachment(a: &storage::VolumeAttachment) -> Attachment {
+    Attachment { name: text(a.metadata.name.as_ref()), node: clean_line(&a.spec.node_name) }
 }
 
 pub(crate) fn describe_pod(p: &core::Pod) -> Vec<String> {
-    let row = pod(p.clone());
+    let row = pod::row(p.into());
     let mut lines = vec![
         format!("Pod {}/{}  uid {}", row.namespace, row.name, row.uid),
         format!("node {}  status {}  owner {}", row.node, row.status, row.owner),

@@ -13,6 +13,8 @@ pub(crate) enum Reply {
     Raw(u16, &'static str, String),
     /// Lines of a stream; then it ends, or stays open and silent.
     Lines(Vec<String>, Open),
+    /// The same of pieces that are no text.
+    Pieces(Vec<Vec<u8>>, Open),
     /// No answer, ever.
     Hold,
     /// The connection is closed without an answer.
@@ -24,6 +26,7 @@ pub(crate) enum Reply {
 pub(crate) enum Open {
     Yes,
     No,
+    For(std::time::Duration),
 }
 
 type Route = dyn Fn(&str, &str) -> Reply + Send + Sync;
@@ -102,21 +105,31 @@ async fn answer(socket: &mut BufReader<TcpStream>, reply: Reply) -> bool {
         Reply::Hold => std::future::pending().await,
         Reply::Close => return false,
         Reply::Lines(lines, open) => {
-            let mut text = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-            for line in lines {
-                text += &format!("{:x}\r\n{line}\n\r\n", line.len() + 1);
-            }
-            if open == Open::No {
-                text += "0\r\n\r\n";
-            }
-            let sent = socket.get_mut().write_all(text.as_bytes()).await.is_ok();
-            if open == Open::Yes {
-                std::future::pending::<()>().await;
-            }
-            return sent;
+            let pieces = lines.into_iter().map(|line| (line + "\n").into_bytes()).collect();
+            return stream(socket, pieces, open).await;
         }
+        Reply::Pieces(pieces, open) => return stream(socket, pieces, open).await,
     };
     let text =
         format!("HTTP/1.1 {code} X\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
     socket.get_mut().write_all(text.as_bytes()).await.is_ok()
+}
+
+async fn stream(socket: &mut BufReader<TcpStream>, pieces: Vec<Vec<u8>>, open: Open) -> bool {
+    let mut bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for piece in pieces {
+        bytes.extend(format!("{:x}\r\n", piece.len()).bytes());
+        bytes.extend(piece);
+        bytes.extend(b"\r\n");
+    }
+    let socket = socket.get_mut();
+    if socket.write_all(&bytes).await.is_err() {
+        return false;
+    }
+    match open {
+        Open::Yes => std::future::pending().await,
+        Open::No => {}
+        Open::For(time) => tokio::time::sleep(time).await,
+    }
+    socket.write_all(b"0\r\n\r\n").await.is_ok()
 }

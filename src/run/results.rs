@@ -27,9 +27,11 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
         Intent::Tick => guards(state, &state.world, now),
         Intent::Observed { change } => {
             let mut events = vec![Event::Observed { change: change.clone() }];
-            let mut world = state.world.clone();
-            world.apply(change);
-            events.extend(guards(state, &world, now));
+            if !state.runbook.guards.is_empty() {
+                let mut world = state.world.clone();
+                world.apply(change);
+                events.extend(guards(state, &world, now));
+            }
             events
         }
         Intent::Looked { look, ticket, changes } => looked(state, look, *ticket, changes, now),

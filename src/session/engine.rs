@@ -3,7 +3,7 @@
 use crate::action;
 use crate::event::{Actor, EffectId, Entry, Event, Outcome, Stream, Time};
 use crate::journal::{Health, Writer};
-use crate::observe::{self, Freshness};
+use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Look, Purpose, State, Want, apply, decide, wants};
 use serde_json::Value;
@@ -250,7 +250,7 @@ impl Engine {
         self.looked_at = Some(Instant::now());
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         tokio::spawn(async move {
-            let changes = observe::read(&remote, &sources, Freshness::Quorum).await;
+            let changes = observe::read(&remote, &sources).await;
             // The loop may have ended.
             let _ = results.send(Intent::Looked { look, ticket, changes }).await;
         });
@@ -262,7 +262,7 @@ impl Engine {
         match effect {
             Effect::Prepare { step, ticket, purpose, call, sources } => {
                 tokio::spawn(async move {
-                    let gates = observe::read(&remote, &sources, Freshness::Quorum);
+                    let gates = observe::read(&remote, &sources);
                     let resolve = async {
                         match &call {
                             Some(call) => {

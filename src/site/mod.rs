@@ -49,9 +49,31 @@ pub struct Kubernetes {
     pub kubeconfig: Option<String>,
     /// Context in it.
     pub context: String,
-    /// Namespaces whose pods, StatefulSets and CronJobs are shown.
+    /// Namespaces whose pods, StatefulSets and CronJobs are shown; `["*"]`: all.
     #[serde(default)]
-    pub namespaces: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    namespaces: Option<Spanned<Vec<String>>>,
+}
+
+/// All namespaces, in the list of a site file.
+const ALL: &str = "*";
+
+impl Kubernetes {
+    fn listed(&self) -> &[String] {
+        self.namespaces.as_ref().map(|n| n.get_ref().as_slice()).unwrap_or_default()
+    }
+
+    /// What is asked for, scope by scope, in the file's order; `None` is every namespace
+    /// at once.
+    pub fn scopes(&self) -> impl Iterator<Item = Option<&str>> {
+        self.listed().iter().map(|n| (n != ALL).then_some(n.as_str()))
+    }
+
+    /// Pods and workloads of that namespace are shown.
+    #[must_use]
+    pub fn shows(&self, namespace: &str) -> bool {
+        self.listed().iter().any(|n| n == ALL || n == namespace)
+    }
 }
 
 /// How to reach Vault.
@@ -135,10 +157,42 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
             "write format = 1",
         ));
     }
+    if let Some(namespaces) = site.kubernetes.as_ref().and_then(|k| k.namespaces.as_ref()) {
+        check_namespaces(namespaces, &mut problems);
+    }
     if let Some(vault) = &site.vault {
         check_voters(vault, site.kubernetes.is_some(), &mut problems);
     }
     if problems.is_empty() { Ok(site) } else { Err(problems) }
+}
+
+fn check_namespaces(namespaces: &Spanned<Vec<String>>, problems: &mut Vec<Problem>) {
+    let listed = namespaces.get_ref();
+    if listed.len() > 1 && listed.iter().any(|n| n == ALL) {
+        problems.push(Problem::error(
+            namespaces.span(),
+            "\"*\" is every namespace, and there are others beside it",
+            "write namespaces = [\"*\"], or name each one",
+        ));
+    }
+    for (i, name) in listed.iter().enumerate() {
+        let plain = !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if name != ALL && !plain {
+            problems.push(Problem::error(
+                namespaces.span(),
+                format!("{name:?} is no namespace"),
+                "write its name, as kubectl shows it",
+            ));
+        }
+        if listed[..i].contains(name) {
+            problems.push(Problem::error(
+                namespaces.span(),
+                format!("{name} is named twice"),
+                "name it once",
+            ));
+        }
+    }
 }
 
 fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
@@ -213,4 +267,31 @@ pub fn mismatch(pinned: &Pins, found: &Pins) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(namespaces: &str) -> Vec<String> {
+        let text = format!(
+            "format = 1\nname = \"x\"\n[kubernetes]\ncontext = \"x\"\nnamespaces = {namespaces}\n"
+        );
+        parse(&text).err().unwrap_or_default().into_iter().map(|p| p.message).collect()
+    }
+
+    #[test]
+    fn every_namespace_stands_alone() {
+        for (text, wanted) in [
+            (r#"["*"]"#, ""),
+            (r#"["a", "b-1"]"#, ""),
+            ("[]", ""),
+            (r#"["*", "a"]"#, "\"*\" is every namespace, and there are others beside it"),
+            (r#"["a", "a"]"#, "a is named twice"),
+            (r#"["a*"]"#, "\"a*\" is no namespace"),
+            (r#"["a/b?x"]"#, "\"a/b?x\" is no namespace"),
+        ] {
+            assert_eq!(problems(text).join("; "), wanted, "{text}");
+        }
+    }
 }

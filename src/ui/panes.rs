@@ -169,23 +169,34 @@ fn used(state: &State) -> impl Iterator<Item = &crate::world::Class> {
 }
 
 fn claims(state: &State) -> impl Iterator<Item = &crate::world::Claim> {
-    let ours: Vec<&String> = state.world.pods.iter().map(|p| &p.namespace).collect();
-    state.world.claims.iter().filter(move |c| ours.is_empty() || ours.contains(&&c.namespace))
+    let pods = &state.world.pods;
+    let shown = move |c: &&crate::world::Claim| pods.is_empty() || pods.has_namespace(&c.namespace);
+    state.world.claims.iter().filter(shown)
 }
 
-/// Pods of the site's namespaces.
-pub(crate) fn pods(state: &State, width: usize, now: Time) -> Vec<Line<'static>> {
+/// Lines of the pods' pane: the heading, then one a pod.
+pub(crate) fn pod_lines(state: &State) -> usize {
+    state.world.pods.len() + 1
+}
+
+/// Pods of the site's namespaces; of all lines only those that are shown.
+pub(crate) fn pods(
+    state: &State,
+    width: usize,
+    now: Time,
+    shown: std::ops::Range<usize>,
+) -> Vec<Line<'static>> {
     let fresh = standing(state, Source::Pods, now).1;
     let names = touched(state);
     let name_w = width.saturating_sub(50).clamp(8, 30);
-    let mut out = vec![Line::styled(
-        cut(
-            &format!("{} ready {} restarts node     age", left("pod", name_w), left("status", 16)),
-            width,
-        ),
-        theme::dim(),
-    )];
-    for p in &state.world.pods {
+    let heading =
+        format!("{} ready {} restarts node     age", left("pod", name_w), left("status", 16));
+    let mut out = Vec::new();
+    if shown.start == 0 {
+        out.push(Line::styled(cut(&heading, width), theme::dim()));
+    }
+    let rows = state.world.pods.iter().skip(shown.start.saturating_sub(1));
+    for p in rows.take(shown.len().saturating_sub(out.len())) {
         let age = p.created.map(|t| now.since(t).brief()).unwrap_or_default();
         let style: Style = match (fresh, p.ready == p.containers, p.status.as_str()) {
             (false, ..) => theme::dim(),

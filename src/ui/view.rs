@@ -119,30 +119,35 @@ fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) 
         Pane::Storage => ("2 Storage", Some(Source::Claims)),
         Pane::Pods => ("4 Pods", Some(Source::Pods)),
     };
-    let (mut lines, at) = match which {
+    let (lines, at) = match which {
         Pane::Checklist => checklist::lines(f.state, width, f.now),
         Pane::Raft => (panes::raft(f.state, width, f.now), 0),
         Pane::Storage => (panes::storage(f.state, width, f.now), 0),
-        Pane::Pods => (panes::pods(f.state, width, f.now), 0),
+        // There may be 20,000 of them: only what is seen is written, below.
+        Pane::Pods => (Vec::new(), 0),
     };
+    let total = if which == Pane::Pods { panes::pod_lines(f.state) } else { lines.len() };
     let height = usize::from(area.height.saturating_sub(2));
     let focused = f.model.focus == which;
     let mut keep = at;
+    let mut cursor = None;
     if focused && which != Pane::Checklist {
         let first = panes::first_row(which, f.state);
-        let row = (first + f.model.row).min(lines.len().saturating_sub(1));
-        if let Some(line) = lines.get_mut(row) {
-            *line = line
-                .clone()
-                .patch_style(ratatui::style::Style::default().add_modifier(Modifier::REVERSED));
-        }
-        keep = row;
+        keep = (first + f.model.row).min(total.saturating_sub(1));
+        cursor = Some(keep);
     } else if focused {
-        keep = if f.model.row == 0 { at } else { f.model.row.min(lines.len().saturating_sub(1)) };
+        keep = if f.model.row == 0 { at } else { f.model.row.min(total.saturating_sub(1)) };
     }
-    let skip = (keep + 2).saturating_sub(height).min(lines.len().saturating_sub(height));
-    let total = lines.len();
-    let shown: Vec<Line<'static>> = lines.into_iter().skip(skip).take(height).map(pad).collect();
+    let skip = (keep + 2).saturating_sub(height).min(total.saturating_sub(height));
+    let mut shown: Vec<Line<'static>> = match which {
+        Pane::Pods => panes::pods(f.state, width, f.now, skip..skip + height),
+        _ => lines.into_iter().skip(skip).take(height).collect(),
+    };
+    if let Some(line) = cursor.and_then(|row| shown.get_mut(row - skip)) {
+        *line = std::mem::take(line)
+            .patch_style(ratatui::style::Style::default().add_modifier(Modifier::REVERSED));
+    }
+    let shown: Vec<Line<'static>> = shown.into_iter().map(pad).collect();
     let more = if total > height {
         format!(" {}–{} of {total} ", skip + 1, (skip + height).min(total))
     } else {

@@ -7,13 +7,15 @@ use crate::world::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Rows that came or changed, and keys of rows that went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
 pub struct Rows<T> {
-    /// New or changed rows, whole.
-    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
-    pub upsert: Vec<T>,
+    /// New or changed rows, whole; shared with the tables that they are put into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "shared")]
+    pub upsert: Vec<Arc<T>>,
     /// Keys, as [`Keyed::key`] gives them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
@@ -25,6 +27,25 @@ pub struct Rows<T> {
 impl<T> Default for Rows<T> {
     fn default() -> Self {
         Self { upsert: Vec::new(), remove: Vec::new(), whole: false }
+    }
+}
+
+/// Shared rows are written and read as rows.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        rows: &[Arc<T>],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(rows.iter().map(|row| &**row))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Arc<T>>, D::Error> {
+        Ok(Vec::<T>::deserialize(from)?.into_iter().map(Arc::new).collect())
     }
 }
 
@@ -71,41 +92,45 @@ pub struct Change {
 
 /// A row with a key of its own within its table.
 pub trait Keyed {
+    /// Its namespace; empty for kinds that have none.
+    fn namespace(&self) -> &str;
+    /// Its name.
+    fn name(&self) -> &str;
     /// `namespace/name`, or the name where there is no namespace.
-    fn key(&self) -> String;
+    fn key(&self) -> String {
+        match self.namespace() {
+            "" => self.name().to_owned(),
+            namespace => format!("{namespace}/{}", self.name()),
+        }
+    }
 }
 
 macro_rules! keyed {
     (namespaced: $($n:ty),*; global: $($g:ty),*) => {
-        $(impl Keyed for $n { fn key(&self) -> String { format!("{}/{}", self.namespace, self.name) } })*
-        $(impl Keyed for $g { fn key(&self) -> String { self.name.clone() } })*
+        $(impl Keyed for $n {
+            fn namespace(&self) -> &str { &self.namespace }
+            fn name(&self) -> &str { &self.name }
+        })*
+        $(impl Keyed for $g {
+            fn namespace(&self) -> &str { "" }
+            fn name(&self) -> &str { &self.name }
+        })*
     };
 }
 keyed!(namespaced: Claim, Pod, StatefulSet, CronJob, Secret; global: Volume, Class, Node);
 
-impl<T: Keyed + Clone> Rows<T> {
+impl<T> Rows<T> {
     /// Everything there is.
     #[must_use]
     pub fn all(rows: Vec<T>) -> Self {
-        Self { upsert: rows, remove: Vec::new(), whole: true }
+        let upsert = rows.into_iter().map(Arc::new).collect();
+        Self { upsert, remove: Vec::new(), whole: true }
     }
 
-    /// Rows stay sorted by key, so that they do not jump on the screen.
-    fn apply(&self, table: &mut Vec<T>) {
-        if self.whole {
-            table.clear();
-        }
-        for key in &self.remove {
-            if let Ok(i) = table.binary_search_by_key(key, Keyed::key) {
-                table.remove(i);
-            }
-        }
-        for row in &self.upsert {
-            match table.binary_search_by_key(&row.key(), Keyed::key) {
-                Ok(i) => table[i] = row.clone(),
-                Err(i) => table.insert(i, row.clone()),
-            }
-        }
+    /// Nothing changes by it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.upsert.is_empty() && self.remove.is_empty() && !self.whole
     }
 }
 
@@ -115,14 +140,14 @@ impl World {
         match &change.update {
             Update::Nothing => {}
             Update::Raft(raft) => self.raft = (**raft).clone(),
-            Update::Claims(rows) => rows.apply(&mut self.claims),
-            Update::Volumes(rows) => rows.apply(&mut self.volumes),
-            Update::Classes(rows) => rows.apply(&mut self.classes),
-            Update::Pods(rows) => rows.apply(&mut self.pods),
-            Update::Statefulsets(rows) => rows.apply(&mut self.statefulsets),
-            Update::Cronjobs(rows) => rows.apply(&mut self.cronjobs),
-            Update::Nodes(rows) => rows.apply(&mut self.nodes),
-            Update::Secrets(rows) => rows.apply(&mut self.secrets),
+            Update::Claims(rows) => self.claims.apply(rows),
+            Update::Volumes(rows) => self.volumes.apply(rows),
+            Update::Classes(rows) => self.classes.apply(rows),
+            Update::Pods(rows) => self.pods.apply(rows),
+            Update::Statefulsets(rows) => self.statefulsets.apply(rows),
+            Update::Cronjobs(rows) => self.cronjobs.apply(rows),
+            Update::Nodes(rows) => self.nodes.apply(rows),
+            Update::Secrets(rows) => self.secrets.apply(rows),
             Update::Http(answers) => self.http.extend(answers.clone()),
         }
         let standing = self.sources.entry(change.source).or_insert_with(|| Standing {
@@ -167,7 +192,7 @@ mod tests {
         let mut world = World::default();
         world.apply(&change(Rows::all(vec![claim("b", "1"), claim("a", "2")])));
         world.apply(&change(Rows {
-            upsert: vec![claim("b", "3")],
+            upsert: vec![Arc::new(claim("b", "3"))],
             remove: vec!["vault/x".into()],
             whole: false,
         }));

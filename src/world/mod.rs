@@ -10,11 +10,13 @@ mod change;
 mod kube;
 mod raft;
 mod source;
+mod table;
 
 pub use change::{Change, Keyed, Rows, Update};
 pub use kube::{Claim, Class, Consumers, CronJob, Node, Pod, Secret, StatefulSet, Volume};
 pub use raft::{Answer, Raft, Voter, VoterVerdict};
 pub use source::{Http, Source, Standing, Status};
+pub use table::{Iter, Table};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,21 +28,21 @@ pub struct World {
     /// Vault's raft, each voter asked by itself.
     pub raft: Raft,
     /// PersistentVolumeClaims of all namespaces.
-    pub claims: Vec<Claim>,
+    pub claims: Table<Claim>,
     /// PersistentVolumes.
-    pub volumes: Vec<Volume>,
+    pub volumes: Table<Volume>,
     /// StorageClasses.
-    pub classes: Vec<Class>,
+    pub classes: Table<Class>,
     /// Pods of the namespaces that the site and the runbook name.
-    pub pods: Vec<Pod>,
+    pub pods: Table<Pod>,
     /// StatefulSets of those namespaces.
-    pub statefulsets: Vec<StatefulSet>,
+    pub statefulsets: Table<StatefulSet>,
     /// CronJobs of those namespaces.
-    pub cronjobs: Vec<CronJob>,
+    pub cronjobs: Table<CronJob>,
     /// Nodes with their volume attachments.
-    pub nodes: Vec<Node>,
+    pub nodes: Table<Node>,
     /// Secrets that the site or the runbook names: whether they exist, never what they hold.
-    pub secrets: Vec<Secret>,
+    pub secrets: Table<Secret>,
     /// HTTP endpoints of the site file, by name.
     pub http: BTreeMap<String, Http>,
     /// How each source is, and when it was last heard.

@@ -72,13 +72,13 @@ impl Source {
     }
 
     /// The age from which its data counts as stale, unless the site file says otherwise.
-    /// Polled every second or watched with bookmarks and a 30 s timeout; nodes, secrets
-    /// and http are polled every 10 s.
+    /// Raft is asked every second, secrets and http every 10 s; a watch gives a sign of
+    /// life at least every 20 s.
     #[must_use]
     pub const fn stale_after(self) -> Span {
         match self {
             Self::Raft => Span::secs(6),
-            Self::Nodes | Self::Secrets | Self::Http => Span::secs(30),
+            Self::Secrets | Self::Http => Span::secs(30),
             _ => Span::secs(40),
         }
     }
@@ -96,6 +96,13 @@ impl fmt::Display for Source {
 pub enum Status {
     /// Answers.
     Live,
+    /// Answers, and has not told everything yet: what is shown is a part, or lacks UIDs.
+    Arriving {
+        /// Rows with their identity.
+        have: u64,
+        /// Rows known of; 0 before the first answer.
+        of: u64,
+    },
     /// Does not answer; what is shown is from before.
     Unreachable {
         /// The error, in words.
@@ -137,6 +144,8 @@ impl Standing {
             (Status::Live, None) => "nothing heard yet".into(),
             (Status::Live, Some(t)) if self.fresh(now) => format!("{} ago", now.since(t).brief()),
             (Status::Live, Some(t)) => format!("stale since {}", now.since(t).brief()),
+            (Status::Arriving { of: 0, .. }, _) => "no answer yet".into(),
+            (Status::Arriving { have, of }, _) => format!("identities {have} of {of}"),
             (Status::Unreachable { why }, None) => format!("unreachable: {why}"),
             (Status::Unreachable { why }, Some(t)) => {
                 format!("unreachable: {why} (last heard {} ago)", now.since(t).brief())

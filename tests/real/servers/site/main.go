@@ -17,7 +17,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 || os.Args[1] != "up" {
-		fmt.Fprintln(os.Stderr, "usage: site up --dir DIR [--name example] [--leader vault-2] [--until-stdin-closes] [--loop-volumes] [--ttl 2h]")
+		fmt.Fprintln(os.Stderr, "usage: site up --dir DIR [--name example] [--leader vault-2] [--until-stdin-closes] [--loop-volumes] [--ttl 2h] [--pods N --namespaces M]")
 		os.Exit(2)
 	}
 	flags := flag.NewFlagSet("up", flag.ExitOnError)
@@ -27,6 +27,8 @@ func main() {
 	untilEOF := flags.Bool("until-stdin-closes", false, "end when standard input ends")
 	loop := flags.Bool("loop-volumes", false, "give each volume a file system of its own, so that it can be frozen")
 	ttl := flags.Duration("ttl", 2*time.Hour, "end after this in any case")
+	pods := flags.Int("pods", 0, "an API server with that many running pods instead of a Vault")
+	namespaces := flags.Int("namespaces", 40, "in that many namespaces")
 	_ = flags.Parse(os.Args[2:])
 	if *dir == "" {
 		fmt.Fprintln(os.Stderr, "site: --dir is needed")
@@ -45,11 +47,15 @@ func main() {
 	watchForEnd(ended, *untilEOF, *ttl)
 	code := 0
 	go func() {
-		if err := s.up(*leader); err != nil {
+		up, facts := func() error { return s.up(*leader) }, s.facts
+		if *pods > 0 {
+			up, facts = func() error { return s.load(*pods, max(*namespaces, 1)) }, s.loadFacts
+		}
+		if err := up(); err != nil {
 			ended <- "error: " + err.Error()
 			return
 		}
-		line, _ := json.Marshal(s.facts())
+		line, _ := json.Marshal(facts())
 		_ = os.WriteFile(filepath.Join(abs, "site.json"), line, 0o600)
 		fmt.Println("READY", string(line))
 	}()

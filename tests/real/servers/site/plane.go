@@ -80,7 +80,7 @@ func (s *site) startServers(d, etcd, peer string) error {
 		"kube-scheduler": {binary("kube-scheduler"), "--kubeconfig=" + kubeconfig, "--leader-elect=false",
 			"--bind-address=127.0.0.1", "--secure-port=0"},
 	}
-	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+	for _, name := range s.servers {
 		if _, err := s.procs.start(name, filepath.Join(d, name+".log"), nil, d, commands[name]...); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ type site struct {
 	dir, name string
 	loop      bool
 	procs     *procs
+	servers   []string
 	plane     plane
 	voters    map[string]*voter
 	kubelet   *kubelet
@@ -35,9 +36,11 @@ type site struct {
 	pods       map[string]*podState
 }
 
+var allServers = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+
 func newSite(dir, name string, loop bool) *site {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &site{dir: dir, name: name, loop: loop, procs: newProcs(), ctx: ctx, cancel: cancel,
+	return &site{dir: dir, name: name, loop: loop, procs: newProcs(), servers: allServers, ctx: ctx, cancel: cancel,
 		voters: map[string]*voter{}, frozen: map[string]bool{}, pods: map[string]*podState{}}
 }
 

@@ -1,0 +1,120 @@
+//! Kinds that are watched: where they are asked, and how an object becomes a row. What a
+//! row does not need is dropped here, object by object, before the next is read.
+
+use crate::observe::join::{Attachment, Csi};
+use crate::observe::{pod, rows};
+use crate::world::{Claim, Class, CronJob, Keyed, Node, Pod, StatefulSet, Volume};
+use k8s_openapi::Resource;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, storage::v1 as storage};
+use serde::de::DeserializeOwned;
+
+/// A kind that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Pods,
+    Claims,
+    Volumes,
+    Classes,
+    Statefulsets,
+    Cronjobs,
+    Nodes,
+    CsiNodes,
+    Attachments,
+}
+
+impl Kind {
+    /// Watched in the whole cluster, whatever the site shows.
+    pub(super) const EVERYWHERE: [Self; 6] = [
+        Self::Claims,
+        Self::Volumes,
+        Self::Classes,
+        Self::Nodes,
+        Self::CsiNodes,
+        Self::Attachments,
+    ];
+
+    /// Group with version, and resource.
+    const fn place(self) -> (&'static str, &'static str) {
+        const CORE: &str = "/api/v1";
+        const STORAGE: &str = "/apis/storage.k8s.io/v1";
+        match self {
+            Self::Pods => (CORE, "pods"),
+            Self::Claims => (CORE, "persistentvolumeclaims"),
+            Self::Volumes => (CORE, "persistentvolumes"),
+            Self::Nodes => (CORE, "nodes"),
+            Self::Statefulsets => ("/apis/apps/v1", "statefulsets"),
+            Self::Cronjobs => ("/apis/batch/v1", "cronjobs"),
+            Self::Classes => (STORAGE, "storageclasses"),
+            Self::CsiNodes => (STORAGE, "csinodes"),
+            Self::Attachments => (STORAGE, "volumeattachments"),
+        }
+    }
+
+    /// Path of the list, of one namespace or of all.
+    pub(super) fn path(self, namespace: Option<&str>) -> String {
+        let (base, plural) = self.place();
+        match namespace {
+            Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
+            None => format!("{base}/{plural}"),
+        }
+    }
+
+    /// Pods are many and large: they come as protobuf.
+    pub(super) const fn protobuf(self) -> bool {
+        matches!(self, Self::Pods)
+    }
+}
+
+/// An object, pruned.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Row {
+    Pod(Pod),
+    Claim(Claim),
+    Volume(Volume),
+    Class(Class),
+    Statefulset(StatefulSet),
+    Cronjob(CronJob),
+    Node(Node),
+    Csi(Csi),
+    Attachment(Attachment),
+}
+
+impl Row {
+    pub(super) fn keyed(&self) -> &dyn Keyed {
+        match self {
+            Self::Pod(row) => row,
+            Self::Claim(row) => row,
+            Self::Volume(row) => row,
+            Self::Class(row) => row,
+            Self::Statefulset(row) => row,
+            Self::Cronjob(row) => row,
+            Self::Node(row) => row,
+            Self::Csi(row) => row,
+            Self::Attachment(row) => row,
+        }
+    }
+}
+
+/// An object of that kind from its JSON.
+pub(super) fn row(kind: Kind, json: &str) -> Result<Row, String> {
+    Ok(match kind {
+        Kind::Pods => Row::Pod(pod::row((&typed::<core::Pod>(json)?).into())),
+        Kind::Claims => Row::Claim(rows::claim(&typed(json)?)),
+        Kind::Volumes => Row::Volume(rows::volume(typed(json)?)),
+        Kind::Classes => Row::Class(rows::class(typed(json)?)),
+        Kind::Statefulsets => {
+            Row::Statefulset(rows::statefulset(typed::<apps::StatefulSet>(json)?))
+        }
+        Kind::Cronjobs => Row::Cronjob(rows::cronjob(typed::<batch::CronJob>(json)?)),
+        Kind::Nodes => Row::Node(rows::node(typed::<core::Node>(json)?)),
+        Kind::CsiNodes => Row::Csi(rows::csi(&typed::<storage::CSINode>(json)?)),
+        Kind::Attachments => {
+            Row::Attachment(rows::attachment(&typed::<storage::VolumeAttachment>(json)?))
+        }
+    })
+}
+
+fn typed<K: Resource + DeserializeOwned>(json: &str) -> Result<K, String> {
+    serde_json::from_str(json).map_err(|e| format!("a {} cannot be read: {e}", K::KIND))
+}
