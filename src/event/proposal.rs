@@ -183,8 +183,27 @@ mod tests {
 
     #[test]
     fn digest_is_fixed_for_ever() {
-        let d = proposal().digest();
-        assert_eq!(d.len(), 64);
-        assert!(d.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        // A journal's release names it: what is written today is compared tomorrow.
+        assert_eq!(
+            proposal().digest(),
+            "324fbb1e1692d88deaa6363c3be46d755969d120da1af8cc7cee72460787a52b"
+        );
+    }
+
+    #[test]
+    fn a_diff_says_what_was_and_what_is() {
+        let mut now = proposal();
+        now.material.insert("data-vault-0.volume".into(), json!("pv-2"));
+        now.material.insert("data-vault-0.owners".into(), json!([1]));
+        assert_eq!(
+            proposal().diff(&now),
+            ["data-vault-0.owners: none → [1]", "data-vault-0.volume: pv-1 → pv-2"]
+        );
+        let mut now = proposal();
+        now.targets[0].uid = Some("u2".into());
+        now.targets[0].name.push('x');
+        let diff = proposal().diff(&now);
+        assert!(diff.iter().any(|l| l.contains("data-vault-0x") && l.contains("new")), "{diff:?}");
+        assert!(diff.iter().any(|l| l.contains("data-vault-0:") && l.contains("gone")), "{diff:?}");
     }
 }

@@ -152,8 +152,6 @@ fn check_format(entry: &Entry) -> Result<(), ReadError> {
         Event::Opened { header } if header.format != FORMAT => {
             Err(ReadError::Format { found: header.format })
         }
-        Event::Opened { .. } => Ok(()),
-        _ if entry.seq == 0 => Err(ReadError::NoHeader),
         _ => Ok(()),
     }
 }
@@ -191,11 +189,11 @@ fn tampered(read: &Read, offset: usize, why: String) -> Verdict {
     Verdict::Tampered { seq: read.entries.len() as u64, offset: offset as u64, why }
 }
 
-/// Torn if nothing valid stands behind the damage, tampered otherwise.
+/// Torn if no line stands behind the damage, tampered otherwise.
 fn damage(read: &Read, bytes: &[u8], offset: usize, why: String) -> Verdict {
     let rest = &bytes[offset..];
     let ended = matches!(read.entries.last().map(|e| &e.event), Some(Event::Ended { .. }));
-    if ended || valid_behind(rest, &read.head) || complete_lines(rest) {
+    if ended || complete_lines(rest) {
         return tampered(read, offset, why);
     }
     Verdict::Torn {
@@ -203,22 +201,6 @@ fn damage(read: &Read, bytes: &[u8], offset: usize, why: String) -> Verdict {
         offset: offset as u64,
         bytes: rest.len() as u64,
     }
-}
-
-/// A line in the damaged part that fits the hash which some line before it states.
-fn valid_behind(rest: &[u8], head: &str) -> bool {
-    let mut previous = head.to_owned();
-    // A last line without its newline is what a crash leaves, whole or not.
-    for line in rest.split_inclusive(|b| *b == b'\n') {
-        let Some(line) = line.strip_suffix(b"\n") else { continue };
-        let Ok(text) = std::str::from_utf8(line) else { continue };
-        let Ok((body, stated)) = split(text) else { continue };
-        if hash(&previous, body.as_bytes()) == stated {
-            return true;
-        }
-        previous = stated.to_owned();
-    }
-    false
 }
 
 /// A crash leaves the head of what was being written: a line that begins and ends as one

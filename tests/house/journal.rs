@@ -116,6 +116,164 @@ fn what_no_crash_makes_is_tampering() {
     }
 }
 
+/// Journal lines for these events, with hashes that fit.
+fn chained(events: Vec<Event>) -> String {
+    let mut head = ZERO_HASH.to_owned();
+    let mut text = String::new();
+    for (event, seq) in events.into_iter().zip(0..) {
+        let entry = Entry { seq, at: Time(0), actor: Actor::System, event };
+        let (line, hash) = line(&entry, &head).unwrap();
+        text += &line;
+        head = hash;
+    }
+    text
+}
+
+fn opened(format: u32) -> Event {
+    let header = (*Run::new(RUNBOOK, Mode::Write).state.header).clone();
+    Event::Opened { header: Box::new(Header { format, ..header }) }
+}
+
+#[test]
+fn an_end_record_closes_and_nothing_may_follow_it() {
+    let ended = || Event::Ended { done: true };
+    let read = |text: &str| read_bytes(text.as_bytes()).unwrap().verdict;
+    let whole = chained(vec![opened(FORMAT), Event::LineFreed, ended()]);
+    assert_eq!(read(&whole), Verdict::Complete);
+    // An entry that fits, garbage that no crash of a closed journal leaves.
+    let longer = chained(vec![opened(FORMAT), ended(), Event::LineFreed]);
+    assert!(matches!(read(&longer), Verdict::Tampered { seq: 2, .. }), "{}", read(&longer));
+    let garbage = format!("{whole}x");
+    let at = whole.len() as u64;
+    assert!(
+        matches!(read(&garbage), Verdict::Tampered { seq: 3, offset, .. } if offset == at),
+        "{}",
+        read(&garbage)
+    );
+}
+
+#[test]
+fn a_tail_is_torn_where_it_begins_and_a_changed_line_is_not() {
+    let text = chained(vec![opened(FORMAT), Event::LineFreed, Event::LineFreed]);
+    let last = text.trim_end().rfind('\n').unwrap() + 1;
+    let read = |text: &str| read_bytes(text.as_bytes()).unwrap();
+    for cut in [last + 1, last + 20, text.len() - 1] {
+        let torn = Verdict::Torn { after: 1, offset: last as u64, bytes: (cut - last) as u64 };
+        assert_eq!(read(&text[..cut]).verdict, torn);
+    }
+    // Blocks of zeroes, or half of something else with a newline in it.
+    for tail in ["\0\0\0\0", "{\"seq\":2,\"at\":\n", "no line of ours\n"] {
+        let verdict = read(&format!("{}{tail}", &text[..last])).verdict;
+        let bytes = tail.len() as u64;
+        assert_eq!(verdict, Verdict::Torn { after: 1, offset: last as u64, bytes });
+    }
+    // Whole, and yet it does not fit.
+    let changed = text.replacen("line-freed", "line-held!", 2);
+    let verdict = read(&changed).verdict;
+    assert!(matches!(verdict, Verdict::Tampered { seq: 1, .. }), "{verdict}");
+    let only_last = format!("{}{}", &text[..last], text[last..].replace("freed", "frxed"));
+    let verdict = read(&only_last).verdict;
+    let offset = last as u64;
+    assert!(matches!(verdict, Verdict::Tampered { seq: 2, offset: o, .. } if o == offset));
+}
+
+#[test]
+fn another_format_and_no_header_are_said() {
+    let of = |events| read_bytes(chained(events).as_bytes()).unwrap_err().to_string();
+    let newer = of(vec![opened(FORMAT + 1)]);
+    assert!(newer.contains(&format!("has format {}", FORMAT + 1)), "{newer}");
+    for events in [vec![Event::LineFreed], vec![]] {
+        assert!(of(events).contains("no valid header"));
+    }
+    let twice = chained(vec![opened(FORMAT), opened(FORMAT)]);
+    let verdict = read_bytes(twice.as_bytes()).unwrap().verdict;
+    assert!(matches!(verdict, Verdict::Tampered { seq: 1, .. }), "{verdict}");
+}
+
+/// A stated hash that is no lower-case hex is refused as such, also where it would fit.
+#[test]
+fn a_hash_is_sixty_four_lower_case_hex_digits() {
+    let text = chained(vec![opened(FORMAT), Event::LineFreed]);
+    let why = |text: &str| match read_bytes(text.as_bytes()).unwrap().verdict {
+        Verdict::Tampered { why, .. } => why,
+        other => panic!("{other}"),
+    };
+    let end = text.len() - "\"}\n".len();
+    for tail in ["A", "g", "0123456789", ""] {
+        let wrong = format!("{}{tail}\"}}\n", &text[..end - 1]);
+        assert!(why(&wrong).contains("64 lower-case hex"), "{tail}: {}", why(&wrong));
+    }
+    let digit = if text.as_bytes()[end - 1] == b'0' { "1" } else { "0" };
+    let other = format!("{}{digit}\"}}\n", &text[..end - 1]);
+    assert!(why(&other).contains("does not fit"));
+}
+
+#[test]
+fn verdicts_say_what_they_are() {
+    let torn = Verdict::Torn { after: 3, offset: 90, bytes: 7 };
+    let tampered = Verdict::Tampered { seq: 4, offset: 91, why: "because".into() };
+    for (said, wanted) in [
+        (Verdict::Complete.to_string(), vec!["complete"]),
+        (Verdict::Open.to_string(), vec!["open", "no end record"]),
+        (torn.to_string(), vec!["torn", "7 bytes", "entry 3", "byte 90"]),
+        (tampered.to_string(), vec!["tampered", "entry 4", "byte 91", "because"]),
+        (Against::Same.to_string(), vec!["same"]),
+        (Against::Longer { by: 5 }.to_string(), vec!["on 5 entries"]),
+        (Against::Shorter { by: 6 }.to_string(), vec!["cut", "6 entries"]),
+        (Against::Differs { at: 8 }.to_string(), vec!["differs", "entry 8"]),
+    ] {
+        assert!(wanted.iter().all(|w| said.contains(w)), "{said}");
+    }
+}
+
+#[test]
+fn what_was_appended_lies_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("runs").join("one");
+    let disk = FileDisk::create(&run).unwrap();
+    assert!(FileDisk::create(&run).is_err());
+    let writer = Writer::start(Box::new(disk), None, Box::new(|| Time(1))).unwrap();
+    let (done, wait) = channel();
+    let first = Entry { seq: 0, at: Time(0), actor: Actor::System, event: opened(FORMAT) };
+    writer.append(vec![first, entry(1)], false, Box::new(move |r| drop(done.send(r))));
+    assert!(wait.recv_timeout(Duration::from_secs(20)).unwrap().is_ok());
+    // Written, and not yet durable.
+    assert_eq!((writer.health().entries, writer.health().synced_seq), (2, None));
+    assert!(append(&writer, 2).recv_timeout(Duration::from_secs(20)).unwrap().is_ok());
+    let health = writer.close();
+    assert_eq!((health.entries, health.synced_seq, health.synced_at), (3, Some(2), Some(Time(1))));
+    let read = read(&run).unwrap();
+    assert_eq!((read.entries.len(), &read.head), (3, &health.head));
+    let late = append(&writer, 3).recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(late, Err("the journal is closed".into()));
+}
+
+#[test]
+fn what_need_not_be_durable_becomes_so_when_it_is_quiet() {
+    let disk = BadDisk { fail_at: None, calls: 0, gate: None, written: Arc::default() };
+    let writer = Writer::start(Box::new(disk), None, Box::new(|| Time(1))).unwrap();
+    writer.append(vec![entry(0)], false, Box::new(|_| {}));
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while writer.health().synced_seq != Some(0) {
+        assert!(std::time::Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn closing_gives_up_on_a_disk_that_hangs() {
+    let (never, gate) = channel();
+    let disk = BadDisk { fail_at: None, calls: 0, gate: Some(gate), written: Arc::default() };
+    let writer = Writer::start(Box::new(disk), None, Box::new(|| Time(7))).unwrap();
+    let wait = append(&writer, 0);
+    // The disk would hang for longer than this test may take.
+    let started = std::time::Instant::now();
+    assert!(matches!(writer.close().state, HealthState::Waiting { .. }));
+    assert!(started.elapsed() < Duration::from_secs(15));
+    assert!(wait.try_recv().is_err());
+    drop(never);
+}
+
 #[test]
 fn copies_are_compared() {
     let lines = lines();
