@@ -13,6 +13,7 @@ mod decide;
 mod gates;
 mod intent;
 mod life;
+mod remaining;
 mod results;
 mod state;
 mod wants;

@@ -21,6 +21,8 @@ pub struct State {
     pub header: Arc<Header>,
     /// The compiled runbook, from the header's text.
     pub runbook: Arc<Runbook>,
+    /// When the run was opened: its window counts from here.
+    pub opened: Time,
     /// Seq of the last entry folded in.
     pub seq: u64,
     /// Its time.
@@ -221,6 +223,7 @@ impl State {
         Self {
             header: Arc::new(header),
             runbook,
+            opened: at,
             seq: 0,
             at,
             phases,

@@ -378,6 +378,32 @@ proptest! {
     }
 }
 
+/// Estimates of steps that are not over; items once they are known, soaks less what was
+/// observed.
+#[test]
+fn what_remains_is_estimates_and_soaks_of_steps_that_are_not_over() {
+    let runbook = RUNBOOK.replacen("risk =", "estimate = \"10m\"\nrisk =", 1)
+        + r#"
+[[phase]]
+id = "watch"
+title = "Watch"
+[[phase.step]]
+id = "soak"
+title = "Watched"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+    let mut run = Run::new(&runbook, Mode::Write);
+    assert_eq!(run.state.remaining(run.now), Span::secs(4200), "one item while none is known");
+    let step = run.reach_first_step();
+    assert_eq!(run.state.remaining(run.now), Span::secs(3600 + 3 * 600));
+    run.ask(&driver(), Intent::Skip { step, reason: "not now".into() }).unwrap();
+    assert_eq!(run.state.remaining(run.now), Span::secs(3600 + 2 * 600));
+}
+
 #[test]
 fn a_gap_or_an_illegal_move_is_an_error_and_changes_nothing() {
     let mut run = Run::new(RUNBOOK, Mode::Write);

@@ -14,22 +14,16 @@ use serde_json::json;
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 
 /// Text of the screen, then runs of cells that carry a colour or weight.
-fn screen(
-    state: &State,
-    model: &Model,
-    show_only: Option<&str>,
-    now: Time,
-    (w, h): (u16, u16),
-) -> String {
+fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
-    let health = Health {
-        state: HealthState::Ok,
-        entries: 2114,
-        synced_seq: Some(2113),
-        synced_at: Some(now),
-        head: String::new(),
+    let frame = Frame {
+        state: &s.state,
+        model: &s.model,
+        health: &s.health,
+        show_only: s.show_only,
+        now: s.now,
+        clock: "03:14:07 CET",
     };
-    let frame = Frame { state, model, health: &health, show_only, now, clock: "03:14:07 CET" };
     terminal.draw(|f| draw(f, &frame)).unwrap();
     let buffer = terminal.backend().buffer();
     let mut text = String::new();
@@ -62,6 +56,7 @@ fn screen(
 struct Shown {
     state: State,
     model: Model,
+    health: Health,
     show_only: Option<&'static str>,
     now: Time,
     /// Words that the screen of any size must have.
@@ -69,9 +64,17 @@ struct Shown {
 }
 
 fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
+    let now = Time(run.now.0 + 1000);
     Shown {
-        now: Time(run.now.0 + 1000),
+        now,
         state: run.state,
+        health: Health {
+            state: HealthState::Ok,
+            entries: 2114,
+            synced_seq: Some(2113),
+            synced_at: Some(now),
+            head: String::new(),
+        },
         model: Model { overlay, ..Model::default() },
         show_only: None,
         must,
@@ -147,7 +150,11 @@ fn states() -> Vec<(&'static str, Shown)> {
 
     let mut show_only = shown(at_first(), Overlay::None, &["SHOW-ONLY"]);
     show_only.show_only = Some("cannot write: no space left on device");
+    let mut hangs = shown(at_first(), Overlay::None, &["journal not answering for 7s"]);
+    hangs.health.state = HealthState::Waiting { since: Time(hangs.now.0 - 7_000) };
     vec![
+        ("late", late()),
+        ("journal-hangs", hangs),
         (
             "reading",
             shown(at_first(), Overlay::None, &["READY", "LEADER", "every voter is healthy"]),
@@ -166,7 +173,24 @@ fn states() -> Vec<(&'static str, Shown)> {
     ]
 }
 
-const STATES: [&str; 9] = [
+/// Little of the window is left, and the token ends before the steps do.
+fn late() -> Shown {
+    let runbook = RUNBOOK
+        .replacen("[[guard]]", "[window]\nlength = \"4h\"\nbackout_reserve = \"45m\"\n[[guard]]", 1)
+        .replacen("risk =", "estimate = \"10m\"\nrisk =", 1);
+    let mut run = Run::new(&runbook, Mode::Write);
+    run.pass(3 * 3_600_000 + 1_200_000);
+    run.reach_first_step();
+    let mut ends = raft("vault-2");
+    ends.token_ends = Some(Time(run.now.0 + 900_000));
+    let now = run.now;
+    run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(ends)))]);
+    shown(run, Overlay::None, &["39m59 left", "token 14m59, the steps need 30m00 or more"])
+}
+
+const STATES: [&str; 11] = [
+    "late",
+    "journal-hangs",
     "reading",
     "blocked",
     "confirming",
@@ -184,7 +208,7 @@ fn every_state_at_every_size() {
     let mut cells = std::collections::BTreeSet::new();
     for (name, s) in &states {
         for (w, h) in SIZES {
-            let text = screen(&s.state, &s.model, s.show_only, s.now, (w, h));
+            let text = screen(s, (w, h));
             for word in s.must {
                 assert!(text.contains(word), "{name} at {w}x{h} lacks {word}:\n{text}");
             }
