@@ -258,7 +258,11 @@ fn fields(s: &mut StepState, entry: &Entry) {
             s.overrides.insert(gate.clone(), reason.clone());
         }
         Event::Released { .. } => s.changed.clear(),
-        Event::Changed { why, .. } => s.changed.clone_from(why),
+        // What was released is void: nothing of it may look as if it could still be.
+        Event::Changed { why, .. } => {
+            s.changed.clone_from(why);
+            s.proposal = None;
+        }
         Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,
         Event::Claimed { .. } => s.way = Way::Elsewhere,
         Event::EffectStarted { .. } => s.way = Way::Ran,

@@ -148,7 +148,7 @@ pub struct StepState {
     pub proposal: Option<(Box<Proposal>, String)>,
     /// Why it could not be resolved.
     pub proposal_error: Option<String>,
-    /// What differed between release and effect.
+    /// What differed between release and effect; stays until the next release.
     pub changed: Vec<String>,
     /// The last pass of the verify.
     pub verify: Option<Judged>,

@@ -246,7 +246,7 @@ impl Unattended<'_> {
 #[derive(Default)]
 struct Printer {
     statuses: BTreeMap<StepAddr, (Status, u32)>,
-    reviewed: BTreeMap<StepAddr, String>,
+    reviewed: BTreeMap<StepAddr, u64>,
     gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
     guards: BTreeMap<String, bool>,
     outputs: u64,
@@ -271,7 +271,8 @@ impl Printer {
             }
             if let Some((proposal, digest)) =
                 s.proposal.as_ref().filter(|_| s.status == Status::Confirming)
-                && self.reviewed.insert(addr.clone(), digest.clone()).as_ref() != Some(digest)
+                // Each review anew, also one that resolves to the same as before.
+                && self.reviewed.insert(addr.clone(), s.ticket) != Some(s.ticket)
             {
                 println!("  will {}", proposal.sentence);
                 for t in &proposal.targets {
@@ -320,8 +321,9 @@ impl Printer {
         if let Some(why) = &s.why {
             println!("  {why}");
         }
-        for line in &s.changed {
-            println!("  changed: {line}");
+        if !s.changed.is_empty() && s.status != Status::Released {
+            println!("  nothing was done: between release and effect this changed");
+            s.changed.iter().for_each(|line| println!("  changed: {line}"));
         }
         match (s.status, state.step(addr).map(|d| &d.does)) {
             (Status::Ready, Some(Does::Choose { question, branches })) => {

@@ -36,8 +36,8 @@ pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
     let mut ends = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     loop {
         let now = live.borrow_and_update().clone();
-        close_stale(&mut model, &now.state);
         let time = handle.now();
+        model.follow(&now.state, time);
         let health = handle.health();
         let wall = wall_clock();
         let shown = Frame {
@@ -95,18 +95,6 @@ pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
             },
             _ = clock.tick() => {}
             _ = ends.recv() => return Ok(now.state.ended == Some(true)),
-        }
-    }
-}
-
-/// A review whose step has moved on is closed.
-fn close_stale(model: &mut Model, state: &crate::run::State) {
-    use crate::run::Status;
-    if let Overlay::Review { step, .. } = &model.overlay {
-        let status = state.steps.get(step).map(|s| s.status);
-        // Ready and Blocked: the intent that opens the review is on its way.
-        if !matches!(status, Some(Status::Confirming | Status::Ready | Status::Blocked)) {
-            model.overlay = Overlay::None;
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn heading(state: &State) -> (String, String) {
 }
 
 fn labelled(label: &str, text: Vec<Span<'static>>) -> Line<'static> {
-    let mut spans = vec![Span::styled(format!("{label:<7}"), theme::dim())];
+    let mut spans = vec![Span::styled(format!("{label:<7} "), theme::dim())];
     spans.extend(text);
     Line::from(spans)
 }
@@ -36,7 +36,7 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> Vec<Line<'static>
     let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else {
         return Vec::new();
     };
-    let room = width.saturating_sub(7);
+    let room = width.saturating_sub(8);
     let mut out = vec![Line::styled(cut(&state.title(&addr), width), theme::bright())];
     let scope = state.scope(Some(&addr), &state.world, &[], state.at);
     if let Some(why) = &step.why {

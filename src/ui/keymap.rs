@@ -3,7 +3,7 @@
 use crate::event::{Mode, Span, Time};
 use crate::run::{Intent, State, Status};
 use crate::runbook::model::Does;
-use crate::ui::model::{Entry, Model, Overlay, Pane, Writing};
+use crate::ui::model::{Entry, Model, Overlay, Pane, Review, Writing};
 use crate::ui::panes::selected;
 
 /// A confirmation takes keys only this long after it opened: what was typed before was
@@ -34,14 +34,14 @@ pub enum Asked {
 pub fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {
     match model.overlay.clone() {
         Overlay::None => base(model, state, code, now),
-        Overlay::Review { step, opened, typed } => {
-            if now.since(opened) < ARMED {
+        Overlay::Review(open) => {
+            if now.since(open.opened) < ARMED {
                 return Asked::Nothing;
             }
-            review(model, state, code, step, typed)
+            review(model, state, code, open, now)
         }
         Overlay::Command { step } => command(model, state, code, step),
-        Overlay::Write { what, text } => write(model, code, what, text),
+        Overlay::Write { what, text } => write(model, state, code, what, text),
         Overlay::Choose { step, at } => choose(model, state, code, step, at),
         Overlay::Text { title, lines, scroll } => {
             let last = lines.len().saturating_sub(1);
@@ -115,12 +115,11 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
             Asked::Nothing
         }
         (KeyCode::Enter, Status::Ready | Status::Blocked) => {
-            model.overlay =
-                Overlay::Review { step: step.clone(), opened: now, typed: String::new() };
+            model.overlay = Overlay::Review(Review::new(step.clone(), state, now));
             ask(Intent::Review { step })
         }
         (KeyCode::Enter, Status::Confirming) => {
-            model.overlay = Overlay::Review { step, opened: now, typed: String::new() };
+            model.overlay = Overlay::Review(Review::new(step, state, now));
             Asked::Nothing
         }
         (KeyCode::Enter, Status::Shown) => ask(Intent::Claim { step }),
@@ -139,40 +138,40 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
     }
 }
 
-fn review(
-    model: &mut Model,
-    state: &State,
-    code: KeyCode,
-    step: crate::event::StepAddr,
-    mut typed: String,
-) -> Asked {
-    let s = state.steps.get(&step);
-    let opened = match &model.overlay {
-        Overlay::Review { opened, .. } => *opened,
-        _ => Time::default(),
-    };
-    let wanted = state.confirm_text(&step);
-    match code {
-        KeyCode::Esc => {
+fn review(model: &mut Model, state: &State, code: KeyCode, mut open: Review, now: Time) -> Asked {
+    let step = open.step.clone();
+    let Some(s) = state.steps.get(&step) else { return Asked::Nothing };
+    match (s.status, code) {
+        (Status::Confirming, KeyCode::Esc) => {
             model.overlay = Overlay::None;
             return ask(Intent::CloseReview { step });
         }
-        KeyCode::Enter => {
-            let digest =
-                s.and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone()).unwrap_or_default();
-            return ask(Intent::Release { step, digest, typed });
+        (_, KeyCode::Esc) => {
+            model.overlay = Overlay::None;
+            return Asked::Nothing;
         }
-        KeyCode::Backspace => drop(typed.pop()),
+        // Not open yet, or void because something changed: only a fresh one is released.
+        (Status::Ready | Status::Blocked, KeyCode::Enter) => {
+            model.overlay = Overlay::Review(Review::new(step.clone(), state, now));
+            return ask(Intent::Review { step });
+        }
+        (Status::Confirming, _) => {}
+        _ => return Asked::Nothing,
+    }
+    let wanted = state.confirm_text(&step);
+    match code {
+        KeyCode::Enter => {
+            let digest = s.proposal.as_ref().map(|(_, d)| d.clone()).unwrap_or_default();
+            return ask(Intent::Release { step, digest, typed: open.typed });
+        }
+        KeyCode::Backspace => drop(open.typed.pop()),
         KeyCode::Tab => {
             // The first gate that does not pass and is not overridden yet.
-            let gate = s.and_then(|s| {
-                let open = |g: &&crate::event::GateJudged| {
-                    g.judged.verdict != crate::event::Verdict::Pass
-                        && !s.overrides.contains_key(&g.gate)
-                };
-                s.gates.iter().find(open).map(|g| g.gate.clone())
-            });
-            if let Some(gate) = gate {
+            let lacks = |g: &&crate::event::GateJudged| {
+                g.judged.verdict != crate::event::Verdict::Pass
+                    && !s.overrides.contains_key(&g.gate)
+            };
+            if let Some(gate) = s.gates.iter().find(lacks).map(|g| g.gate.clone()) {
                 return open_write(model, Writing::Override(step, gate));
             }
         }
@@ -180,14 +179,16 @@ fn review(
             model.overlay = Overlay::Command { step };
             return Asked::Nothing;
         }
-        KeyCode::Char('c') if wanted.is_empty() || typed.is_empty() && !wanted.starts_with('c') => {
+        KeyCode::Char('c')
+            if wanted.is_empty() || open.typed.is_empty() && !wanted.starts_with('c') =>
+        {
             model.overlay = Overlay::Command { step };
             return Asked::Nothing;
         }
-        KeyCode::Char(c) if !wanted.is_empty() && typed.len() < 200 => typed.push(c),
+        KeyCode::Char(c) if !wanted.is_empty() && open.typed.len() < 200 => open.typed.push(c),
         _ => {}
     }
-    model.overlay = Overlay::Review { step, opened, typed };
+    model.overlay = Overlay::Review(open);
     Asked::Nothing
 }
 
@@ -208,7 +209,7 @@ fn command(model: &mut Model, state: &State, code: KeyCode, step: crate::event::
         KeyCode::Esc | KeyCode::Char('q' | 'c') => {
             let reviewing = s.is_some_and(|s| s.status == Status::Confirming);
             model.overlay = if reviewing {
-                Overlay::Review { step, opened: Time::default(), typed: String::new() }
+                Overlay::Review(Review::new(step, state, Time::default()))
             } else {
                 Overlay::None
             };
@@ -218,16 +219,20 @@ fn command(model: &mut Model, state: &State, code: KeyCode, step: crate::event::
     }
 }
 
-fn write(model: &mut Model, code: KeyCode, what: Writing, mut text: String) -> Asked {
+fn write(
+    model: &mut Model,
+    state: &State,
+    code: KeyCode,
+    what: Writing,
+    mut text: String,
+) -> Asked {
     match code {
         KeyCode::Esc => model.overlay = Overlay::None,
         KeyCode::Enter => {
             model.overlay = match &what {
-                Writing::Override(step, _) => Overlay::Review {
-                    step: step.clone(),
-                    opened: Time::default(),
-                    typed: String::new(),
-                },
+                Writing::Override(step, _) => {
+                    Overlay::Review(Review::new(step.clone(), state, Time::default()))
+                }
                 _ => Overlay::None,
             };
             return ask(match what {
@@ -312,7 +317,12 @@ fn help(model: &mut Model) {
 pub(crate) fn footer(model: &Model, state: &State) -> Vec<(&'static str, &'static str)> {
     let read_only = state.header.mode == Mode::ReadOnly;
     match &model.overlay {
-        Overlay::Review { step, .. } => {
+        Overlay::Review(Review { step, .. }) => {
+            match state.steps.get(step).map(|s| s.status) {
+                Some(Status::Confirming) => {}
+                Some(Status::Released) => return vec![("Esc", "close; it goes on")],
+                _ => return vec![("Enter", "review it as it is now"), ("Esc", "not now")],
+            }
             let gates = state.steps.get(step).is_some_and(|s| s.gates_pass());
             let mut keys =
                 vec![("Enter", "release and run"), ("Esc", "not now"), ("F2", "commands")];

@@ -15,6 +15,6 @@ mod theme;
 mod title;
 mod view;
 
-pub use keymap::{Asked, key};
-pub use model::{Entry, Model, Overlay, Pane, Writing};
+pub use keymap::{Asked, KeyCode, key};
+pub use model::{Entry, Model, Overlay, Pane, Review, Writing};
 pub use view::{Frame, draw};

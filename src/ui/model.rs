@@ -2,6 +2,7 @@
 //! run's state.
 
 use crate::event::{StepAddr, Time};
+use crate::run::{State, Status};
 
 /// A pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +36,35 @@ pub enum Writing {
     EndSoak(StepAddr),
 }
 
+/// The review of a step, as of one turn of the step's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Which.
+    pub step: StepAddr,
+    /// The step's ticket: another one makes it another review, and what was typed is void.
+    pub ticket: u64,
+    /// It takes keys half a second after this.
+    pub opened: Time,
+    /// What has been typed to release it.
+    pub typed: String,
+}
+
+impl Review {
+    /// Of a step as it is now.
+    #[must_use]
+    pub fn new(step: StepAddr, state: &State, opened: Time) -> Self {
+        let ticket = state.steps.get(&step).map_or(0, |s| s.ticket);
+        Self { step, ticket, opened, typed: String::new() }
+    }
+}
+
 /// What is open on top of the panes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overlay {
     /// Nothing.
     None,
-    /// The review of a step; opened then, armed half a second later.
-    Review { step: StepAddr, opened: Time, typed: String },
+    /// The review of a step.
+    Review(Review),
     /// The commands, unwrapped and without borders.
     Command { step: StepAddr },
     /// A line is typed.
@@ -86,6 +109,25 @@ impl Default for Model {
             zoomed: false,
             overlay: Overlay::None,
             message: None,
+        }
+    }
+}
+
+impl Model {
+    /// Keeps what is open in step with the run: a review begins anew when its step moved,
+    /// and closes when there is nothing left to review.
+    pub fn follow(&mut self, state: &State, now: Time) {
+        let Overlay::Review(review) = &self.overlay else { return };
+        let s = state.steps.get(&review.step);
+        let stands = matches!(
+            s.map(|s| s.status),
+            Some(Status::Ready | Status::Blocked | Status::Confirming | Status::Released)
+        );
+        if !stands || state.current().as_ref() != Some(&review.step) {
+            self.overlay = Overlay::None;
+        } else if s.is_some_and(|s| s.ticket != review.ticket) {
+            // Armed anew, so that a key meant for what was there does not fall on this.
+            self.overlay = Overlay::Review(Review::new(review.step.clone(), state, now));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What opens on top: review, commands, a typed line, a choice, text to read.
 
 use crate::event::{StepAddr, Time};
-use crate::run::State;
+use crate::run::{State, Status};
 use crate::runbook::model::{Does, Hold, Undo};
 use crate::ui::detail;
-use crate::ui::model::{Overlay, Writing};
+use crate::ui::model::{Overlay, Review, Writing};
 use crate::ui::text::{cut, words, wrap};
 use crate::ui::theme;
 use ratatui::Frame;
@@ -15,7 +15,12 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, overlay: &Overlay, now: Time) {
     match overlay {
         Overlay::None => {}
-        Overlay::Review { step, typed, .. } => review(frame, area, state, step, typed, now),
+        Overlay::Review(Review { step, typed, .. }) => {
+            match state.steps.get(step).map(|s| s.status) {
+                Some(Status::Confirming) => review(frame, area, state, step, typed, now),
+                _ => between(frame, area, state, step),
+            }
+        }
         Overlay::Command { step } => command(frame, area, state, step),
         Overlay::Write { what, text } => write(frame, area, what, text),
         Overlay::Choose { step, at } => choose(frame, area, state, step, *at),
@@ -39,6 +44,38 @@ fn boxed(frame: &mut Frame<'_>, area: Rect, title: String, lines: Vec<Line<'stat
 
 fn inner_width(area: Rect) -> usize {
     usize::from(area.width.saturating_sub(if area.width > 100 { 14 } else { 2 }))
+}
+
+/// A review that is not open yet, that was released and is read once more, or that is void:
+/// nothing here can be released, and no plan of before is shown.
+fn between(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
+    let Some(s) = state.steps.get(addr) else { return };
+    let width = inner_width(area);
+    let mut out =
+        vec![Line::styled(cut(&state.title(addr), width), theme::bright()), Line::raw("")];
+    let title = if s.status == Status::Released {
+        out.push(Line::raw(cut(
+            "Gates and plan are read once more before anything is done…",
+            width,
+        )));
+        "Released"
+    } else if s.changed.is_empty() {
+        out.push(Line::styled("opening the review…", theme::dim()));
+        "Review"
+    } else {
+        let text = "NOTHING WAS DONE. Between your release and the effect this changed:";
+        out.extend(words(text, width).into_iter().map(|l| Line::styled(l, theme::alarm())));
+        for line in &s.changed {
+            // Names and UIDs are compared: they wrap.
+            let lines = wrap(&format!("  {line}"), width);
+            out.extend(lines.into_iter().map(|l| Line::styled(l, theme::caution())));
+        }
+        out.push(Line::raw(""));
+        let text = "That release is void. Press Enter to review the step as it is now.";
+        out.extend(words(text, width).into_iter().map(|l| Line::styled(l, theme::bright())));
+        "Changed"
+    };
+    boxed(frame, area, format!(" {title} {addr} "), out);
 }
 
 fn review(
@@ -79,7 +116,7 @@ fn review(
         }
     }
     let mut tail = Vec::new();
-    tail.extend(detail::gates(s, width.saturating_sub(7), now));
+    tail.extend(detail::gates(s, width.saturating_sub(8), now));
     for line in &s.changed {
         tail.push(Line::styled(cut(&format!("changed: {line}"), width), theme::caution()));
     }

@@ -42,15 +42,26 @@ fn a_step_goes_its_way_and_the_leader_is_last() {
 #[test]
 fn a_replaced_object_goes_back_to_the_operator_as_a_diff() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, digest) = run.reach_review();
-    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed: "vault-0".into() })
-        .unwrap();
+    let (step, digest) = run.reach_changed();
+    assert!(run.state.running.is_none());
+    let s = &run.state.steps[&step];
+    assert_eq!((s.status, &s.proposal), (Status::Ready, &None));
+    let diff = s.changed.join("\n");
+    assert!(diff.contains("uid-vault-0 → another-uid"), "{diff}");
+    // The old release is worth nothing, not even in a fresh review.
+    let again = |digest: &str| Intent::Release {
+        step: step.clone(),
+        digest: digest.into(),
+        typed: "vault-0".into(),
+    };
+    assert!(run.ask(&driver(), again(&digest)).is_err());
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    assert!(run.ask(&driver(), again(&digest)).is_err());
     let now = run.now;
     run.prepared(well(now), Ok(proposal("vault-0", "another-uid")));
-    assert!(run.state.running.is_none());
-    assert_eq!(run.state.steps[&step].status, Status::Ready);
-    let diff = run.state.steps[&step].changed.join("\n");
-    assert!(diff.contains("uid-vault-0 → another-uid"), "{diff}");
+    assert!(run.ask(&driver(), again(&digest)).is_err());
+    let fresh = run.state.steps[&step].proposal.as_ref().unwrap().1.clone();
+    run.ask(&driver(), again(&fresh)).unwrap();
 }
 
 #[test]

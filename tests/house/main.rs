@@ -14,6 +14,7 @@
 mod bad_input;
 mod core;
 mod journal;
+mod keys;
 mod layers;
 mod screens;
 mod support;

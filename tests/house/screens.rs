@@ -4,7 +4,7 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
 use holdpoint::run::{Intent, State};
-use holdpoint::ui::{Frame, Model, Overlay, draw};
+use holdpoint::ui::{Frame, Model, Overlay, Review, draw};
 use holdpoint::world::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -82,7 +82,8 @@ fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
 }
 
 fn reviewing(run: &Run) -> Overlay {
-    Overlay::Review { step: run.state.current().unwrap(), opened: Time(0), typed: "vault-".into() }
+    let step = run.state.current().unwrap();
+    Overlay::Review(Review { typed: "vault-".into(), ..Review::new(step, &run.state, Time(0)) })
 }
 
 fn states() -> Vec<(&'static str, Shown)> {
@@ -113,6 +114,10 @@ fn states() -> Vec<(&'static str, Shown)> {
         stream: Stream::Note,
         text: "data-vault-0 is being deleted".into(),
     });
+
+    let mut changed = Run::new(RUNBOOK, Mode::Write);
+    changed.reach_changed();
+    let void = reviewing(&changed);
 
     let mut failed = Run::new(RUNBOOK, Mode::Write);
     let (_, effect) = failed.reach_running();
@@ -156,6 +161,14 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("late", late()),
         ("journal-hangs", hangs),
         (
+            "changed",
+            shown(
+                changed,
+                void,
+                &["NOTHING WAS DONE", "uid-vault-0 → another-uid", "Press Enter to review"],
+            ),
+        ),
+        (
             "reading",
             shown(at_first(), Overlay::None, &["READY", "LEADER", "every voter is healthy"]),
         ),
@@ -188,7 +201,8 @@ fn late() -> Shown {
     shown(run, Overlay::None, &["39m59 left", "token 14m59, the steps need 30m00 or more"])
 }
 
-const STATES: [&str; 11] = [
+const STATES: [&str; 12] = [
+    "changed",
     "late",
     "journal-hangs",
     "reading",
