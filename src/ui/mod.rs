@@ -16,5 +16,5 @@ mod title;
 mod view;
 
 pub use keymap::{Asked, KeyCode, key};
-pub use model::{Entry, Model, Overlay, Pane, Review, Writing};
+pub use model::{Entry, Model, Overlay, Pane, Review, Writing, busy};
 pub use view::{Frame, draw};

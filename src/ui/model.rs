@@ -113,6 +113,18 @@ impl Default for Model {
     }
 }
 
+/// Why the terminal must not be left alone now: what runs, or is about to, wants its
+/// person.
+#[must_use]
+pub fn busy(state: &State) -> Option<String> {
+    if let Some((_, step)) = &state.running {
+        return Some(format!("{step} is running; it is not left alone now"));
+    }
+    let step = state.current()?;
+    let released = state.steps.get(&step)?.status == Status::Released;
+    released.then(|| format!("{step} is released and about to run; it is not left alone now"))
+}
+
 impl Model {
     /// Keeps what is open in step with the run: a review begins anew when its step moved,
     /// and closes when there is nothing left to review.

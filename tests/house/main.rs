@@ -16,5 +16,7 @@ mod core;
 mod journal;
 mod keys;
 mod layers;
+mod pty;
 mod screens;
 mod support;
+mod terminal;

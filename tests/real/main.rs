@@ -14,4 +14,5 @@
 mod race;
 mod roll;
 mod site;
+#[path = "../house/pty.rs"]
 mod terminal;
