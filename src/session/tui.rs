@@ -6,7 +6,7 @@ use crate::observe;
 use crate::run::Intent;
 use crate::session::engine::{Handle, Live};
 use crate::session::terminal::{Screen, copy, resume, suspend, take};
-use crate::ui::{Asked, Entry, Frame, Model, Overlay, busy, draw, key};
+use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, draw, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn wall_clock() -> String {
 }
 
 /// Runs the cockpit until its person leaves; true if the change was done.
-pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
+pub async fn tui(handle: Handle, actor: &Actor, look: Look) -> Result<bool, String> {
     let (tell, news) = mpsc::channel(16);
     let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
         .map_err(|e| e.to_string())?;
@@ -47,6 +47,7 @@ pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
         tell,
         asking: Arc::new(AtomicUsize::new(0)),
         resumed,
+        look,
     };
     let mut screen = take().map_err(|e| format!("the terminal cannot be used: {e}"))?;
     cockpit.run(&mut screen.0, news, ends).await
@@ -60,6 +61,7 @@ struct Cockpit<'a> {
     /// Intents on their way to the loop.
     asking: Arc<AtomicUsize>,
     resumed: Signal,
+    look: Look,
 }
 
 impl Cockpit<'_> {
@@ -118,6 +120,7 @@ impl Cockpit<'_> {
             show_only: now.show_only.as_deref(),
             now: time,
             clock: &wall_clock(),
+            look: self.look,
         };
         screen.draw(|f| draw(f, &shown)).map_err(gone)?;
         Ok(())

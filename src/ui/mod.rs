@@ -7,6 +7,7 @@
 mod checklist;
 mod detail;
 mod keymap;
+mod look;
 mod model;
 mod overlay;
 mod panes;
@@ -16,5 +17,6 @@ mod title;
 mod view;
 
 pub use keymap::{Asked, KeyCode, key};
+pub use look::{Colours, Environment, Look};
 pub use model::{Entry, Model, Overlay, Pane, Review, Writing, busy};
 pub use view::{Frame, draw};

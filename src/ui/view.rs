@@ -4,6 +4,7 @@ use crate::event::Time;
 use crate::journal::Health;
 use crate::run::State;
 use crate::ui::keymap::footer;
+use crate::ui::look::Look;
 use crate::ui::model::{Model, Pane};
 use crate::ui::{checklist, detail, overlay, panes, theme, title};
 use crate::world::Source;
@@ -26,6 +27,8 @@ pub struct Frame<'a> {
     pub now: Time,
     /// The wall clock with its zone, as it is shown.
     pub clock: &'a str,
+    /// What the terminal can show.
+    pub look: Look,
 }
 
 /// Draws everything.
@@ -55,6 +58,7 @@ pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
     }
     overlay::draw(frame, body, f.state, &f.model.overlay, f.now);
     bottom_line(frame, bottom, f);
+    f.look.apply(frame.buffer_mut());
 }
 
 fn large(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {

@@ -4,7 +4,7 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
 use holdpoint::run::{Intent, State};
-use holdpoint::ui::{Frame, Model, Overlay, Review, draw};
+use holdpoint::ui::{Colours, Frame, Look, Model, Overlay, Review, draw};
 use holdpoint::world::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -23,6 +23,7 @@ fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
         show_only: s.show_only,
         now: s.now,
         clock: "03:14:07 CET",
+        look: s.look,
     };
     terminal.draw(|f| draw(f, &frame)).unwrap();
     let buffer = terminal.backend().buffer();
@@ -35,14 +36,9 @@ fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
         let mut x = 0;
         while x < w {
             let c = &buffer[(x, y)];
-            let key = (c.fg, c.modifier & (Modifier::BOLD | Modifier::REVERSED));
+            let key = (c.fg, c.modifier);
             let start = x;
-            while x < w
-                && (
-                    buffer[(x, y)].fg,
-                    buffer[(x, y)].modifier & (Modifier::BOLD | Modifier::REVERSED),
-                ) == key
-            {
+            while x < w && (buffer[(x, y)].fg, buffer[(x, y)].modifier) == key {
                 x += 1;
             }
             if key != (Color::Reset, Modifier::empty()) {
@@ -57,6 +53,7 @@ struct Shown {
     state: State,
     model: Model,
     health: Health,
+    look: Look,
     show_only: Option<&'static str>,
     now: Time,
     /// Words that the screen of any size must have.
@@ -68,6 +65,7 @@ fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
     Shown {
         now,
         state: run.state,
+        look: Look { colours: Colours::Many, ascii: false },
         health: Health {
             state: HealthState::Ok,
             entries: 2114,
@@ -157,7 +155,13 @@ fn states() -> Vec<(&'static str, Shown)> {
     show_only.show_only = Some("cannot write: no space left on device");
     let mut hangs = shown(at_first(), Overlay::None, &["journal not answering for 7s"]);
     hangs.health.state = HealthState::Waiting { since: Time(hangs.now.0 - 7_000) };
+    let mut plain = late();
+    plain.look = Look { colours: Colours::None, ascii: true };
+    let mut sixteen = late();
+    sixteen.look = Look { colours: Colours::Sixteen, ascii: false };
     vec![
+        ("no-colour-ascii", plain),
+        ("sixteen-colours", sixteen),
         ("late", late()),
         ("journal-hangs", hangs),
         (
@@ -201,7 +205,9 @@ fn late() -> Shown {
     shown(run, Overlay::None, &["39m59 left", "token 14m59, the steps need 30m00 or more"])
 }
 
-const STATES: [&str; 12] = [
+const STATES: [&str; 14] = [
+    "no-colour-ascii",
+    "sixteen-colours",
     "changed",
     "late",
     "journal-hangs",
@@ -215,6 +221,27 @@ const STATES: [&str; 12] = [
     "hung-leader",
     "show-only",
 ];
+
+/// Every state is told without colours, and every sign has one in ASCII.
+#[test]
+fn nothing_is_told_by_colour_or_sign_alone() {
+    for (name, mut s) in states() {
+        for size in SIZES {
+            s.look = Look { colours: Colours::Many, ascii: false };
+            let rich = screen(&s, size);
+            s.look = Look { colours: Colours::None, ascii: true };
+            let plain = screen(&s, size);
+            let (text, styles) = plain.rsplit_once("\n---\n").unwrap();
+            for (sign, instead) in rich.chars().zip(text.chars()) {
+                assert!(sign.is_ascii() || instead.is_ascii() && instead != '?', "{name}: {sign}");
+            }
+            assert!(styles.lines().all(|l| l.contains(" Reset ")), "{name}:\n{styles}");
+            for word in s.must.iter().filter(|w| w.is_ascii()) {
+                assert!(text.contains(word), "{name} at {size:?} lacks {word}:\n{text}");
+            }
+        }
+    }
+}
 
 #[test]
 fn every_state_at_every_size() {

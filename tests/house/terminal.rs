@@ -120,6 +120,22 @@ fn a_panic_anywhere_gives_the_terminal_back_and_says_what_happened() {
 }
 
 #[test]
+fn the_environment_says_what_the_terminal_can_show() {
+    let nobody = Nobody::new();
+    type Wanted = fn(&str) -> bool;
+    let cases: [(&str, &str, Wanted); 4] = [
+        ("TERM", "xterm-256color", |raw| raw.contains("38;5;245") && raw.contains('\u{2502}')),
+        ("TERM", "linux", |raw| !raw.contains("38;5;245") && raw.contains("38;5;")),
+        ("NO_COLOR", "1", |raw| !raw.contains("38;5;") && !raw.contains("48;5;")),
+        ("LC_ALL", "C", |raw| raw.is_ascii() && raw.contains("38;5;245")),
+    ];
+    for (name, value, wanted) in cases {
+        let cockpit = nobody.open(&[(name, value)], (24, 80));
+        assert!(wanted(&cockpit.raw()), "{name}={value}:\n{}", cockpit.text());
+    }
+}
+
+#[test]
 fn what_runs_or_is_about_to_is_not_left_alone() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
     let (step, digest) = run.reach_review();
