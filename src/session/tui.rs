@@ -6,7 +6,7 @@ use crate::observe;
 use crate::run::Intent;
 use crate::session::engine::{Handle, Live};
 use crate::session::terminal::{Screen, copy, resume, suspend, take};
-use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, draw, key};
+use crate::ui::{Asked, Entry, Frame, Look, Model, busy, draw, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
 use std::sync::Arc;
@@ -112,6 +112,8 @@ impl Cockpit<'_> {
 
     fn draw(&mut self, screen: &mut Screen, now: &Live) -> Result<(), String> {
         let time = self.handle.now();
+        let size = screen.size().map_err(gone)?;
+        self.model.size = (size.width, size.height);
         self.model.follow(&now.state, time);
         let shown = Frame {
             state: &now.state,
@@ -176,9 +178,7 @@ impl Cockpit<'_> {
     fn news(&mut self, news: News) {
         match news {
             News::Message(text) => self.message(text, self.handle.now()),
-            News::Text(title, lines) => {
-                self.model.overlay = Overlay::Text { title, lines, scroll: 0 };
-            }
+            News::Text(title, lines) => self.model.read(title, lines),
         }
     }
 

@@ -11,12 +11,13 @@ mod look;
 mod model;
 mod overlay;
 mod panes;
+mod review;
 mod text;
 mod theme;
 mod title;
 mod view;
 
-pub use keymap::{Asked, KeyCode, key};
+pub use keymap::{Asked, Key, KeyCode, key, keys};
 pub use look::{Colours, Environment, Look};
-pub use model::{Entry, Model, Overlay, Pane, Review, Writing, busy};
+pub use model::{Entry, Model, Overlay, Pane, Reading, Review, View, Writing, busy};
 pub use view::{Frame, draw};

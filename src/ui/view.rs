@@ -3,9 +3,10 @@
 use crate::event::Time;
 use crate::journal::Health;
 use crate::run::State;
-use crate::ui::keymap::footer;
+use crate::ui::keymap::{Key, keys};
 use crate::ui::look::Look;
-use crate::ui::model::{Model, Pane};
+use crate::ui::model::{Model, Overlay, Pane};
+use crate::ui::text::{cut, fit};
 use crate::ui::{checklist, detail, overlay, panes, theme, title};
 use crate::world::Source;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -80,7 +81,7 @@ fn large(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
     pane(frame, raft, f, Pane::Raft);
     pane(frame, storage, f, Pane::Storage);
     pane(frame, below, f, Pane::Pods);
-    step(frame, lower, f);
+    pane(frame, lower, f, Pane::Step);
 }
 
 /// Checklist and step, and one pane at a time.
@@ -93,20 +94,61 @@ fn small(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
     ])
     .areas(area);
     pane(frame, list, f, Pane::Checklist);
-    step(frame, detail, f);
-    let shown = if f.model.focus == Pane::Checklist { Pane::Raft } else { f.model.focus };
+    pane(frame, detail, f, Pane::Step);
+    let shown = if f.model.focus.is_table() { f.model.focus } else { Pane::Raft };
     pane(frame, one, f, shown);
     frame.render_widget(Paragraph::new(panes::brief(f.state, f.now)), brief);
 }
 
-fn step(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
-    let (head, tail) = detail::heading(f.state);
-    let block = Block::bordered()
-        .title(Span::styled(format!(" {head} "), theme::title()))
-        .title(Line::from(format!(" {tail} ")).right_aligned());
-    let lines = detail::lines(f.state, usize::from(area.width.saturating_sub(4)), f.now);
-    let cut = usize::from(area.height.saturating_sub(2));
-    let shown: Vec<Line<'static>> = lines.into_iter().take(cut).map(pad).collect();
+/// A pane's lines, and the one that is kept in sight.
+fn content(f: &Frame<'_>, which: Pane, width: usize) -> (Vec<Line<'static>>, usize) {
+    let view = f.model.view(which);
+    let focused = f.model.focus == which;
+    match which {
+        Pane::Checklist => {
+            let (lines, at) = checklist::lines(f.state, width, f.now);
+            let keep = if focused && !f.model.follows { f.model.row } else { at };
+            (lines, keep)
+        }
+        // Focused it is read: nothing is cut, and it scrolls.
+        Pane::Step => (detail::lines(f.state, width, f.now, focused), 0),
+        Pane::Raft => (panes::raft(f.state, view, width, f.now), 0),
+        Pane::Storage => (panes::storage(f.state, view, width, f.now), 0),
+        Pane::Pods => (panes::pods(f.state, view, width, f.now), 0),
+    }
+}
+
+fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) {
+    let width = usize::from(area.width.saturating_sub(4));
+    let height = usize::from(area.height.saturating_sub(2));
+    let focused = f.model.focus == which;
+    let (mut lines, mut keep) = content(f, which, width);
+    let last = lines.len().saturating_sub(1);
+    let cursor = match which {
+        _ if !focused || lines.is_empty() => None,
+        Pane::Checklist => (!f.model.follows).then(|| keep.min(last)),
+        Pane::Step => None,
+        _ => Some(panes::first_row(which, f.state) + f.model.row.min(last)),
+    };
+    if let Some(line) = cursor.and_then(|c| lines.get_mut(c.min(last))) {
+        let turned = ratatui::style::Style::default().add_modifier(Modifier::REVERSED);
+        *line = line.clone().patch_style(turned);
+    }
+    keep = cursor.unwrap_or(keep).min(last);
+    let total = lines.len();
+    let most = total.saturating_sub(height);
+    let skip = match which {
+        Pane::Step if focused => f.model.row.min(most),
+        // The line below is in sight too: what comes next matters.
+        _ => (keep + 2).saturating_sub(height).min(most),
+    };
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(skip).take(height).map(pad).collect();
+    let mut block = Block::bordered();
+    block = titled(block, f, which, usize::from(area.width.saturating_sub(2)));
+    if total > height {
+        let more = format!(" {}–{} of {total} ", skip + 1, (skip + height).min(total));
+        block = block.title_bottom(Line::styled(more, theme::dim()).right_aligned());
+    }
     frame.render_widget(Paragraph::new(shown).block(block), area);
 }
 
@@ -115,77 +157,90 @@ fn pad(mut line: Line<'static>) -> Line<'static> {
     line
 }
 
-fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) {
-    let width = usize::from(area.width.saturating_sub(4));
-    let (name, source) = match which {
-        Pane::Checklist => ("Runbook", None),
-        Pane::Raft => ("1 Raft", Some(Source::Raft)),
-        Pane::Storage => ("2 Storage", Some(Source::Claims)),
-        Pane::Pods => ("4 Pods", Some(Source::Pods)),
-    };
-    let (mut lines, at) = match which {
-        Pane::Checklist => checklist::lines(f.state, width, f.now),
-        Pane::Raft => (panes::raft(f.state, width, f.now), 0),
-        Pane::Storage => (panes::storage(f.state, width, f.now), 0),
-        Pane::Pods => (panes::pods(f.state, width, f.now), 0),
-    };
-    let height = usize::from(area.height.saturating_sub(2));
-    let focused = f.model.focus == which;
-    let mut keep = at;
-    if focused && which != Pane::Checklist {
-        let first = panes::first_row(which, f.state);
-        let row = (first + f.model.row).min(lines.len().saturating_sub(1));
-        if let Some(line) = lines.get_mut(row) {
-            *line = line
-                .clone()
-                .patch_style(ratatui::style::Style::default().add_modifier(Modifier::REVERSED));
+/// Name, filter and order to the left, how it is to the right; the latter gives way.
+fn titled<'b>(block: Block<'b>, f: &Frame<'_>, which: Pane, width: usize) -> Block<'b> {
+    let (name, (words, style)) = match which {
+        Pane::Checklist => {
+            let (over, all) = f.state.progress();
+            ("0 Runbook".to_owned(), (format!("{over} of {all} known"), theme::dim()))
         }
-        keep = row;
-    } else if focused {
-        keep = if f.model.row == 0 { at } else { f.model.row.min(lines.len().saturating_sub(1)) };
-    }
-    let skip = (keep + 2).saturating_sub(height).min(lines.len().saturating_sub(height));
-    let total = lines.len();
-    let shown: Vec<Line<'static>> = lines.into_iter().skip(skip).take(height).map(pad).collect();
-    let more = if total > height {
-        format!(" {}–{} of {total} ", skip + 1, (skip + height).min(total))
-    } else {
-        String::new()
+        Pane::Raft => ("1 Raft".into(), standing(f, Source::Raft)),
+        Pane::Storage => ("2 Storage".into(), standing(f, Source::Claims)),
+        Pane::Pods => ("4 Pods".into(), standing(f, Source::Pods)),
+        Pane::Step => {
+            let (name, words) = detail::heading(f.state);
+            (name, (words, theme::calm()))
+        }
     };
-    let mut block = Block::bordered().title(Span::styled(
-        format!(" {name} "),
-        if focused { theme::title() } else { theme::calm() },
-    ));
-    if let Some(source) = source {
-        let (words, fresh) = panes::standing(f.state, source, f.now);
-        let style = if fresh { theme::dim() } else { theme::caution() };
-        block = block.title(Line::styled(format!(" {words} "), style).right_aligned());
-    } else {
-        let (over, all) = f.state.progress();
-        block = block
-            .title(Line::styled(format!(" {over} of {all} known "), theme::dim()).right_aligned());
+    let view = f.model.view(which);
+    let mut name = format!(" {name} ");
+    if !view.filter.is_empty() {
+        name = format!("{name}/{} ", view.filter);
     }
-    if !more.is_empty() {
-        block = block.title_bottom(Line::styled(more, theme::dim()).right_aligned());
+    if let Some(order) = panes::orders(which).get(view.order).filter(|_| view.order > 0) {
+        name = format!("{name}by {order} ");
     }
-    frame.render_widget(Paragraph::new(shown).block(block), area);
+    let focused = f.model.focus == which;
+    let left = cut(&name, width);
+    let room = width.saturating_sub(left.chars().count() + 1);
+    let title = Span::styled(left, if focused { theme::title() } else { theme::calm() });
+    let mut block = block.title(title);
+    if room > 4 && !words.is_empty() {
+        let words = format!(" {} ", cut(&words, room - 2));
+        block = block.title(Line::styled(words, style).right_aligned());
+    }
+    if focused { block.border_style(theme::title()) } else { block }
+}
+
+fn standing(f: &Frame<'_>, source: Source) -> (String, ratatui::style::Style) {
+    let (words, fresh) = panes::standing(f.state, source, f.now);
+    (words, if fresh { theme::dim() } else { theme::caution() })
 }
 
 fn bottom_line(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
-    if let Some((text, at)) = &f.model.message
-        && f.now.since(*at).0 < 8_000
-    {
-        let line = Line::styled(
-            format!(" {}", crate::ui::text::cut(text, usize::from(area.width) - 1)),
-            theme::caution(),
-        );
-        frame.render_widget(Paragraph::new(line), area);
-        return;
+    let width = usize::from(area.width);
+    let line = match &f.model.message {
+        Some((text, at)) if f.now.since(*at).0 < 8_000 => {
+            Line::styled(format!(" {text}"), theme::caution())
+        }
+        _ => {
+            let mut spans = Vec::new();
+            if f.model.overlay == Overlay::Filter {
+                spans = overlay::filter_line(&f.model.view(f.model.focus).filter);
+            }
+            footer(spans, &keys(f.model, f.state), width)
+        }
+    };
+    frame.render_widget(Paragraph::new(fit(line, width)), area);
+}
+
+/// As many keys as fit; the way to all of them always does.
+fn footer(mut spans: Vec<Span<'static>>, keys: &[Key], width: usize) -> Line<'static> {
+    let shown = |k: &Key| {
+        let first = k.keys.split(' ').next().unwrap_or_default();
+        [Span::styled(format!(" {first}"), theme::bright()), Span::raw(format!(" {}  ", k.short))]
+    };
+    let wide = |s: &[Span<'static>]| s.iter().map(Span::width).sum::<usize>();
+    let help = keys.iter().find(|k| k.keys == "?").map(shown);
+    let kept = help.as_ref().map_or(0, |h| wide(h) + 2);
+    let mut left_out = false;
+    let all = keys.iter().filter(|k| !k.short.is_empty()).map(shown);
+    let total = wide(&spans) + all.clone().map(|s| wide(&s)).sum::<usize>();
+    if total <= width + 2 {
+        spans.extend(all.flatten());
+        return Line::from(spans);
     }
-    let mut spans = Vec::new();
-    for (key, does) in footer(f.model, f.state) {
-        spans.push(Span::styled(format!(" {key}"), theme::bright()));
-        spans.push(Span::raw(format!(" {does}  ")));
+    for key in all {
+        if Some(&key) == help.as_ref() {
+            continue;
+        }
+        if left_out || wide(&spans) + wide(&key) + kept > width {
+            left_out = true;
+        } else {
+            spans.extend(key);
+        }
     }
-    frame.render_widget(Paragraph::new(Line::from(spans)), area);
+    spans.push(Span::raw(" …"));
+    spans.extend(help.into_iter().flatten());
+    Line::from(spans)
 }

@@ -4,7 +4,7 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
 use holdpoint::run::{Intent, State};
-use holdpoint::ui::{Colours, Frame, Look, Model, Overlay, Review, draw};
+use holdpoint::ui::{Colours, Frame, KeyCode, Look, Model, Overlay, Pane, Review, View, draw};
 use holdpoint::world::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -159,7 +159,18 @@ fn states() -> Vec<(&'static str, Shown)> {
     plain.look = Look { colours: Colours::None, ascii: true };
     let mut sixteen = late();
     sixteen.look = Look { colours: Colours::Sixteen, ascii: false };
+    let mut narrowed = shown(at_first(), Overlay::Filter, &["/vault-1", "by restarts"]);
+    narrowed.model.focus = Pane::Pods;
+    *narrowed.model.view_mut() = View { filter: "vault-1".into(), order: 2 };
+    let mut help = shown(at_first(), Overlay::None, &["review the step", "abort the run"]);
+    holdpoint::ui::key(&mut help.model, &help.state, KeyCode::Char('?'), help.now);
+    let mut step = shown(at_first(), Overlay::None, &["Delete the claims of vault-0"]);
+    (step.model.focus, step.model.zoomed) = (Pane::Step, true);
     vec![
+        ("narrowed", narrowed),
+        ("help", help),
+        ("step", step),
+        ("crowded", crowded()),
         ("no-colour-ascii", plain),
         ("sixteen-colours", sixteen),
         ("late", late()),
@@ -205,7 +216,30 @@ fn late() -> Shown {
     shown(run, Overlay::None, &["39m59 left", "token 14m59, the steps need 30m00 or more"])
 }
 
-const STATES: [&str; 14] = [
+/// A review of more than fits: how it is released stays in sight.
+fn crowded() -> Shown {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step }).unwrap();
+    let mut many = proposal("vault-0", "uid-vault-0");
+    let one = many.targets[0].clone();
+    many.targets = (0..60)
+        .map(|i| Target { name: format!("data-{i}"), uid: Some(format!("uid-{i}")), ..one.clone() })
+        .collect();
+    let now = run.now;
+    run.prepared(well(now), Ok(many));
+    let mut overlay = reviewing(&run);
+    if let Overlay::Review(open) = &mut overlay {
+        open.scroll = 5;
+    }
+    shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
+}
+
+const STATES: [&str; 18] = [
+    "narrowed",
+    "help",
+    "step",
+    "crowded",
     "no-colour-ascii",
     "sixteen-colours",
     "changed",

@@ -1,0 +1,92 @@
+//! A row a voter, then the sum.
+
+use super::{has, mark, standing, touched};
+use crate::event::Time;
+use crate::run::State;
+use crate::ui::model::View;
+use crate::ui::text::{cut, grouped, left, right};
+use crate::ui::theme;
+use crate::world::{Source, Voter, VoterVerdict};
+use ratatui::text::Line;
+
+pub(super) fn rows<'a>(state: &'a State, view: &View) -> Vec<&'a Voter> {
+    let has = |v: &&Voter| has(view, &[&v.name, role(v), &v.verdict.to_string()]);
+    state.world.raft.voters.iter().filter(has).collect()
+}
+
+fn role(v: &Voter) -> &'static str {
+    match (v.is_self, v.is_voter, v.is_peer) {
+        (true, ..) => "LEADER",
+        (_, true, _) => "follower",
+        (_, _, true) => "non-voter",
+        _ => "-",
+    }
+}
+
+pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<Line<'static>> {
+    let fresh = standing(state, Source::Raft, now).1;
+    let names = touched(state);
+    let name_w = width.saturating_sub(55).clamp(10, 40);
+    let head =
+        format!("{} role      answers      sealed  applied     behind", left("voter", name_w));
+    let mut out = vec![Line::styled(cut(&head, width), theme::dim())];
+    for v in rows(state, view) {
+        let answers = match v.verdict {
+            VoterVerdict::Healthy => format!("yes {:>3} ms", v.latency_ms),
+            other => other.to_string().to_uppercase(),
+        };
+        let sealed = if v.initialized { if v.sealed { "YES" } else { "no" } } else { "?" };
+        let style = match v.verdict {
+            _ if !fresh => theme::dim(),
+            VoterVerdict::Healthy => theme::calm(),
+            VoterVerdict::PathLost | VoterVerdict::Joining => theme::caution(),
+            _ => theme::alarm(),
+        };
+        let text = format!(
+            "{} {} {} {} {} {}{}",
+            left(&v.name, name_w),
+            left(role(v), 9),
+            left(&answers, 12),
+            left(sealed, 6),
+            right(&grouped(v.applied), 9),
+            right(&grouped(v.behind), 8),
+            mark(&names, &v.name)
+        );
+        out.push(Line::styled(cut(&text, width), style));
+    }
+    out.push(sum(state, width, fresh));
+    out
+}
+
+/// What wants a person first, then figures.
+fn sum(state: &State, width: usize, fresh: bool) -> Line<'static> {
+    let raft = &state.world.raft;
+    let lose = raft.unsealed - raft.quorum;
+    let pilot = if raft.autopilot_healthy { "autopilot healthy" } else { "autopilot NOT healthy" };
+    let figures = format!(
+        "quorum {} of {} · can lose {} · {pilot} · index {}",
+        raft.quorum,
+        raft.configured,
+        lose.max(0),
+        grouped(raft.committed)
+    );
+    let (text, style) = if !raft.hung_leader.is_empty() {
+        let hung = &raft.hung_leader;
+        (
+            format!("{hung} is HUNG: it claims to lead and does not answer · {figures}"),
+            theme::alarm(),
+        )
+    } else if raft.leader.is_empty() {
+        (format!("NO LEADER · {figures}"), theme::alarm())
+    } else if !raft.audited_read {
+        (format!("the audited read did not come back · {figures}"), theme::caution())
+    } else {
+        (figures, theme::calm())
+    };
+    let error = match raft.active_error.as_str() {
+        "" => String::new(),
+        error => format!(" · {error}"),
+    };
+    let style = if fresh { style } else { theme::dim() };
+    Line::styled(cut(&format!("{text}{error}"), width), style)
+}
