@@ -1,6 +1,6 @@
 //! The step in hand: why, what it would do, may it, and its output.
 
-use crate::event::{Probed, StepAddr, Time};
+use crate::event::{Probed, StepAddr, Time, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::Template;
 use crate::runbook::model::{Does, Risk, Undo};
@@ -113,7 +113,14 @@ impl Page {
                 .map(|v| format!("{} {}", v.name, v.value))
                 .collect();
             let why = &g.judged.why;
-            let basis = if why.is_empty() { values.join(", ") } else { why.clone() };
+            // What fails says on what: `it is false` alone sends a person to look elsewhere.
+            let basis = match (why.as_str(), g.judged.verdict) {
+                ("", _) => values.join(", "),
+                (why, Verdict::Fail) if !values.is_empty() => {
+                    format!("{why}; {}", values.join(", "))
+                }
+                (why, _) => why.to_owned(),
+            };
             let label = if i == 0 { "gates" } else { "" };
             let text = format!("{}{overridden}: {basis}", g.says);
             let sign = theme::verdict(g.judged.verdict);

@@ -168,7 +168,17 @@ pub fn busy(state: &State) -> Option<String> {
     released.then(|| format!("{step} is released and about to run; it is not left alone now"))
 }
 
+/// The smallest terminal on which a review can be read: columns and rows.
+pub const SMALLEST: (u16, u16) = (80, 24);
+
 impl Model {
+    /// The terminal is large enough. Where it is not, nothing can be released: what cannot
+    /// be read is not agreed to.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.size.0 >= SMALLEST.0 && self.size.1 >= SMALLEST.1
+    }
+
     /// How a pane is looked at.
     #[must_use]
     pub fn view(&self, pane: Pane) -> &View {

@@ -5,8 +5,8 @@ use crate::journal::Health;
 use crate::run::State;
 use crate::ui::keymap::{Key, keys};
 use crate::ui::look::Look;
-use crate::ui::model::{Model, Overlay, Pane};
-use crate::ui::text::{cut, fit};
+use crate::ui::model::{Model, Overlay, Pane, SMALLEST};
+use crate::ui::text::{cut, fit, words};
 use crate::ui::{checklist, detail, overlay, panes, theme, title};
 use crate::world::Source;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -35,6 +35,10 @@ pub struct Frame<'a> {
 /// Draws everything.
 pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
     let area = frame.area();
+    if !f.model.fits() {
+        too_small(frame, f);
+        return f.look.apply(frame.buffer_mut());
+    }
     let narrow = area.width < 100 || area.height < 30;
     let [top, body, bottom] =
         Layout::vertical([Constraint::Length(2), Constraint::Min(3), Constraint::Length(1)])
@@ -60,6 +64,26 @@ pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
     overlay::draw(frame, body, f.state, &f.model.overlay, f.now);
     bottom_line(frame, bottom, f);
     f.look.apply(frame.buffer_mut());
+}
+
+/// What goes on, and what size is wanted.
+fn too_small(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
+    let area = frame.area();
+    let (w, h) = SMALLEST;
+    let mut lines = vec![
+        format!("{w}×{h} is wanted; here is {}×{}.", area.width, area.height),
+        "The run goes on; q leaves.".to_owned(),
+    ];
+    if let Some(addr) = f.state.current()
+        && let Some(s) = f.state.steps.get(&addr)
+    {
+        lines.push(format!("{addr}: {}", s.status.to_string().to_uppercase()));
+    }
+    lines.extend(f.show_only.map(|why| format!("SHOW-ONLY: {why}")));
+    lines.extend(f.state.breached().map(|(id, _)| format!("✗ guard {id} BREACHED")));
+    let shown: Vec<Line<'static>> =
+        lines.iter().flat_map(|l| words(l, usize::from(area.width))).map(Line::raw).collect();
+    frame.render_widget(Paragraph::new(shown), area);
 }
 
 fn large(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
@@ -226,8 +250,12 @@ fn footer(mut spans: Vec<Span<'static>>, keys: &[Key], width: usize) -> Line<'st
     let mut left_out = false;
     let all = keys.iter().filter(|k| !k.short.is_empty()).map(shown);
     let total = wide(&spans) + all.clone().map(|s| wide(&s)).sum::<usize>();
+    // The last key's space behind it may be missing.
     if total <= width + 2 {
         spans.extend(all.flatten());
+        if let Some(last) = spans.last_mut() {
+            last.content = last.content.trim_end().to_owned().into();
+        }
         return Line::from(spans);
     }
     for key in all {

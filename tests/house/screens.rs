@@ -16,9 +16,10 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 /// Text of the screen, then runs of cells that carry a colour or weight.
 fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
+    let model = Model { size: (w, h), ..s.model.clone() };
     let frame = Frame {
         state: &s.state,
-        model: &s.model,
+        model: &model,
         health: &s.health,
         show_only: s.show_only,
         now: s.now,
@@ -255,6 +256,25 @@ const STATES: [&str; 18] = [
     "hung-leader",
     "show-only",
 ];
+
+/// Too small to be read: it says so, and a name that is typed there releases nothing.
+#[test]
+fn a_terminal_that_is_too_small_says_what_it_wants_and_releases_nothing() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_review();
+    let overlay = reviewing(&run);
+    let mut s = shown(run, overlay, &[]);
+    for (w, h) in [(79, 24), (80, 23), (40, 10), (12, 3), (1, 1)] {
+        s.model.size = (w, h);
+        let text = screen(&s, (w, h));
+        assert!(w < 40 || text.contains("80×24 is wanted"), "{text}");
+        let before = s.model.clone();
+        for code in ['0', 'c', ' '].map(KeyCode::Char).into_iter().chain([KeyCode::Enter]) {
+            let asked = holdpoint::ui::key(&mut s.model, &s.state, code, s.now);
+            assert!(asked == holdpoint::ui::Asked::Nothing && s.model == before);
+        }
+    }
+}
 
 /// Every state is told without colours, and every sign has one in ASCII.
 #[test]

@@ -136,6 +136,23 @@ fn the_environment_says_what_the_terminal_can_show() {
 }
 
 #[test]
+fn it_follows_the_size_of_its_terminal() {
+    let nobody = Nobody::new();
+    let mut cockpit = nobody.open(&[], (24, 80));
+    for (rows, cols, word) in [
+        (40, 120, "HOLDPOINT"),
+        (10, 40, "80×24 is wanted"),
+        (24, 80, "2 storage"),
+        (50, 200, "HOLDPOINT"),
+    ] {
+        cockpit.resize(rows, cols);
+        cockpit.until(word, |c| c.text().contains(word));
+    }
+    cockpit.send("q");
+    cockpit.until("ended", |c| c.ended().is_some());
+}
+
+#[test]
 fn what_runs_or_is_about_to_is_not_left_alone() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
     let (step, digest) = run.reach_review();

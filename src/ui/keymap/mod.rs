@@ -44,6 +44,7 @@ pub fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         return Asked::Nothing;
     }
     match model.overlay.clone() {
+        _ if !model.fits() => Asked::Quit,
         Overlay::None => base::key(model, state, code, now),
         Overlay::Review(open) if now.since(open.opened) < ARMED => Asked::Nothing,
         Overlay::Review(open) => review::key(model, state, code, open, now),
@@ -70,6 +71,7 @@ fn alias(code: KeyCode) -> KeyCode {
 /// Letters are text now, not keys.
 fn typing(model: &Model, state: &State) -> bool {
     match &model.overlay {
+        _ if !model.fits() => false,
         Overlay::Write { .. } | Overlay::Filter | Overlay::Text { typing: true, .. } => true,
         Overlay::Review(open) => {
             let s = state.steps.get(&open.step);

@@ -38,6 +38,9 @@ pub(crate) fn lists(keys: &[Key], code: KeyCode) -> bool {
 /// The keys that work now, in the order of likely use.
 #[must_use]
 pub fn keys(model: &Model, state: &State) -> Vec<Key> {
+    if !model.fits() {
+        return vec![key("q", "leave; the run stays open in its journal", "leave")];
+    }
     match &model.overlay {
         Overlay::None => base(model, state),
         Overlay::Review(open) => review(open, state),

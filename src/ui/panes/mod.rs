@@ -13,6 +13,7 @@ pub(crate) use storage::storage;
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::{Entry, Model, Pane, View};
+use crate::ui::text::cut;
 use crate::ui::{checklist, detail, theme};
 use crate::world::Source;
 use ratatui::text::{Line, Span};
@@ -43,6 +44,17 @@ fn touched(state: &State) -> Vec<String> {
 
 fn mark(names: &[String], name: &str) -> &'static str {
     if names.iter().any(|n| n == name) { " ◀" } else { "" }
+}
+
+/// What stands in a table without rows: an empty table would say that there are none.
+fn nothing(state: &State, source: Source, view: &View, now: Time, width: usize) -> Line<'static> {
+    let (words, fresh) = standing(state, source, now);
+    let text = match (fresh, view.filter.as_str()) {
+        (false, _) => format!("nothing known: {words}"),
+        (true, "") => "none".into(),
+        (true, filter) => format!("none has {filter}; Esc shows all again"),
+    };
+    Line::styled(cut(&text, width), theme::dim())
 }
 
 /// Whether a row has the filter's text, in any of its columns and in any case.

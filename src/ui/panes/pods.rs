@@ -1,6 +1,6 @@
 //! Pods of the site's namespaces.
 
-use super::{has, mark, standing, touched};
+use super::{has, mark, nothing, standing, touched};
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::View;
@@ -35,7 +35,11 @@ pub(crate) fn pods(state: &State, view: &View, width: usize, now: Time) -> Vec<L
     let head =
         format!("{} ready {} restarts node        age", left("pod", name_w), left("status", 16));
     let mut out = vec![Line::styled(cut(&head, width), theme::dim())];
-    for p in rows(state, view) {
+    let rows = rows(state, view);
+    if rows.is_empty() {
+        out.push(nothing(state, Source::Pods, view, now, width));
+    }
+    for p in rows {
         let age = p.created.map(|t| now.since(t).brief()).unwrap_or_default();
         let style: Style = match (fresh, p.ready == p.containers, p.status.as_str()) {
             (false, ..) => theme::dim(),

@@ -1,6 +1,6 @@
 //! A row a voter, then the sum.
 
-use super::{has, mark, standing, touched};
+use super::{has, mark, nothing, standing, touched};
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::View;
@@ -30,7 +30,11 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
     let head =
         format!("{} role      answers      sealed  applied     behind", left("voter", name_w));
     let mut out = vec![Line::styled(cut(&head, width), theme::dim())];
-    for v in rows(state, view) {
+    let rows = rows(state, view);
+    if rows.is_empty() {
+        out.push(nothing(state, Source::Raft, view, now, width));
+    }
+    for v in rows {
         let answers = match v.verdict {
             VoterVerdict::Healthy => format!("yes {:>3} ms", v.latency_ms),
             other => other.to_string().to_uppercase(),
@@ -58,35 +62,33 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
     out
 }
 
-/// What wants a person first, then figures.
+/// What wants a person first, then figures; what could not be read is not called false.
 fn sum(state: &State, width: usize, fresh: bool) -> Line<'static> {
     let raft = &state.world.raft;
-    let lose = raft.unsealed - raft.quorum;
-    let pilot = if raft.autopilot_healthy { "autopilot healthy" } else { "autopilot NOT healthy" };
+    let pilot = match (raft.active_error.is_empty(), raft.autopilot_healthy) {
+        (_, true) => "autopilot healthy",
+        (true, false) => "autopilot NOT healthy",
+        (false, false) => "autopilot not read",
+    };
     let figures = format!(
         "quorum {} of {} · can lose {} · {pilot} · index {}",
         raft.quorum,
         raft.configured,
-        lose.max(0),
+        (raft.unsealed - raft.quorum).max(0),
         grouped(raft.committed)
     );
-    let (text, style) = if !raft.hung_leader.is_empty() {
+    let (news, style) = if !raft.hung_leader.is_empty() {
         let hung = &raft.hung_leader;
-        (
-            format!("{hung} is HUNG: it claims to lead and does not answer · {figures}"),
-            theme::alarm(),
-        )
+        (format!("{hung} is HUNG: it claims to lead and does not answer · "), theme::alarm())
     } else if raft.leader.is_empty() {
-        (format!("NO LEADER · {figures}"), theme::alarm())
-    } else if !raft.audited_read {
-        (format!("the audited read did not come back · {figures}"), theme::caution())
+        ("NO LEADER · ".into(), theme::alarm())
+    } else if raft.unsealed < raft.quorum {
+        (format!("NO QUORUM: {} unsealed · ", raft.unsealed), theme::alarm())
+    } else if !raft.active_error.is_empty() {
+        (format!("{} · ", raft.active_error), theme::caution())
     } else {
-        (figures, theme::calm())
-    };
-    let error = match raft.active_error.as_str() {
-        "" => String::new(),
-        error => format!(" · {error}"),
+        (String::new(), theme::calm())
     };
     let style = if fresh { style } else { theme::dim() };
-    Line::styled(cut(&format!("{text}{error}"), width), style)
+    Line::styled(cut(&format!("{news}{figures}"), width), style)
 }

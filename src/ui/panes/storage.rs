@@ -1,6 +1,6 @@
 //! Classes with their consumers, then the claims of the site's namespaces.
 
-use super::{has, mark, standing, touched};
+use super::{has, mark, nothing, standing, touched};
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::View;
@@ -84,7 +84,11 @@ fn claims(
         right("age", 6)
     );
     out.push(Line::styled(cut(&head, width), theme::dim()));
-    for c in rows(state, view) {
+    let rows = rows(state, view);
+    if rows.is_empty() {
+        out.push(nothing(state, Source::Claims, view, now, width));
+    }
+    for c in rows {
         let age = c.created.map(|t| now.since(t).brief()).unwrap_or_default();
         let volume = c.volume.strip_prefix("pvc-").unwrap_or(&c.volume);
         let (word, place) = how(c);
