@@ -17,6 +17,7 @@ mod remaining;
 mod results;
 mod state;
 mod wants;
+mod watching;
 
 pub use apply::{ApplyError, apply, render_call};
 pub use decide::decide;
