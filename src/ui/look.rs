@@ -99,6 +99,7 @@ fn ascii(sign: char) -> &'static str {
         '\u{2026}' => "~",              // cut
         '\u{2192}' => ">",
         '\u{2013}' => "-",
+        '\u{00d7}' => "x",
         c if line::HORIZONTAL.starts_with(c) => "-",
         c if line::VERTICAL.starts_with(c) => "|",
         '\u{250c}' | '\u{2510}' | '\u{2514}' | '\u{2518}' => "+",

@@ -20,12 +20,18 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, open: &Revi
         return between(frame, area, state, addr, s);
     }
     let width = inner_width(area);
-    let mut body = plan(state, addr, step, s, width, now);
-    body.extend(terms(step, s, width, now));
-    body.extend(commands(s, width));
     // How it is released stays in sight, whatever else is long.
     let tail = release(state, addr, &open.typed, width);
     let room = usize::from(area.height).saturating_sub(2 + tail.len());
+    let body = |whole| {
+        let mut body = plan(state, addr, step, s, width, now);
+        body.extend(terms(step, s, width, now, whole));
+        body.extend(commands(s, width));
+        body
+    };
+    // Values of gates are cut before anything has to be scrolled.
+    let whole = body(true);
+    let body = if whole.len() <= room { whole } else { body(false) };
     let mut out = window(body, open.scroll, room);
     out.extend(tail);
     let digest = s
@@ -98,8 +104,8 @@ fn plan(
 }
 
 /// Gates, what changed since the last release, undo, second person, time.
-fn terms(step: &Step, s: &StepState, width: usize, now: Time) -> Vec<Line<'static>> {
-    let mut page = Page::new(width, false);
+fn terms(step: &Step, s: &StepState, width: usize, now: Time, whole: bool) -> Vec<Line<'static>> {
+    let mut page = Page::new(width, whole);
     page.gates(s, now);
     for line in &s.changed {
         page.say("changed", line, theme::caution());
@@ -108,7 +114,7 @@ fn terms(step: &Step, s: &StepState, width: usize, now: Time) -> Vec<Line<'stati
     page.say("undo", &undo, theme::calm());
     let second = if step.hold == Hold::TwoPerson { "required" } else { "not required" };
     let estimate = step.estimate.map(|e| format!(" · takes about {e}")).unwrap_or_default();
-    page.say("second", &format!("person {second}{estimate}"), theme::calm());
+    page.say("second", &format!("a second person is {second}{estimate}"), theme::calm());
     page.lines
 }
 

@@ -90,7 +90,7 @@ fn large(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
     let detail_height = (area.height * 2 / 5).clamp(10, 18);
     let [upper, lower] =
         Layout::vertical([Constraint::Min(8), Constraint::Length(detail_height)]).areas(area);
-    let list = if area.width > 160 { 60 } else { 46 };
+    let list = if area.width > 160 { 64 } else { 50 };
     let [left, right] =
         Layout::horizontal([Constraint::Length(list), Constraint::Min(20)]).areas(upper);
     pane(frame, left, f, Pane::Checklist);
@@ -125,7 +125,7 @@ fn small(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
 }
 
 /// A pane's lines, and the one that is kept in sight.
-fn content(f: &Frame<'_>, which: Pane, width: usize) -> (Vec<Line<'static>>, usize) {
+fn content(f: &Frame<'_>, which: Pane, width: usize, height: usize) -> (Vec<Line<'static>>, usize) {
     let view = f.model.view(which);
     let focused = f.model.focus == which;
     match which {
@@ -134,19 +134,30 @@ fn content(f: &Frame<'_>, which: Pane, width: usize) -> (Vec<Line<'static>>, usi
             let keep = if focused && !f.model.follows { f.model.row } else { at };
             (lines, keep)
         }
-        // Focused it is read: nothing is cut, and it scrolls.
-        Pane::Step => (detail::lines(f.state, width, f.now, focused), 0),
-        Pane::Raft => (panes::raft(f.state, view, width, f.now), 0),
-        Pane::Storage => (panes::storage(f.state, view, width, f.now), 0),
-        Pane::Pods => (panes::pods(f.state, view, width, f.now), 0),
+        // Nothing is cut where there is room; focused it is read, and scrolls.
+        Pane::Step => {
+            let whole = detail::lines(f.state, width, f.now, true);
+            let fits = focused || whole.len() <= height;
+            (if fits { whole } else { detail::lines(f.state, width, f.now, false) }, 0)
+        }
+        Pane::Raft => in_sight(panes::raft(f.state, view, width, f.now)),
+        Pane::Storage => in_sight(panes::storage(f.state, view, width, f.now)),
+        Pane::Pods => in_sight(panes::pods(f.state, view, width, f.now)),
     }
+}
+
+/// Of a table that nobody scrolls, what the step in hand touches is in sight.
+fn in_sight(lines: Vec<Line<'static>>) -> (Vec<Line<'static>>, usize) {
+    let touched = |l: &Line<'static>| l.spans.iter().any(|s| s.content.contains(panes::TOUCHED));
+    let at = lines.iter().rposition(touched).unwrap_or(0);
+    (lines, at)
 }
 
 fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) {
     let width = usize::from(area.width.saturating_sub(4));
     let height = usize::from(area.height.saturating_sub(2));
     let focused = f.model.focus == which;
-    let (mut lines, mut keep) = content(f, which, width);
+    let (mut lines, mut keep) = content(f, which, width, height);
     let last = lines.len().saturating_sub(1);
     let cursor = match which {
         _ if !focused || lines.is_empty() => None,

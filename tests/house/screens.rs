@@ -257,6 +257,23 @@ const STATES: [&str; 18] = [
     "show-only",
 ];
 
+/// A table that nobody scrolls shows what the step in hand touches, also before its plan
+/// is resolved.
+#[test]
+fn what_the_step_touches_is_in_sight() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut claims: Vec<Claim> =
+        (0..30).map(|i| claim(&format!("cache-{i:02}"), "other", &format!("u{i}"))).collect();
+    claims.push(Claim { pods: vec!["vault-0".into()], ..claim("data-vault-0", "other", "mine") });
+    claims.push(claim("zebra", "other", "z"));
+    let now = run.now;
+    run.observe(vec![live(Source::Claims, now, Update::Claims(Rows::all(claims)))]);
+    let text = screen(&shown(run, Overlay::None, &[]), (120, 40));
+    let row = text.lines().find(|l| l.contains("data-vault-0")).unwrap_or_else(|| panic!("{text}"));
+    assert!(row.contains("◀"), "{row}");
+}
+
 /// Too small to be read: it says so, and a name that is typed there releases nothing.
 #[test]
 fn a_terminal_that_is_too_small_says_what_it_wants_and_releases_nothing() {
@@ -268,6 +285,9 @@ fn a_terminal_that_is_too_small_says_what_it_wants_and_releases_nothing() {
         s.model.size = (w, h);
         let text = screen(&s, (w, h));
         assert!(w < 40 || text.contains("80×24 is wanted"), "{text}");
+        s.look.ascii = !s.look.ascii;
+        assert!(w < 40 || screen(&s, (w, h)).contains("80x24 is wanted"));
+        s.look.ascii = !s.look.ascii;
         let before = s.model.clone();
         for code in ['0', 'c', ' '].map(KeyCode::Char).into_iter().chain([KeyCode::Enter]) {
             let asked = holdpoint::ui::key(&mut s.model, &s.state, code, s.now);

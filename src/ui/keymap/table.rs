@@ -95,7 +95,10 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
         keys.push(key("A", "abort the run, with a reason", ""));
     }
     keys.push(key("?", "these keys", "help"));
-    keys.push(key("q", "leave; the run stays open in its journal", "leave"));
+    keys.push(match state.ended {
+        None => key("q", "leave; the run stays open in its journal", "leave"),
+        Some(_) => key("q", "leave; the run is closed", "leave"),
+    });
     keys
 }
 

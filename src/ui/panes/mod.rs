@@ -18,6 +18,9 @@ use crate::ui::{checklist, detail, theme};
 use crate::world::Source;
 use ratatui::text::{Line, Span};
 
+/// Behind what the step in hand touches.
+pub(crate) const TOUCHED: &str = " ◀";
+
 /// The title's tail: how the source is.
 pub(crate) fn standing(state: &State, source: Source, now: Time) -> (String, bool) {
     let standing = state.world.standing(source);
@@ -43,7 +46,7 @@ fn touched(state: &State) -> Vec<String> {
 }
 
 fn mark(names: &[String], name: &str) -> &'static str {
-    if names.iter().any(|n| n == name) { " ◀" } else { "" }
+    if names.iter().any(|n| n == name) { TOUCHED } else { "" }
 }
 
 /// What stands in a table without rows: an empty table would say that there are none.

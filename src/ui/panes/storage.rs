@@ -74,12 +74,12 @@ fn claims(
     fresh: bool,
 ) {
     let names = touched(state);
-    let name_w = width.saturating_sub(46).clamp(14, 30);
-    let volume_w = width.saturating_sub(name_w + 22 + 6 + 12 + 4).clamp(8, 36);
+    let name_w = width.saturating_sub(47).clamp(14, 30);
+    let volume_w = width.saturating_sub(name_w + 21 + 6 + 12 + 4).clamp(8, 36);
     let head = format!(
         "{} {} {} {}  state",
         left("claim", name_w),
-        left("class", 22),
+        left("class", 21),
         left("volume", volume_w),
         right("age", 6)
     );
@@ -100,13 +100,15 @@ fn claims(
             1 => word.to_uppercase(),
             _ => word.to_owned(),
         };
+        // Before the plan is resolved a claim is known by the pod that it belongs to.
+        let touched = std::iter::once(&c.name).chain(&c.pods).map(|n| mark(&names, n));
+        let touched = touched.max_by_key(|m| m.len()).unwrap_or_default();
         let text = format!(
-            "{} {} {} {}  {said}{}",
+            "{} {} {} {}  {said}{touched}",
             left(&c.name, name_w),
-            left(&c.class, 22),
+            left(&c.class, 21),
             left(volume, volume_w),
             right(&age, 6),
-            mark(&names, &c.name)
         );
         let style = match (fresh, place) {
             (false, _) => theme::dim(),
