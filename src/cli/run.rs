@@ -33,6 +33,9 @@ pub struct Args {
     /// The interface
     #[arg(long, value_enum, default_value = "tui")]
     ui: Ui,
+    /// Draw with ASCII signs only; so it is too where the locale is not UTF-8
+    #[arg(long)]
+    ascii: bool,
     /// Answers for an unattended run, with --ui plain
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
@@ -50,6 +53,9 @@ pub struct WatchArgs {
     /// The interface
     #[arg(long, value_enum, default_value = "tui")]
     ui: Ui,
+    /// Draw with ASCII signs only; so it is too where the locale is not UTF-8
+    #[arg(long)]
+    ascii: bool,
     /// Directory for what was seen; default: $XDG_STATE_HOME/holdpoint/runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -86,6 +92,7 @@ struct Wanted<'a> {
     params: &'a [String],
     write: bool,
     ui: Ui,
+    ascii: bool,
     answers: Option<&'a Path>,
     state: Option<&'a Path>,
 }
@@ -102,6 +109,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         params: &args.params,
         write: args.write,
         ui: args.ui,
+        ascii: args.ascii,
         answers: args.answers.as_deref(),
         state: args.state.as_deref(),
     })
@@ -115,6 +123,7 @@ pub(crate) fn watch(args: &WatchArgs) -> ExitCode {
         params: &[],
         write: false,
         ui: args.ui,
+        ascii: args.ascii,
         answers: None,
         state: args.state.as_deref(),
     })
@@ -142,6 +151,10 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let answers = answers(wanted, found.site.write.unattended)?;
     if wanted.ui == Ui::Tui && !std::io::stdout().is_terminal() {
         return Err("this is no terminal; use --ui plain".into());
+    }
+    let (look, term) = site::look(wanted.ascii);
+    if wanted.ui == Ui::Tui && term == "dumb" {
+        return Err("this terminal (TERM=dumb) cannot draw a screen; use --ui plain".into());
     }
     let write = wanted.write || found.site.write.allow;
     let clock = site::clock();
@@ -179,7 +192,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
             plain(&handle, &actor, answers.as_ref().map(|(_, a)| a)).await
         }
         Ui::Tui => {
-            let done = tui(handle.clone(), &actor).await?;
+            let done = tui(handle.clone(), &actor, look).await?;
             println!("journal: {}", dir.display());
             done
         }

@@ -5,6 +5,7 @@ use crate::event::{Pins, Time};
 use crate::problem::render;
 use crate::remote::{Clock, Surroundings};
 use crate::site::{Site, parse, parse_pins};
+use crate::ui::{Environment, Look};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,6 +62,19 @@ pub(crate) fn runs(state: Option<&Path>) -> PathBuf {
 
 pub(crate) fn surroundings() -> Surroundings {
     Surroundings { home: home(), kubeconfig: env("KUBECONFIG"), vault_token: env("VAULT_TOKEN") }
+}
+
+/// What the terminal can show, and its kind.
+pub(crate) fn look(ascii: bool) -> (Look, String) {
+    let var = |name: &str| env(name).unwrap_or_default();
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(env).unwrap_or_default();
+    let of = Environment {
+        no_color: var("NO_COLOR"),
+        term: var("TERM"),
+        colorterm: var("COLORTERM"),
+        locale,
+    };
+    (Look::of(&of, ascii), of.term)
 }
 
 /// The wall clock.

@@ -164,8 +164,9 @@ pub enum Event {
     Overridden { step: StepAddr, gate: String, reason: String },
     /// A person released exactly this digest. Gates and proposal are read once more.
     Released { step: StepAddr, digest: String },
-    /// Back to the operator: between release and effect something material changed.
-    Changed { step: StepAddr, why: Vec<String> },
+    /// Back to the operator: between release and effect something changed. `material`: what
+    /// the step acts on is not what was released; otherwise only gates or the line said no.
+    Changed { step: StepAddr, why: Vec<String>, material: bool },
     /// Durable before the effect starts.
     EffectStarted { step: StepAddr, effect: EffectId, digest: String },
     /// Output of a running effect.

@@ -1,5 +1,6 @@
 //! What voters' answers add up to: pure, the table of the observers' page.
 
+use crate::event::Time;
 use crate::world::{Answer, Raft, Voter, VoterVerdict};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Active {
     pub autopilot: Option<bool>,
     /// The audited read came back.
     pub audited: bool,
+    /// When the token that it was asked with ends.
+    pub token_ends: Option<Time>,
     /// What went wrong first.
     pub error: String,
 }
@@ -123,6 +126,7 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
             .find(|c| !c.is_empty())
             .unwrap_or_default(),
         elections,
+        token_ends: active.token_ends,
         voters,
     }
 }

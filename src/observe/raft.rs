@@ -4,6 +4,7 @@
 //! first, then every voter's own applied index. Autopilot's `last_index` is not used: it
 //! comes with the standbys' echo and lags by seconds.
 
+use crate::event::{Span, Time};
 use crate::observe::judge::{Active, Probe, assemble, coarse, leading};
 use crate::remote::{Asked, Remote, Secret, Silence, VoterClient};
 use crate::world::{Answer, Change, Source, Status, Update, VoterVerdict};
@@ -165,8 +166,18 @@ async fn active(voter: &VoterClient, remote: &Remote, kube: Option<&kube::Client
     };
     let peers = ok("raft configuration", peers).map(|b| servers(&b));
     let autopilot = ok("autopilot", autopilot).and_then(|b| b.pointer("/data/healthy")?.as_bool());
-    let audited = ok("audited read", audited).is_some();
-    Active { peers, autopilot, audited, error }
+    let audited = ok("audited read", audited);
+    let token_ends = audited.as_ref().and_then(|b| token_ends(b, remote.now()));
+    Active { peers, autopilot, audited: audited.is_some(), token_ends, error }
+}
+
+/// When a token ends, to the minute, so that the figure is journalled once and not at
+/// every look. By Vault's own word where it gives one: `now` plus what is left wavers.
+pub(crate) fn token_ends(lookup: &Value, now: Time) -> Option<Time> {
+    let told = lookup.pointer("/data/expire_time").and_then(Value::as_str);
+    let left = lookup.pointer("/data/ttl").and_then(Value::as_u64).filter(|ttl| *ttl > 0);
+    let ends = told.and_then(|t| t.parse().ok()).or_else(|| Some(now + Span::secs(left?)))?;
+    Some(Time(ends.0 - ends.0.rem_euclid(60_000)))
 }
 
 fn note(error: &mut String, what: String) {
@@ -350,5 +361,18 @@ mod tests {
         }
         // The last is an answer that came late.
         assert_eq!(counted, [0, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_tokens_end_is_vaults_own_word_and_coarse() {
+        let now = Time(1_000_000);
+        for (data, wanted) in [
+            (json!({"ttl": 0, "expire_time": null}), None),
+            (json!({"ttl": 90, "expire_time": "1970-01-01T00:31:59.9Z"}), Some(Time(31 * 60_000))),
+            (json!({"ttl": 90, "expire_time": null}), Some(Time(18 * 60_000))),
+            (json!({}), None),
+        ] {
+            assert_eq!(token_ends(&json!({ "data": data }), now), wanted);
+        }
     }
 }

@@ -90,7 +90,7 @@ impl Remote {
             Some(k) => self::kube::client(&kubeconfig, &k.context).await,
             None => Err("the site file has no [kubernetes]".into()),
         };
-        let token = token(&site, around);
+        let token = token(token_file(&site, around).as_deref(), around);
         let mut voters = Vec::new();
         if let Some(vault) = &site.vault {
             let ca = match &vault.ca_file {
@@ -166,7 +166,9 @@ impl Remote {
     }
 }
 
-fn kubeconfig_path(site: &Site, around: &Surroundings) -> PathBuf {
+/// The kubeconfig in use.
+#[must_use]
+pub fn kubeconfig_path(site: &Site, around: &Surroundings) -> PathBuf {
     let named = site.kubernetes.as_ref().and_then(|k| k.kubeconfig.clone());
     match named.or_else(|| around.kubeconfig.clone()) {
         Some(path) => expand(&path, around),
@@ -182,19 +184,25 @@ fn read_file(path: &std::path::Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// The file that Vault's token is read from; none where the environment holds it.
+///
 /// A token's file first if the site names one, since a stray variable of another site
 /// must not win over it.
-fn token(site: &Site, around: &Surroundings) -> Result<Secret, String> {
-    let named = site.vault.as_ref().and_then(|v| v.token_file.clone());
-    let text = match (named, &around.vault_token) {
-        (Some(path), _) => {
-            String::from_utf8_lossy(&read_file(&expand(&path, around))?).into_owned()
-        }
+#[must_use]
+pub fn token_file(site: &Site, around: &Surroundings) -> Option<PathBuf> {
+    let vault = site.vault.as_ref()?;
+    match (&vault.token_file, &around.vault_token) {
+        (Some(path), _) => Some(expand(path, around)),
+        (None, Some(_)) => None,
+        (None, None) => Some(around.home.join(".vault-token")),
+    }
+}
+
+fn token(file: Option<&std::path::Path>, around: &Surroundings) -> Result<Secret, String> {
+    let text = match (file, &around.vault_token) {
+        (Some(path), _) => String::from_utf8_lossy(&read_file(path)?).into_owned(),
         (None, Some(token)) => token.clone(),
-        (None, None) => {
-            let path = around.home.join(".vault-token");
-            String::from_utf8_lossy(&read_file(&path)?).into_owned()
-        }
+        (None, None) => return Err("the site file has no [vault]".into()),
     };
     let text = text.trim();
     if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {

@@ -257,8 +257,16 @@ fn fields(s: &mut StepState, entry: &Entry) {
         Event::Overridden { gate, reason, .. } => {
             s.overrides.insert(gate.clone(), reason.clone());
         }
-        Event::Released { .. } => s.changed.clear(),
-        Event::Changed { why, .. } => s.changed.clone_from(why),
+        Event::Released { .. } => {
+            s.changed.clear();
+            s.other_objects = false;
+        }
+        // What was released is void: nothing of it may look as if it could still be.
+        Event::Changed { why, material, .. } => {
+            s.changed.clone_from(why);
+            s.other_objects |= material;
+            s.proposal = None;
+        }
         Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,
         Event::Claimed { .. } => s.way = Way::Elsewhere,
         Event::EffectStarted { .. } => s.way = Way::Ran,

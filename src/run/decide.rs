@@ -173,6 +173,39 @@ fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event
     Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1 }])
 }
 
+impl State {
+    /// Why a step in its review cannot be released now, whatever is typed.
+    pub fn releasable(&self, addr: &StepAddr) -> Result<(), Refusal> {
+        let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {
+            return Err(Refusal::new(format!("there is no step {addr} now")));
+        };
+        let acts = matches!(step.does, Does::Action(_));
+        if self.header.mode == Mode::ReadOnly && acts {
+            return Err(Refusal::new(
+                "this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write",
+            ));
+        }
+        if let Some((reason, by)) = &self.line_held {
+            return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
+        }
+        if s.gates_at.is_none() {
+            return Err(Refusal::new("the gates are still being read; wait a moment"));
+        }
+        if let Some(lack) = gates::lacking(&s.gates, &s.overrides).first() {
+            return Err(Refusal::new(format!(
+                "{lack}; wait until it passes, or override it with a reason"
+            )));
+        }
+        match (&s.proposal, &s.proposal_error) {
+            (_, Some(why)) if acts => Err(Refusal::new(why.clone())),
+            (None, None) if acts => {
+                Err(Refusal::new("the plan is still being resolved; wait a moment"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn release(
     state: &State,
     addr: &StepAddr,
@@ -181,33 +214,10 @@ fn release(
     digest: &str,
     typed: &str,
 ) -> Result<Vec<Event>, Refusal> {
-    if state.header.mode == Mode::ReadOnly && matches!(step.does, Does::Action(_)) {
-        return Err(Refusal::new(
-            "this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write",
-        ));
-    }
-    if let Some((reason, by)) = &state.line_held {
-        return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
-    }
-    if s.gates_at.is_none() {
-        return Err(Refusal::new("the gates are still being read; wait a moment"));
-    }
-    if let Some(lack) = gates::lacking(&s.gates, &s.overrides).first() {
-        return Err(Refusal::new(format!(
-            "{lack}; wait until it passes, or override it with a reason"
-        )));
-    }
-    if matches!(step.does, Does::Action(_)) {
-        match (&s.proposal, &s.proposal_error) {
-            (_, Some(why)) => return Err(Refusal::new(why.clone())),
-            (None, None) => {
-                return Err(Refusal::new("the plan is still being resolved; wait a moment"));
-            }
-            (Some((_, now)), None) if now != digest => {
-                return Err(Refusal::new("the plan changed while you looked; read it again"));
-            }
-            _ => {}
-        }
+    state.releasable(addr)?;
+    let plan = s.proposal.as_ref().filter(|_| matches!(step.does, Does::Action(_)));
+    if plan.is_some_and(|(_, now)| now != digest) {
+        return Err(Refusal::new("the plan changed while you looked; read it again"));
     }
     let wanted = state.confirm_text(addr);
     if !wanted.is_empty() && typed != wanted {

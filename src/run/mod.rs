@@ -13,9 +13,11 @@ mod decide;
 mod gates;
 mod intent;
 mod life;
+mod remaining;
 mod results;
 mod state;
 mod wants;
+mod watching;
 
 pub use apply::{ApplyError, apply, render_call};
 pub use decide::decide;

@@ -1,22 +1,16 @@
 //! What Holdpoint itself reports: readings, proposals, results, time.
 
-use crate::event::Span;
-use crate::event::{
-    EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Verdict, Way,
-};
+use crate::event::{EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
 use crate::run::life::Status;
 use crate::run::state::{State, StepState};
 use crate::run::wants::turn;
-use crate::runbook::model::{Does, Hold, OnBreach, Step};
+use crate::run::watching::{guards, soak, verify};
+use crate::runbook::model::{Does, Hold, Step};
 use crate::world::{Change, World};
 use serde_json::Value;
-
-/// Observed time between two soak readings counts only up to this: what was not looked
-/// at was not observed.
-const LONGEST_SOAK_GAP: Span = Span::secs(15);
 
 /// Events for an intent of the system. Stale and repeated answers lead to none.
 pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
@@ -203,6 +197,7 @@ fn execute(
         why.push(format!("{by} holds the line: {reason}"));
     }
     let released = s.proposal.as_ref();
+    let passable = why.len();
     match (&step.does, released, proposal) {
         (Does::Action(_), Some((old, digest)), Some(Ok(new))) if *digest != new.digest() => {
             why.extend(old.diff(new));
@@ -214,7 +209,7 @@ fn execute(
     }
     if !why.is_empty() {
         return vec![
-            Event::Changed { step: addr.clone(), why },
+            Event::Changed { step: addr.clone(), material: why.len() > passable, why },
             Event::GatesJudged { step: addr.clone(), gates },
         ];
     }
@@ -313,96 +308,4 @@ fn probed(
         }
         _ => Vec::new(),
     }
-}
-
-fn verify(
-    state: &State,
-    addr: &StepAddr,
-    step: &Step,
-    s: &StepState,
-    world: &World,
-    now: Time,
-) -> Vec<Event> {
-    let way = s.way;
-    let Some(verify) = &step.verify else {
-        return vec![Event::Verified { step: addr.clone(), way }];
-    };
-    let judged = verify.that.judge(&state.scope(Some(addr), world, &[], now));
-    let verdict = judged.verdict;
-    let why = judged.why.clone();
-    let mut events = vec![Event::VerifyJudged { step: addr.clone(), judged }];
-    if verdict == Verdict::Pass {
-        let (n, since) = s.streak;
-        let since = since.unwrap_or(now);
-        if n + 1 >= verify.passes && now.since(since) >= verify.over {
-            events.push(Event::Verified { step: addr.clone(), way });
-            return events;
-        }
-    }
-    let began = s.verifying_since.unwrap_or(now);
-    if now.since(began) > verify.within {
-        let why = if why.is_empty() { "it did not settle".to_owned() } else { why };
-        events.push(Event::VerifyFailed {
-            step: addr.clone(),
-            why: format!("not so after {}: {why}", verify.within),
-        });
-    }
-    events
-}
-
-fn soak(
-    state: &State,
-    addr: &StepAddr,
-    step: &Step,
-    s: &StepState,
-    world: &World,
-    now: Time,
-) -> Vec<Event> {
-    let Does::Soak { length, watch, on_breach } = &step.does else { return Vec::new() };
-    let scope = state.scope(Some(addr), world, &[], now);
-    let gates: Vec<_> = watch.iter().map(|g| gates::one(g, &scope)).collect();
-    let lacking = gates::lacking(&gates, &std::collections::BTreeMap::new());
-    if let Some(why) = lacking.first() {
-        let mut events = Vec::new();
-        // Once a breach, and again only when its reason changes.
-        if s.soak.last.is_some() || s.soak.broken.as_ref() != Some(why) {
-            events.push(Event::SoakBroken { step: addr.clone(), why: why.clone() });
-        }
-        return events;
-    }
-    if s.soak.last.is_none() && *on_breach == OnBreach::Restart {
-        return vec![Event::SoakStarted { step: addr.clone() }];
-    }
-    let gap = s.soak.last.map_or(Span(0), |last| now.since(last)).min(LONGEST_SOAK_GAP);
-    let observed_ms = s.soak.observed_ms + gap.0;
-    let counted = Event::SoakCounted { step: addr.clone(), observed_ms };
-    let length = length.render(&scope).ok().and_then(|l| l.parse::<Span>().ok());
-    match length {
-        Some(length) if observed_ms >= length.0 => {
-            vec![counted, Event::SoakEnded { step: addr.clone(), reason: None }]
-        }
-        _ => vec![counted],
-    }
-}
-
-fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
-    let scope = state.scope(None, world, &[], now);
-    let mut events = Vec::new();
-    for guard in &state.runbook.guards {
-        let judged = guard.that.judge(&scope);
-        let id = guard.id.clone();
-        let pass = judged.verdict == Verdict::Pass;
-        match state.guards.get(&id) {
-            Some(g) if pass && g.breached => events.push(Event::GuardHolds { guard: id, judged }),
-            Some(g) if g.judged.verdict != judged.verdict => {
-                events.push(Event::GuardJudged { guard: id, judged });
-            }
-            Some(g) if !pass && !g.breached && now.since(g.since) >= guard.debounce => {
-                events.push(Event::GuardBreached { guard: id, judged });
-            }
-            Some(_) => {}
-            None => events.push(Event::GuardJudged { guard: id, judged }),
-        }
-    }
-    events
 }

@@ -21,6 +21,8 @@ pub struct State {
     pub header: Arc<Header>,
     /// The compiled runbook, from the header's text.
     pub runbook: Arc<Runbook>,
+    /// When the run was opened: its window counts from here.
+    pub opened: Time,
     /// Seq of the last entry folded in.
     pub seq: u64,
     /// Its time.
@@ -146,8 +148,10 @@ pub struct StepState {
     pub proposal: Option<(Box<Proposal>, String)>,
     /// Why it could not be resolved.
     pub proposal_error: Option<String>,
-    /// What differed between release and effect.
+    /// What differed between release and effect; stays until the next release.
     pub changed: Vec<String>,
+    /// Of that, that it would have acted on something else than what was released.
+    pub other_objects: bool,
     /// The last pass of the verify.
     pub verify: Option<Judged>,
     /// Passes in a row, and since when.
@@ -182,6 +186,7 @@ impl StepState {
             proposal: None,
             proposal_error: None,
             changed: Vec::new(),
+            other_objects: false,
             verify: None,
             streak: (0, None),
             verifying_since: None,
@@ -221,6 +226,7 @@ impl State {
         Self {
             header: Arc::new(header),
             runbook,
+            opened: at,
             seq: 0,
             at,
             phases,

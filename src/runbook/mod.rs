@@ -16,6 +16,7 @@ mod lint;
 mod parse;
 mod raw;
 mod steps;
+mod table;
 mod walk;
 
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};

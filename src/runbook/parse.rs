@@ -8,8 +8,8 @@ use crate::runbook::model::{
 };
 use crate::runbook::raw::{RawEach, RawFollowup, RawGuard, RawParam, RawStep, RawWindow};
 use crate::runbook::steps;
-use crate::runbook::types::{Ty, nearest};
-use serde::de::{DeserializeOwned, IntoDeserializer};
+use crate::runbook::table::{Table, check_id, into_table, leftover, read, required, tables, take};
+use crate::runbook::types::Ty;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -66,105 +66,9 @@ pub(crate) fn of_toml(e: &toml::de::Error, fallback: Range<usize>) -> Problem {
     Problem::error(e.span().unwrap_or(fallback), message, remedy)
 }
 
-type Table<'i> = DeTable<'i>;
-
 struct Reader<'a, 'i> {
     lint: &'a mut Lint,
     table: Table<'i>,
-}
-
-fn take<'i>(table: &mut Table<'i>, key: &str) -> Option<Spanned<DeValue<'i>>> {
-    let found = table.keys().find(|k| k.get_ref() == key)?.clone();
-    table.remove(&found)
-}
-
-fn read<T: DeserializeOwned>(lint: &mut Lint, value: Spanned<DeValue<'_>>) -> Option<T> {
-    let span = value.span();
-    match T::deserialize(value.into_deserializer()) {
-        Ok(value) => Some(value),
-        Err(e) => {
-            let e: toml::de::Error = e;
-            lint.problems.push(of_toml(&e, span));
-            None
-        }
-    }
-}
-
-/// The tables of `[[name]]`.
-fn tables<'i>(lint: &mut Lint, table: &mut Table<'i>, name: &str) -> Vec<Spanned<DeValue<'i>>> {
-    let Some(value) = take(table, name) else { return Vec::new() };
-    let span = value.span();
-    match value.into_inner() {
-        DeValue::Array(list) => list.into_iter().collect(),
-        _ => {
-            lint.error(span, format!("`{name}` is no list of tables"), format!("write [[{name}]]"));
-            Vec::new()
-        }
-    }
-}
-
-fn into_table<'i>(lint: &mut Lint, value: Spanned<DeValue<'i>>, what: &str) -> Option<Table<'i>> {
-    let span = value.span();
-    match value.into_inner() {
-        DeValue::Table(table) => Some(table),
-        _ => {
-            lint.error(span, format!("{what} is no table"), format!("write a table for {what}"));
-            None
-        }
-    }
-}
-
-fn required<T: DeserializeOwned>(
-    lint: &mut Lint,
-    table: &mut Table<'_>,
-    key: &str,
-    at: &Range<usize>,
-) -> Option<T> {
-    match take(table, key) {
-        Some(value) => read(lint, value),
-        None => {
-            lint.error(at.clone(), format!("`{key}` is missing"), format!("add {key} = …"));
-            None
-        }
-    }
-}
-
-/// What is left in a table was not asked for.
-fn leftover(lint: &mut Lint, table: &Table<'_>, known: &[&str]) {
-    let known: Vec<String> = known.iter().map(|k| (*k).to_owned()).collect();
-    for key in table.keys() {
-        let near = nearest(key.get_ref(), known.iter());
-        lint.error(key.span(), format!("`{}` is not known here", key.get_ref()), near);
-    }
-}
-
-/// Ids are used in addresses and file names.
-pub(crate) fn check_id(
-    lint: &mut Lint,
-    id: &Spanned<String>,
-    seen: &mut BTreeSet<String>,
-    what: &str,
-) {
-    let text = id.get_ref();
-    let fine = !text.is_empty()
-        && text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-    if !fine {
-        lint.error(
-            id.span(),
-            format!("`{text}` cannot be the id of a {what}"),
-            "use lower-case letters, digits and hyphens",
-        );
-    }
-    if !seen.insert(text.clone()) {
-        lint.error(
-            id.span(),
-            format!("there are two {what}s `{text}`"),
-            "give each an id of its own",
-        );
-    }
 }
 
 const TOP: [&str; 11] = [

@@ -3,8 +3,8 @@
 use crate::event::Span;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{Arg, Call, Does, Gate, Hold, OnBreach, Risk, Step, Undo, Verify};
-use crate::runbook::parse::check_id;
 use crate::runbook::raw::{RawDo, RawGate, RawStep, RawUndo, RawVerify};
+use crate::runbook::table::check_id;
 use crate::runbook::types::{Ty, nearest};
 use crate::runbook::verbs::{ArgKind, VERBS, Verb, verb};
 use crate::runbook::{Expr, Template};

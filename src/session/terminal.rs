@@ -7,15 +7,19 @@ use crossterm::terminal::{
 };
 use ratatui::backend::CrosstermBackend;
 use std::io::{Stdout, Write, stdout};
+use std::time::Duration;
+use tokio::signal::unix::Signal;
+
+/// A stop that has not come by then will not come.
+const NOT_STOPPED: Duration = Duration::from_millis(500);
 
 pub(crate) type Screen = ratatui::Terminal<CrosstermBackend<Stdout>>;
 
 /// Gives the terminal back when it is dropped.
-pub(crate) struct Taken(pub(crate) Screen);
+pub struct Taken(pub(crate) Screen);
 
-pub(crate) fn take() -> std::io::Result<Taken> {
-    enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+/// Takes the terminal: raw, on its other screen, given back on every way out.
+pub fn take() -> std::io::Result<Taken> {
     // A panic anywhere gives the terminal back before it says what happened.
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -23,7 +27,20 @@ pub(crate) fn take() -> std::io::Result<Taken> {
         before(info);
         std::process::exit(70);
     }));
-    Ok(Taken(ratatui::Terminal::new(CrosstermBackend::new(stdout()))?))
+    let screen = enter().and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(stdout())));
+    match screen {
+        Ok(screen) => Ok(Taken(screen)),
+        Err(e) => {
+            // Half taken is worse than not taken.
+            give_back();
+            Err(e)
+        }
+    }
+}
+
+fn enter() -> std::io::Result<()> {
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
 }
 
 /// Once more does no harm.
@@ -48,10 +65,22 @@ pub(crate) fn copy(text: &str) {
 }
 
 /// Stops this process as a shell's job, with the terminal given back meanwhile.
-pub(crate) fn suspend(screen: &mut Screen) -> std::io::Result<()> {
+///
+/// `resumed` is told of SIGCONT. It is waited for, since another thread may still run for a
+/// moment after the signal was sent: it must not take the terminal again before the stop. A
+/// process without a shell that could resume it is not stopped at all, hence the deadline.
+pub(crate) async fn suspend(screen: &mut Screen, resumed: &mut Signal) -> std::io::Result<()> {
     give_back();
-    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
-    enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
-    screen.clear()
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP)?;
+    let _ = tokio::time::timeout(NOT_STOPPED, resumed.recv()).await;
+    resume(screen)
+}
+
+/// Takes the terminal as it may be after a stop, and draws everything anew.
+pub(crate) fn resume(screen: &mut Screen) -> std::io::Result<()> {
+    enter()?;
+    // Not `clear`, which asks the terminal where its cursor is while another task reads the
+    // terminal's answers.
+    let area = screen.size()?.into();
+    screen.resize(area)
 }

@@ -1,22 +1,31 @@
 //! The cockpit: keys in, screens out. It draws the published state and never waits for
 //! the loop or a disk.
 
-use crate::event::Actor;
+use crate::event::{Actor, Time};
 use crate::observe;
 use crate::run::Intent;
-use crate::session::engine::Handle;
-use crate::session::terminal::{copy, suspend, take};
-use crate::ui::{Asked, Entry, Frame, Model, Overlay, draw, key};
-use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, KeyModifiers};
+use crate::session::engine::{Handle, Live};
+use crate::session::terminal::{Screen, copy, resume, suspend, take};
+use crate::ui::{Asked, Entry, Frame, Look, Model, busy, draw, key};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// What a task brings back to the screen.
 enum News {
     Message(String),
     Text(String, Vec<String>),
+}
+
+/// Whether the cockpit goes on.
+#[derive(PartialEq, Eq)]
+enum Then {
+    Stay,
+    Leave,
 }
 
 /// The wall clock with its zone, for the title bar only.
@@ -26,127 +35,203 @@ fn wall_clock() -> String {
 }
 
 /// Runs the cockpit until its person leaves; true if the change was done.
-pub async fn tui(handle: Handle, actor: &Actor) -> Result<bool, String> {
+pub async fn tui(handle: Handle, actor: &Actor, look: Look) -> Result<bool, String> {
+    let (tell, news) = mpsc::channel(16);
+    let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
+        .map_err(|e| e.to_string())?;
+    let ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(signal);
+    let cockpit = Cockpit {
+        handle,
+        actor,
+        model: Model::default(),
+        tell,
+        asking: Arc::new(AtomicUsize::new(0)),
+        resumed,
+        look,
+    };
     let mut screen = take().map_err(|e| format!("the terminal cannot be used: {e}"))?;
-    let mut model = Model::default();
-    let mut live = handle.live.clone();
-    let mut input = EventStream::new();
-    let mut clock = tokio::time::interval(Duration::from_secs(1));
-    let (tell, mut news) = mpsc::channel(16);
-    let mut ends = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    loop {
-        let now = live.borrow_and_update().clone();
-        close_stale(&mut model, &now.state);
-        let time = handle.now();
-        let health = handle.health();
-        let wall = wall_clock();
+    cockpit.run(&mut screen.0, news, ends).await
+}
+
+struct Cockpit<'a> {
+    handle: Handle,
+    actor: &'a Actor,
+    model: Model,
+    tell: mpsc::Sender<News>,
+    /// Intents on their way to the loop.
+    asking: Arc<AtomicUsize>,
+    resumed: Signal,
+    look: Look,
+}
+
+impl Cockpit<'_> {
+    async fn run(
+        mut self,
+        screen: &mut Screen,
+        mut news: mpsc::Receiver<News>,
+        ends: [std::io::Result<Signal>; 3],
+    ) -> Result<bool, String> {
+        let [mut term, mut hup, mut int] = ends;
+        let mut live = self.handle.live.clone();
+        let mut input = EventStream::new();
+        let mut clock = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            let now = live.borrow_and_update().clone();
+            self.draw(screen, &now)?;
+            let then = tokio::select! {
+                event = input.next() => match event {
+                    Some(Ok(event)) => self.event(screen, &now, event).await?,
+                    Some(Err(_)) | None => Then::Leave,
+                },
+                changed = live.changed() => {
+                    if changed.is_err() {
+                        // The loop has ended: what it published last stays on the screen.
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                    Then::Stay
+                }
+                Some(n) = news.recv() => {
+                    self.news(n);
+                    Then::Stay
+                }
+                _ = clock.tick() => Then::Stay,
+                _ = self.resumed.recv() => {
+                    // Stopped and resumed from outside: the terminal may be anything now.
+                    resume(screen).map_err(gone)?;
+                    Then::Stay
+                }
+                () = told(&mut term) => Then::Leave,
+                () = told(&mut hup) => Then::Leave,
+                () = told(&mut int) => Then::Leave,
+            };
+            if then == Then::Leave {
+                return Ok(now.state.ended == Some(true));
+            }
+        }
+    }
+
+    fn draw(&mut self, screen: &mut Screen, now: &Live) -> Result<(), String> {
+        let time = self.handle.now();
+        let size = screen.size().map_err(gone)?;
+        self.model.size = (size.width, size.height);
+        self.model.follow(&now.state, time);
         let shown = Frame {
             state: &now.state,
-            model: &model,
-            health: &health,
+            model: &self.model,
+            health: &self.handle.health(),
             show_only: now.show_only.as_deref(),
             now: time,
-            clock: &wall,
+            clock: &wall_clock(),
+            look: self.look,
         };
-        screen.0.draw(|f| draw(f, &shown)).map_err(|e| format!("the terminal is gone: {e}"))?;
-        tokio::select! {
-            event = input.next() => match event {
-                Some(Ok(Event::Key(k))) if k.kind != KeyEventKind::Release => {
-                    // When the key came, not when the screen was drawn: a confirmation
-                    // arms by it.
-                    let time = handle.now();
-                    let control = k.modifiers.contains(KeyModifiers::CONTROL);
-                    match k.code {
-                        KeyCode::Char('z') if control => {
-                            if let Some((_, step)) = &now.state.running {
-                                model.message = Some((format!("{step} is running; it is not left alone now"), time));
-                            } else {
-                                suspend(&mut screen.0).map_err(|e| e.to_string())?;
-                            }
-                        }
-                        KeyCode::Char('c') if control => {
-                            model.message = Some(("q leaves; the run stays open in its journal".into(), time));
-                        }
-                        KeyCode::Char(_) if control => {}
-                        code => {
-                            let asked = key(&mut model, &now.state, code, time);
-                            if asked == Asked::Quit {
-                                if now.state.running.is_none() {
-                                    return Ok(now.state.ended == Some(true));
-                                }
-                                model.message = Some(("an effect is running; wait for its result".into(), time));
-                            } else {
-                                dispatch(asked, &handle, actor, &tell);
-                            }
-                        }
+        screen.draw(|f| draw(f, &shown)).map_err(gone)?;
+        Ok(())
+    }
+
+    async fn event(
+        &mut self,
+        screen: &mut Screen,
+        now: &Live,
+        event: Event,
+    ) -> Result<Then, String> {
+        match event {
+            Event::Key(k) if k.kind != KeyEventKind::Release => self.key(screen, now, k).await,
+            // A paste never fills a typed name, and a resize only draws again.
+            _ => Ok(Then::Stay),
+        }
+    }
+
+    async fn key(&mut self, screen: &mut Screen, now: &Live, k: KeyEvent) -> Result<Then, String> {
+        // When the key came, not when the screen was drawn: a confirmation arms by it.
+        let time = self.handle.now();
+        let control = k.modifiers.contains(KeyModifiers::CONTROL);
+        match k.code {
+            KeyCode::Char('z') if control => match self.kept(now) {
+                Some(why) => self.message(why, time),
+                None => suspend(screen, &mut self.resumed).await.map_err(gone)?,
+            },
+            KeyCode::Char('c') if control => {
+                self.message("q leaves; the run stays open in its journal".into(), time);
+            }
+            KeyCode::Char(_) if control => {}
+            code => match key(&mut self.model, &now.state, code, time) {
+                Asked::Quit => match self.kept(now) {
+                    Some(why) => self.message(why, time),
+                    None => return Ok(Then::Leave),
+                },
+                asked => self.dispatch(asked),
+            },
+        }
+        Ok(Then::Stay)
+    }
+
+    /// Why the terminal is not left now.
+    fn kept(&self, now: &Live) -> Option<String> {
+        let asking = self.asking.load(Ordering::SeqCst) > 0;
+        busy(&now.state).or(asking.then(|| "what you asked for is on its way; a moment".into()))
+    }
+
+    fn message(&mut self, text: String, at: Time) {
+        self.model.message = Some((text, at));
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Message(text) => self.message(text, self.handle.now()),
+            News::Text(title, lines) => self.model.read(title, lines),
+        }
+    }
+
+    fn dispatch(&self, asked: Asked) {
+        let (handle, actor, tell) = (self.handle.clone(), self.actor.clone(), self.tell.clone());
+        match asked {
+            Asked::Nothing | Asked::Quit => {}
+            Asked::Intent(intent) => {
+                let asking = Arc::clone(&self.asking);
+                asking.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    // Leaving a review that was never opened is nothing to complain about.
+                    let quiet = matches!(*intent, Intent::CloseReview { .. });
+                    let answer = handle.ask(&actor, *intent).await;
+                    asking.fetch_sub(1, Ordering::SeqCst);
+                    if let Err(why) = answer
+                        && !quiet
+                    {
+                        let _ = tell.send(News::Message(why)).await;
                     }
-                }
-                // A paste never fills a typed name, and a resize only draws again.
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Ok(now.state.ended == Some(true)),
-            },
-            changed = live.changed() => if changed.is_err() {
-                // The loop has ended: what it published last stays on the screen.
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            },
-            Some(n) = news.recv() => match n {
-                News::Message(text) => model.message = Some((text, time)),
-                News::Text(title, lines) => model.overlay = Overlay::Text { title, lines, scroll: 0 },
-            },
-            _ = clock.tick() => {}
-            _ = ends.recv() => return Ok(now.state.ended == Some(true)),
+                });
+            }
+            Asked::Copy(text) => {
+                copy(&text);
+                tokio::spawn(async move { tell.send(News::Message("copied".into())).await });
+            }
+            Asked::Describe(entry) => drop(tokio::spawn(describe(handle, tell, entry))),
+            Asked::Logs(entry, before) => drop(tokio::spawn(logs(handle, tell, entry, before))),
         }
     }
 }
 
-/// A review whose step has moved on is closed.
-fn close_stale(model: &mut Model, state: &crate::run::State) {
-    use crate::run::Status;
-    if let Overlay::Review { step, .. } = &model.overlay {
-        let status = state.steps.get(step).map(|s| s.status);
-        // Ready and Blocked: the intent that opens the review is on its way.
-        if !matches!(status, Some(Status::Confirming | Status::Ready | Status::Blocked)) {
-            model.overlay = Overlay::None;
-        }
+/// Waits for a signal; for ever, where it cannot be waited for.
+async fn told(signal: &mut std::io::Result<Signal>) {
+    match signal {
+        Ok(signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 
-fn dispatch(asked: Asked, handle: &Handle, actor: &Actor, tell: &mpsc::Sender<News>) {
-    let (handle, actor, tell) = (handle.clone(), actor.clone(), tell.clone());
-    match asked {
-        Asked::Nothing | Asked::Quit => {}
-        Asked::Intent(intent) => {
-            tokio::spawn(async move {
-                // Leaving a review that was never opened is nothing to complain about.
-                let quiet = matches!(*intent, Intent::CloseReview { .. });
-                if let Err(why) = handle.ask(&actor, *intent).await
-                    && !quiet
-                {
-                    let _ = tell.send(News::Message(why)).await;
-                }
-            });
-        }
-        Asked::Copy(text) => {
-            copy(&text);
-            tokio::spawn(async move { tell.send(News::Message("copied".into())).await });
-        }
-        Asked::Describe(entry) => {
-            tokio::spawn(async move {
-                let text =
-                    observe::describe(&handle.remote, &entry.namespace, entry.kind, &entry.name)
-                        .await;
-                tell_text(&tell, "Describe", &entry, text.map_err(|e| e.to_string())).await;
-            });
-        }
-        Asked::Logs(entry, previous) => {
-            tokio::spawn(async move {
-                let text =
-                    observe::logs(&handle.remote, &entry.namespace, &entry.name, previous).await;
-                let title = if previous { "Previous log" } else { "Log" };
-                tell_text(&tell, title, &entry, text.map_err(|e| e.to_string())).await;
-            });
-        }
-    }
+fn gone(e: std::io::Error) -> String {
+    format!("the terminal is gone: {e}")
+}
+
+async fn describe(handle: Handle, tell: mpsc::Sender<News>, entry: Entry) {
+    let text = observe::describe(&handle.remote, &entry.namespace, entry.kind, &entry.name).await;
+    tell_text(&tell, "Describe", &entry, text.map_err(|e| e.to_string())).await;
+}
+
+async fn logs(handle: Handle, tell: mpsc::Sender<News>, entry: Entry, previous: bool) {
+    let text = observe::logs(&handle.remote, &entry.namespace, &entry.name, previous).await;
+    let title = if previous { "Previous log" } else { "Log" };
+    tell_text(&tell, title, &entry, text.map_err(|e| e.to_string())).await;
 }
 
 async fn tell_text(

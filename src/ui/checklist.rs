@@ -8,6 +8,9 @@ use crate::ui::theme;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+/// Enough for whole titles, where only the text is wanted.
+pub(crate) const WIDE: usize = 200;
+
 /// All lines, and the one of the step whose turn it is.
 pub(crate) fn lines(state: &State, width: usize, now: Time) -> (Vec<Line<'static>>, usize) {
     let mut out = Vec::new();

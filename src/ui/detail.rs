@@ -1,11 +1,16 @@
 //! The step in hand: why, what it would do, may it, and its output.
 
-use crate::event::{StepAddr, Time};
+use crate::event::{Probed, StepAddr, Time, Verdict};
 use crate::run::{State, Status, StepState};
+use crate::runbook::Template;
 use crate::runbook::model::{Does, Risk, Undo};
 use crate::ui::text::{cut, words};
 use crate::ui::theme;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+
+/// Columns of the labels.
+pub(crate) const LABEL: usize = 8;
 
 /// What the step's pane is called.
 pub(crate) fn heading(state: &State) -> (String, String) {
@@ -17,78 +22,159 @@ pub(crate) fn heading(state: &State) -> (String, String) {
                 _ => "reversible",
             };
             let status = state.steps.get(&addr).map(|s| s.status.to_string()).unwrap_or_default();
-            (format!("Step {addr}"), format!("{risk} · {status}"))
+            (format!("5 Step {addr}"), format!("{risk} · {status}"))
         }
-        None if state.ended == Some(true) => ("Done".into(), String::new()),
-        None => ("Between steps".into(), String::new()),
+        None if state.ended == Some(true) => ("5 Done".into(), String::new()),
+        None => ("5 Between steps".into(), String::new()),
     }
 }
 
-fn labelled(label: &str, text: Vec<Span<'static>>) -> Line<'static> {
-    let mut spans = vec![Span::styled(format!("{label:<7}"), theme::dim())];
-    spans.extend(text);
-    Line::from(spans)
+/// The commands of a step that can be run elsewhere; none before they are known.
+pub(crate) fn commands(state: &State, addr: &StepAddr) -> Vec<String> {
+    let proposal = state.steps.get(addr).and_then(|s| s.proposal.as_ref());
+    if let Some((p, _)) = proposal {
+        return p.commands.clone();
+    }
+    match state.step(addr).map(|s| &s.does) {
+        Some(Does::Manual { command: Some(command), .. }) => vec![filled(state, addr, command)],
+        _ => Vec::new(),
+    }
 }
 
-/// The pane's lines.
-pub(crate) fn lines(state: &State, width: usize, now: Time) -> Vec<Line<'static>> {
-    let Some(addr) = state.current() else { return ending(state) };
+pub(crate) fn filled(state: &State, addr: &StepAddr, text: &Template) -> String {
+    let scope = state.scope(Some(addr), &state.world, &[], state.at);
+    text.render(&scope).unwrap_or_else(|_| text.text.clone())
+}
+
+/// How a step is undone, in words.
+pub(crate) fn undo(undo: Option<&Undo>) -> Option<String> {
+    Some(match undo? {
+        Undo::None(why) => format!("none: {why}"),
+        Undo::Manual(how) => format!("by hand: {how}"),
+        Undo::Action(call) => call.verb.clone(),
+    })
+}
+
+/// Lines of a label and its text, cut to one line or whole.
+pub(crate) struct Page {
+    pub(crate) lines: Vec<Line<'static>>,
+    width: usize,
+    whole: bool,
+}
+
+impl Page {
+    pub(crate) fn new(width: usize, whole: bool) -> Self {
+        Self { lines: Vec::new(), width, whole }
+    }
+
+    pub(crate) fn say(&mut self, label: &str, text: &str, style: Style) {
+        self.signed(label, None, text, "", style);
+    }
+
+    /// `tail` is an age: it stays when the text is cut.
+    fn signed(
+        &mut self,
+        label: &str,
+        sign: Option<(&'static str, Style)>,
+        text: &str,
+        tail: &str,
+        style: Style,
+    ) {
+        let indent = if sign.is_some() { 2 } else { 0 };
+        let room = self.width.saturating_sub(LABEL + indent);
+        let lines = if self.whole {
+            words(&format!("{text}{tail}"), room)
+        } else {
+            vec![format!("{}{tail}", cut(text, room.saturating_sub(tail.chars().count())))]
+        };
+        for (i, line) in lines.into_iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            let mut spans = vec![Span::styled(format!("{label:<7} "), theme::dim())];
+            if let Some((sign, style)) = sign {
+                let sign = if i == 0 { sign } else { " " };
+                spans.push(Span::styled(format!("{sign} "), style));
+            }
+            spans.push(Span::styled(line, style));
+            self.lines.push(Line::from(spans));
+        }
+    }
+
+    /// Gates with verdict, reason or values, and age.
+    pub(crate) fn gates(&mut self, s: &StepState, now: Time) {
+        for (i, g) in s.gates.iter().enumerate() {
+            let overridden =
+                s.overrides.get(&g.gate).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
+            let age = g.judged.oldest().map(|t| format!("  {} ago", now.since(t).brief()));
+            let values: Vec<_> = g
+                .judged
+                .values
+                .iter()
+                .filter(|v| !v.value.is_empty())
+                .map(|v| format!("{} {}", v.name, v.value))
+                .collect();
+            let why = &g.judged.why;
+            // What fails says on what: `it is false` alone sends a person to look elsewhere.
+            let basis = match (why.as_str(), g.judged.verdict) {
+                ("", _) => values.join(", "),
+                (why, Verdict::Fail) if !values.is_empty() => {
+                    format!("{why}; {}", values.join(", "))
+                }
+                (why, _) => why.to_owned(),
+            };
+            let label = if i == 0 { "gates" } else { "" };
+            let text = format!("{}{overridden}: {basis}", g.says);
+            let sign = theme::verdict(g.judged.verdict);
+            self.signed(label, Some(sign), &text, &age.unwrap_or_default(), theme::calm());
+        }
+    }
+}
+
+/// The pane's lines; `whole`: nothing is cut, it wraps.
+pub(crate) fn lines(state: &State, width: usize, now: Time, whole: bool) -> Vec<Line<'static>> {
+    let mut page = Page::new(width, whole);
+    let Some(addr) = state.current() else { return ending(state, width) };
     let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else {
         return Vec::new();
     };
-    let room = width.saturating_sub(7);
-    let mut out = vec![Line::styled(cut(&state.title(&addr), width), theme::bright())];
-    let scope = state.scope(Some(&addr), &state.world, &[], state.at);
-    if let Some(why) = &step.why {
-        let text = why.render(&scope).unwrap_or_else(|_| why.text.clone());
-        out.push(labelled("why", vec![Span::raw(cut(&text, room))]));
-    }
-    what(&mut out, state, &addr, s, room);
-    out.extend(gates(s, room, now));
-    if let Some(v) = &s.verify {
-        let (sign, style) = theme::verdict(v.verdict);
-        let text = if v.why.is_empty() {
-            format!("{} passes in a row", s.streak.0)
-        } else {
-            v.why.clone()
-        };
-        out.push(labelled(
-            "verify",
-            vec![
-                Span::styled(format!("{sign} "), style),
-                Span::raw(cut(&text, room.saturating_sub(2))),
-            ],
-        ));
-    }
-    for (id, g) in state.breached() {
-        out.push(labelled(
-            "guard",
-            vec![Span::styled(cut(&format!("✗ {id}: {}", g.judged.why), room), theme::alarm())],
-        ));
-    }
-    let undo = match &step.undo {
-        Some(Undo::None(why)) => Some(format!("none: {why}")),
-        Some(Undo::Manual(how)) => Some(format!("by hand: {how}")),
-        Some(Undo::Action(call)) => Some(call.verb.clone()),
-        None => None,
+    let title = if whole {
+        words(&state.title(&addr), width)
+    } else {
+        vec![cut(&state.title(&addr), width)]
     };
-    if let Some(undo) = undo {
-        out.push(labelled("undo", vec![Span::raw(cut(&undo, room))]));
+    page.lines.extend(title.into_iter().map(|l| Line::styled(l, theme::bright())));
+    // What wants a person stands before what explains.
+    trouble(&mut page, s);
+    for (id, g) in state.breached() {
+        page.say("guard", &format!("✗ {id}: {}", g.judged.why), theme::alarm());
     }
-    trouble(&mut out, s, room);
-    // Only what this very step said.
-    let since = s.began.unwrap_or(now);
-    let said: Vec<_> = state.output.iter().filter(|l| l.at >= since).collect();
-    for line in said.iter().skip(said.len().saturating_sub(6)) {
-        out.push(Line::styled(
-            cut(&format!("  | {}", crate::text::clean_line(&line.text)), width),
-            theme::dim(),
-        ));
+    if let Some(why) = &step.why {
+        page.say("why", &filled(state, &addr, why), theme::calm());
     }
-    out
+    what(&mut page, state, &addr, s);
+    page.gates(s, now);
+    if let Some(v) = &s.verify {
+        let passes = format!("{} passes in a row", s.streak.0);
+        let text = if v.why.is_empty() { &passes } else { &v.why };
+        page.signed("verify", Some(theme::verdict(v.verdict)), text, "", theme::calm());
+    }
+    if let Some(undo) = undo(step.undo.as_ref()) {
+        page.say("undo", &undo, theme::calm());
+    }
+    said(&mut page, state, s, now);
+    page.lines
 }
 
-fn ending(state: &State) -> Vec<Line<'static>> {
+/// Only what this very step said.
+fn said(page: &mut Page, state: &State, s: &StepState, now: Time) {
+    let since = s.began.unwrap_or(now);
+    let said: Vec<_> = state.output.iter().filter(|l| l.at >= since).collect();
+    let last = if page.whole { said.len() } else { 6 };
+    for line in said.iter().skip(said.len().saturating_sub(last)) {
+        page.say("  |", &crate::text::clean_line(&line.text), theme::dim());
+    }
+}
+
+fn ending(state: &State, width: usize) -> Vec<Line<'static>> {
     let text = match (&state.aborted, state.ended) {
         (Some(reason), _) => format!("The run was aborted: {reason}"),
         (None, Some(true)) => {
@@ -97,101 +183,68 @@ fn ending(state: &State) -> Vec<Line<'static>> {
         (None, Some(false)) => "The run ended before it was done.".into(),
         (None, None) => "Looking at what comes next…".into(),
     };
-    vec![Line::styled(text, theme::bright())]
+    words(&text, width).into_iter().map(|l| Line::styled(l, theme::bright())).collect()
 }
 
-fn what(out: &mut Vec<Line<'static>>, state: &State, addr: &StepAddr, s: &StepState, room: usize) {
-    let scope = state.scope(Some(addr), &state.world, &[], state.at);
-    let fill = |t: &crate::runbook::Template| t.render(&scope).unwrap_or_else(|_| t.text.clone());
-    let will = |text: String| labelled("will", vec![Span::raw(cut(&text, room))]);
+fn what(page: &mut Page, state: &State, addr: &StepAddr, s: &StepState) {
     match state.step(addr).map(|d| &d.does) {
         Some(Does::Action(call)) => match &s.proposal {
             Some((p, _)) => {
-                out.push(will(p.sentence.clone()));
+                page.say("will", &p.sentence, theme::calm());
+                let n = p.commands.len();
                 if let Some(first) = p.commands.first() {
-                    let more = if p.commands.len() > 1 {
-                        format!(" (1 of {}, c: all)", p.commands.len())
-                    } else {
-                        String::new()
-                    };
-                    out.push(labelled("do", vec![Span::raw(cut(&format!("{first}{more}"), room))]));
+                    let more = if n > 1 { format!("(1 of {n}, c: all) ") } else { String::new() };
+                    page.say("do", &format!("{more}{first}"), theme::calm());
                 }
             }
-            None => out.push(will(format!("{}; Enter resolves it to the objects", call.verb))),
+            None => {
+                let text = format!("{}; Enter resolves it to the objects", call.verb);
+                page.say("will", &text, theme::calm());
+            }
         },
         Some(Does::Choose { question, branches }) => {
-            out.push(labelled("asks", vec![Span::raw(cut(&fill(question), room))]));
+            page.say("asks", &filled(state, addr, question), theme::calm());
             for (id, title) in branches {
-                out.push(labelled("", vec![Span::raw(cut(&format!("{id}: {title}"), room))]));
+                page.say("", &format!("{id}: {title}"), theme::calm());
             }
         }
         Some(Does::Manual { instruction, command }) => {
-            for line in words(&fill(instruction), room) {
-                out.push(labelled("do", vec![Span::raw(line)]));
-            }
+            page.say("do", &filled(state, addr, instruction), theme::calm());
             if let Some(command) = command {
-                out.push(labelled("", vec![Span::raw(cut(&fill(command), room))]));
+                page.say("", &filled(state, addr, command), theme::calm());
             }
         }
         Some(Does::Soak { length, .. }) => {
             let done = crate::event::Span(s.soak.observed_ms).brief();
-            let text = format!("watched for {done} of {}", fill(length));
-            out.push(labelled("soak", vec![Span::raw(cut(&text, room))]));
+            let text = format!("watched for {done} of {}", filled(state, addr, length));
+            page.say("soak", &text, theme::calm());
             if let Some(broken) = &s.soak.broken {
-                out.push(labelled(
-                    "broke",
-                    vec![Span::styled(cut(broken, room), theme::caution())],
-                ));
+                page.say("broke", broken, theme::caution());
             }
         }
         _ => {}
     }
 }
 
-/// Gates with verdict, reason or values, and age.
-pub(crate) fn gates(s: &StepState, room: usize, now: Time) -> Vec<Line<'static>> {
-    let mut out = Vec::new();
-    for (i, g) in s.gates.iter().enumerate() {
-        let (sign, style) = theme::verdict(g.judged.verdict);
-        let overridden =
-            s.overrides.get(&g.gate).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
-        let age = g
-            .judged
-            .oldest()
-            .map(|t| format!("  {} ago", now.since(t).brief()))
-            .unwrap_or_default();
-        let values: Vec<_> = g
-            .judged
-            .values
-            .iter()
-            .filter(|v| !v.value.is_empty())
-            .map(|v| format!("{} {}", v.name, v.value))
-            .collect();
-        let basis = if g.judged.why.is_empty() { values.join(", ") } else { g.judged.why.clone() };
-        let text = format!("{}{overridden}: {basis}", g.says);
-        let text = format!("{}{age}", cut(&text, room.saturating_sub(2 + age.chars().count())));
-        let label = if i == 0 { "gates" } else { "" };
-        out.push(labelled(label, vec![Span::styled(format!("{sign} "), style), Span::raw(text)]));
-    }
-    out
-}
-
-fn trouble(out: &mut Vec<Line<'static>>, s: &StepState, room: usize) {
+fn trouble(page: &mut Page, s: &StepState) {
     if let Some(why) = &s.why {
-        let style = if matches!(s.status, Status::Failed | Status::InDoubt) {
-            theme::alarm()
-        } else {
-            theme::caution()
-        };
-        out.push(labelled(&s.status.to_string(), vec![Span::styled(cut(why, room), style)]));
+        let bad = matches!(s.status, Status::Failed | Status::InDoubt);
+        let style = if bad { theme::alarm() } else { theme::caution() };
+        page.say("because", why, style);
     }
     if let Some((verdict, why)) = &s.probed {
-        out.push(labelled("probe", vec![Span::raw(cut(&format!("{verdict:?}: {why}"), room))]));
+        let verdict = match verdict {
+            Probed::Done => "done",
+            Probed::Partly => "partly done",
+            Probed::NotDone => "not done",
+            Probed::Unknown => "not known",
+        };
+        page.say("probe", &format!("{verdict}: {why}"), theme::calm());
     }
     if let Some(why) = &s.proposal_error {
-        out.push(labelled("cannot", vec![Span::styled(cut(why, room), theme::alarm())]));
+        page.say("cannot", why, theme::alarm());
     }
     for line in &s.changed {
-        out.push(labelled("changed", vec![Span::styled(cut(line, room), theme::caution())]));
+        page.say("changed", line, theme::caution());
     }
 }

@@ -7,14 +7,17 @@
 mod checklist;
 mod detail;
 mod keymap;
+mod look;
 mod model;
 mod overlay;
 mod panes;
+mod review;
 mod text;
 mod theme;
 mod title;
 mod view;
 
-pub use keymap::{Asked, key};
-pub use model::{Entry, Model, Overlay, Pane, Writing};
+pub use keymap::{Asked, Key, KeyCode, key, keys};
+pub use look::{Colours, Environment, Look};
+pub use model::{Entry, Model, Overlay, Pane, Reading, Review, View, Writing, busy};
 pub use view::{Frame, draw};

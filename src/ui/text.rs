@@ -1,5 +1,6 @@
 //! Fitting text into columns by display width.
 
+use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// At most `width` columns; what is cut ends in `…`.
@@ -21,6 +22,29 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// A line of at most `width` columns; what is cut ends in `…`, in the style of what it
+/// was cut from.
+pub(crate) fn fit(line: Line<'static>, width: usize) -> Line<'static> {
+    if line.width() <= width {
+        return line;
+    }
+    let mut fitted = Line { spans: Vec::new(), ..line };
+    let mut room = width;
+    for span in line.spans {
+        let wide = span.width();
+        // The last column is the ellipsis's: something behind this is cut in any case.
+        if wide < room {
+            room -= wide;
+            fitted.spans.push(span);
+            continue;
+        }
+        let text = format!("{} ", span.content);
+        fitted.spans.push(Span { content: cut(&text, room).into(), ..span });
+        break;
+    }
+    fitted
 }
 
 /// Exactly `width` columns, to the left.
@@ -102,6 +126,11 @@ mod tests {
             [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 2, ""), ("abc", 1, "…"), ("abc", 0, "")]
         {
             assert_eq!(cut(text, width), wanted);
+        }
+        for (width, wanted) in [(6, "abcdef"), (5, "abcd…"), (4, "abc…"), (3, "ab…"), (0, "")]
+        {
+            let line = Line::from(vec![Span::raw("abc"), Span::raw("def")]);
+            assert_eq!(fit(line, width).to_string(), wanted);
         }
         assert_eq!(left("a", 3), "a  ");
         assert_eq!(right("a", 3), "  a");

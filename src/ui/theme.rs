@@ -4,11 +4,15 @@ use crate::event::Verdict;
 use crate::run::Status;
 use ratatui::style::{Color, Modifier, Style};
 
+/// What is not in question now. Of the 256 colours, since bright black of the sixteen is
+/// invisible on many terminals; where there are only those it becomes faint.
+pub(crate) const GREY: Color = Color::Indexed(245);
+
 pub(crate) fn calm() -> Style {
     Style::default()
 }
 pub(crate) fn dim() -> Style {
-    Style::default().fg(Color::DarkGray)
+    Style::default().fg(GREY)
 }
 pub(crate) fn good() -> Style {
     Style::default().fg(Color::Green)

@@ -1,10 +1,17 @@
-//! The title bar: where are we, may anything be written, is the journal well.
+//! The title bar: where are we, may anything be written, how long still, is the journal
+//! well.
 
-use crate::event::{Mode, Span as Time2, Time};
+use crate::event::{Mode, Span, Time};
 use crate::journal::{Health, HealthState};
 use crate::run::State;
+use crate::ui::text::{cut, fit, grouped};
 use crate::ui::theme;
-use ratatui::text::{Line, Span};
+use crate::world::Source;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span as Text};
+
+/// A token that ends this soon wants a person now, whatever the run still needs.
+const SOON: Span = Span::secs(600);
 
 pub(crate) fn lines(
     state: &State,
@@ -14,58 +21,121 @@ pub(crate) fn lines(
     clock: &str,
     width: usize,
 ) -> Vec<Line<'static>> {
+    vec![first(state, now, clock, width), second(state, health, show_only, now, width)]
+}
+
+/// Mode, site, run and title to the left, clocks to the right; the title gives way.
+fn first(state: &State, now: Time, clock: &str, width: usize) -> Line<'static> {
     let mode = match state.header.mode {
-        Mode::Write => Span::styled(" WRITE ", theme::alarm()),
-        Mode::ReadOnly => Span::styled(" READ-ONLY ", theme::good()),
+        Mode::Write => Text::styled(" WRITE ", theme::alarm()),
+        Mode::ReadOnly => Text::styled(" READ-ONLY ", theme::good()),
     };
     let run = state.header.run.rsplit('-').next().unwrap_or("").to_owned();
     let head = if width < 100 { "" } else { "HOLDPOINT " };
-    let first = Line::from(vec![
-        Span::styled(format!(" {head}"), theme::bright()),
+    let mut left = Line::from(vec![
+        Text::styled(format!(" {head}"), theme::bright()),
         mode,
-        Span::raw(format!(" {clock}  site {} · run {run} · ", state.header.site)),
-        Span::styled(state.runbook.title.clone(), theme::bright()),
+        Text::raw(format!(" site {} · run {run} · ", state.header.site)),
     ]);
-    let first = fitted(first, width);
-    let mut second = vec![Span::raw(" ")];
-    second.push(journal(health, show_only, now));
+    let mut right: Vec<Text<'static>> = window(state, now, width).into_iter().collect();
+    right.push(Text::raw(format!("  {clock} ")));
+    let right = Line::from(right);
+    let room = width.saturating_sub(left.width() + right.width() + 1);
+    let title = cut(&state.runbook.title, room);
+    left.spans.push(Text::styled(title, theme::bright()));
+    let pad = width.saturating_sub(left.width() + right.width());
+    left.spans.push(Text::raw(" ".repeat(pad)));
+    left.spans.extend(right.spans);
+    fit(left, width)
+}
+
+/// The window counts from the run's start; what is kept for going back is coloured.
+fn window(state: &State, now: Time, width: usize) -> Option<Text<'static>> {
+    let window = state.runbook.window?;
+    let end = state.opened + window.length;
+    let name = if width < 100 { "" } else { "window " };
+    if now > end {
+        return Some(Text::styled(
+            format!("WINDOW OVER since {}", now.since(end).brief()),
+            theme::alarm(),
+        ));
+    }
+    let left = end.since(now);
+    let style = if left <= window.backout_reserve { theme::caution() } else { Style::default() };
+    Some(Text::styled(format!("{name}{} left", left.brief()), style))
+}
+
+fn second(
+    state: &State,
+    health: &Health,
+    show_only: Option<&str>,
+    now: Time,
+    width: usize,
+) -> Line<'static> {
+    let mut parts = vec![journal(health, show_only, now, width)];
+    // What wants a person stands before figures: those are what may be cut.
     if let Some((reason, by)) = &state.line_held {
-        second.push(Span::styled(format!("  ⏸ LINE HELD by {by}: {reason}"), theme::alarm()));
+        parts.push(Text::styled(format!("⏸ LINE HELD by {by}: {reason}"), theme::alarm()));
     }
     for (id, _) in state.breached() {
-        second.push(Span::styled(format!("  ✗ guard {id} BREACHED"), theme::alarm()));
+        parts.push(Text::styled(format!("✗ guard {id} BREACHED"), theme::alarm()));
     }
-    vec![first, Line::from(second)]
+    parts.extend(token(state, now));
+    let mut line = Line::raw(" ");
+    for (i, part) in parts.into_iter().enumerate() {
+        if i > 0 {
+            line.spans.push(Text::raw(" · "));
+        }
+        line.spans.push(part);
+    }
+    fit(line, width)
 }
 
-/// The last span gives way, with `…`.
-fn fitted(mut line: Line<'static>, width: usize) -> Line<'static> {
-    let over = line.width().saturating_sub(width);
-    if over > 0
-        && let Some(last) = line.spans.last_mut()
-    {
-        let room = last.width().saturating_sub(over);
-        last.content = crate::ui::text::cut(&last.content, room).into();
+/// How long Vault's token lives, and whether that is enough for what the steps still need.
+fn token(state: &State, now: Time) -> Option<Text<'static>> {
+    let standing = state.world.standing(Source::Raft);
+    if standing.status == crate::world::Status::NotConfigured {
+        return None;
     }
-    line
+    let raft = &state.world.raft;
+    if !raft.audited_read {
+        return Some(Text::styled("token: not read", theme::dim()));
+    }
+    let Some(ends) = raft.token_ends else { return Some(Text::raw("token does not end")) };
+    let left = ends.since(now);
+    let needed = state.remaining(now);
+    Some(if left == Span(0) {
+        Text::styled("TOKEN ENDED: renew it", theme::alarm())
+    } else if left < needed {
+        let text =
+            format!("token {}, the steps need {} or more: renew it", left.brief(), needed.brief());
+        Text::styled(text, if left < SOON { theme::alarm() } else { theme::caution() })
+    } else if left < SOON {
+        Text::styled(format!("token {}: renew it", left.brief()), theme::alarm())
+    } else {
+        Text::raw(format!("token {}", left.brief()))
+    })
 }
 
-fn journal(health: &Health, show_only: Option<&str>, now: Time) -> Span<'static> {
+fn journal(health: &Health, show_only: Option<&str>, now: Time, width: usize) -> Text<'static> {
     if let Some(why) = show_only {
-        return Span::styled(format!("SHOW-ONLY: {why}; nothing is executed"), theme::alarm());
+        return Text::styled(format!("SHOW-ONLY, nothing is executed: {why}"), theme::alarm());
     }
     match &health.state {
         HealthState::Failed { why } => {
-            Span::styled(format!("journal FAILED: {why}"), theme::alarm())
+            Text::styled(format!("journal FAILED: {why}"), theme::alarm())
         }
-        HealthState::Waiting { since } if now.since(*since) >= Time2::secs(2) => Span::styled(
+        HealthState::Waiting { since } if now.since(*since) >= Span::secs(2) => Text::styled(
             format!("journal not answering for {}", now.since(*since).brief()),
             theme::alarm(),
         ),
         _ => {
-            let synced =
-                health.synced_at.map(|t| now.since(t).brief()).unwrap_or_else(|| "never".into());
-            Span::raw(format!("journal ok, {} entries, synced {synced} ago", health.entries))
+            let entries = grouped(i64::try_from(health.entries).unwrap_or(i64::MAX));
+            let synced = match health.synced_at {
+                Some(t) if width >= 100 => format!(", synced {} ago", now.since(t).brief()),
+                _ => String::new(),
+            };
+            Text::raw(format!("journal ok, {entries} entries{synced}"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Vault's raft as its voters tell it, each asked by itself.
 
+use crate::event::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -133,6 +134,8 @@ pub struct Raft {
     pub cluster_id: String,
     /// Elections seen since observation began.
     pub elections: i64,
+    /// When the Vault token in use ends, to the minute; null for one that does not end, and while `audited_read` is false.
+    pub token_ends: Option<Time>,
 }
 
 impl Raft {

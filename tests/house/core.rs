@@ -42,15 +42,27 @@ fn a_step_goes_its_way_and_the_leader_is_last() {
 #[test]
 fn a_replaced_object_goes_back_to_the_operator_as_a_diff() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, digest) = run.reach_review();
-    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed: "vault-0".into() })
-        .unwrap();
+    let (step, digest) = run.reach_changed();
+    assert!(run.state.running.is_none());
+    let s = &run.state.steps[&step];
+    assert_eq!((s.status, &s.proposal), (Status::Ready, &None));
+    assert!(s.other_objects);
+    let diff = s.changed.join("\n");
+    assert!(diff.contains("uid-vault-0 → another-uid"), "{diff}");
+    // The old release is worth nothing, not even in a fresh review.
+    let again = |digest: &str| Intent::Release {
+        step: step.clone(),
+        digest: digest.into(),
+        typed: "vault-0".into(),
+    };
+    assert!(run.ask(&driver(), again(&digest)).is_err());
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    assert!(run.ask(&driver(), again(&digest)).is_err());
     let now = run.now;
     run.prepared(well(now), Ok(proposal("vault-0", "another-uid")));
-    assert!(run.state.running.is_none());
-    assert_eq!(run.state.steps[&step].status, Status::Ready);
-    let diff = run.state.steps[&step].changed.join("\n");
-    assert!(diff.contains("uid-vault-0 → another-uid"), "{diff}");
+    assert!(run.ask(&driver(), again(&digest)).is_err());
+    let fresh = run.state.steps[&step].proposal.as_ref().unwrap().1.clone();
+    run.ask(&driver(), again(&fresh)).unwrap();
 }
 
 #[test]
@@ -376,6 +388,32 @@ proptest! {
         prop_assert_eq!(format!("{:?}", again.steps), format!("{:?}", run.state.steps));
         prop_assert_eq!(again.world, run.state.world);
     }
+}
+
+/// Estimates of steps that are not over; items once they are known, soaks less what was
+/// observed.
+#[test]
+fn what_remains_is_estimates_and_soaks_of_steps_that_are_not_over() {
+    let runbook = RUNBOOK.replacen("risk =", "estimate = \"10m\"\nrisk =", 1)
+        + r#"
+[[phase]]
+id = "watch"
+title = "Watch"
+[[phase.step]]
+id = "soak"
+title = "Watched"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+    let mut run = Run::new(&runbook, Mode::Write);
+    assert_eq!(run.state.remaining(run.now), Span::secs(4200), "one item while none is known");
+    let step = run.reach_first_step();
+    assert_eq!(run.state.remaining(run.now), Span::secs(3600 + 3 * 600));
+    run.ask(&driver(), Intent::Skip { step, reason: "not now".into() }).unwrap();
+    assert_eq!(run.state.remaining(run.now), Span::secs(3600 + 2 * 600));
 }
 
 #[test]

@@ -14,6 +14,9 @@
 mod bad_input;
 mod core;
 mod journal;
+mod keys;
 mod layers;
+mod pty;
 mod screens;
 mod support;
+mod terminal;

@@ -4,7 +4,7 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
 use holdpoint::run::{Intent, State};
-use holdpoint::ui::{Frame, Model, Overlay, draw};
+use holdpoint::ui::{Colours, Frame, KeyCode, Look, Model, Overlay, Pane, Review, View, draw};
 use holdpoint::world::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -14,22 +14,18 @@ use serde_json::json;
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 
 /// Text of the screen, then runs of cells that carry a colour or weight.
-fn screen(
-    state: &State,
-    model: &Model,
-    show_only: Option<&str>,
-    now: Time,
-    (w, h): (u16, u16),
-) -> String {
+fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
-    let health = Health {
-        state: HealthState::Ok,
-        entries: 2114,
-        synced_seq: Some(2113),
-        synced_at: Some(now),
-        head: String::new(),
+    let model = Model { size: (w, h), ..s.model.clone() };
+    let frame = Frame {
+        state: &s.state,
+        model: &model,
+        health: &s.health,
+        show_only: s.show_only,
+        now: s.now,
+        clock: "03:14:07 CET",
+        look: s.look,
     };
-    let frame = Frame { state, model, health: &health, show_only, now, clock: "03:14:07 CET" };
     terminal.draw(|f| draw(f, &frame)).unwrap();
     let buffer = terminal.backend().buffer();
     let mut text = String::new();
@@ -41,14 +37,9 @@ fn screen(
         let mut x = 0;
         while x < w {
             let c = &buffer[(x, y)];
-            let key = (c.fg, c.modifier & (Modifier::BOLD | Modifier::REVERSED));
+            let key = (c.fg, c.modifier);
             let start = x;
-            while x < w
-                && (
-                    buffer[(x, y)].fg,
-                    buffer[(x, y)].modifier & (Modifier::BOLD | Modifier::REVERSED),
-                ) == key
-            {
+            while x < w && (buffer[(x, y)].fg, buffer[(x, y)].modifier) == key {
                 x += 1;
             }
             if key != (Color::Reset, Modifier::empty()) {
@@ -62,6 +53,8 @@ fn screen(
 struct Shown {
     state: State,
     model: Model,
+    health: Health,
+    look: Look,
     show_only: Option<&'static str>,
     now: Time,
     /// Words that the screen of any size must have.
@@ -69,9 +62,18 @@ struct Shown {
 }
 
 fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
+    let now = Time(run.now.0 + 1000);
     Shown {
-        now: Time(run.now.0 + 1000),
+        now,
         state: run.state,
+        look: Look { colours: Colours::Many, ascii: false },
+        health: Health {
+            state: HealthState::Ok,
+            entries: 2114,
+            synced_seq: Some(2113),
+            synced_at: Some(now),
+            head: String::new(),
+        },
         model: Model { overlay, ..Model::default() },
         show_only: None,
         must,
@@ -79,7 +81,8 @@ fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
 }
 
 fn reviewing(run: &Run) -> Overlay {
-    Overlay::Review { step: run.state.current().unwrap(), opened: Time(0), typed: "vault-".into() }
+    let step = run.state.current().unwrap();
+    Overlay::Review(Review { typed: "vault-".into(), ..Review::new(step, &run.state, Time(0)) })
 }
 
 fn states() -> Vec<(&'static str, Shown)> {
@@ -110,6 +113,10 @@ fn states() -> Vec<(&'static str, Shown)> {
         stream: Stream::Note,
         text: "data-vault-0 is being deleted".into(),
     });
+
+    let mut changed = Run::new(RUNBOOK, Mode::Write);
+    changed.reach_changed();
+    let void = reviewing(&changed);
 
     let mut failed = Run::new(RUNBOOK, Mode::Write);
     let (_, effect) = failed.reach_running();
@@ -147,7 +154,36 @@ fn states() -> Vec<(&'static str, Shown)> {
 
     let mut show_only = shown(at_first(), Overlay::None, &["SHOW-ONLY"]);
     show_only.show_only = Some("cannot write: no space left on device");
+    let mut hangs = shown(at_first(), Overlay::None, &["journal not answering for 7s"]);
+    hangs.health.state = HealthState::Waiting { since: Time(hangs.now.0 - 7_000) };
+    let mut plain = late();
+    plain.look = Look { colours: Colours::None, ascii: true };
+    let mut sixteen = late();
+    sixteen.look = Look { colours: Colours::Sixteen, ascii: false };
+    let mut narrowed = shown(at_first(), Overlay::Filter, &["/vault-1", "by restarts"]);
+    narrowed.model.focus = Pane::Pods;
+    *narrowed.model.view_mut() = View { filter: "vault-1".into(), order: 2 };
+    let mut help = shown(at_first(), Overlay::None, &["review the step", "abort the run"]);
+    holdpoint::ui::key(&mut help.model, &help.state, KeyCode::Char('?'), help.now);
+    let mut step = shown(at_first(), Overlay::None, &["Delete the claims of vault-0"]);
+    (step.model.focus, step.model.zoomed) = (Pane::Step, true);
     vec![
+        ("narrowed", narrowed),
+        ("help", help),
+        ("step", step),
+        ("crowded", crowded()),
+        ("no-colour-ascii", plain),
+        ("sixteen-colours", sixteen),
+        ("late", late()),
+        ("journal-hangs", hangs),
+        (
+            "changed",
+            shown(
+                changed,
+                void,
+                &["NOTHING WAS DONE", "uid-vault-0 → another-uid", "Press Enter to review"],
+            ),
+        ),
         (
             "reading",
             shown(at_first(), Overlay::None, &["READY", "LEADER", "every voter is healthy"]),
@@ -166,7 +202,50 @@ fn states() -> Vec<(&'static str, Shown)> {
     ]
 }
 
-const STATES: [&str; 9] = [
+/// Little of the window is left, and the token ends before the steps do.
+fn late() -> Shown {
+    let runbook = RUNBOOK
+        .replacen("[[guard]]", "[window]\nlength = \"4h\"\nbackout_reserve = \"45m\"\n[[guard]]", 1)
+        .replacen("risk =", "estimate = \"10m\"\nrisk =", 1);
+    let mut run = Run::new(&runbook, Mode::Write);
+    run.pass(3 * 3_600_000 + 1_200_000);
+    run.reach_first_step();
+    let mut ends = raft("vault-2");
+    ends.token_ends = Some(Time(run.now.0 + 900_000));
+    let now = run.now;
+    run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(ends)))]);
+    shown(run, Overlay::None, &["39m59 left", "token 14m59, the steps need 30m00 or more"])
+}
+
+/// A review of more than fits: how it is released stays in sight.
+fn crowded() -> Shown {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step }).unwrap();
+    let mut many = proposal("vault-0", "uid-vault-0");
+    let one = many.targets[0].clone();
+    many.targets = (0..60)
+        .map(|i| Target { name: format!("data-{i}"), uid: Some(format!("uid-{i}")), ..one.clone() })
+        .collect();
+    let now = run.now;
+    run.prepared(well(now), Ok(many));
+    let mut overlay = reviewing(&run);
+    if let Overlay::Review(open) = &mut overlay {
+        open.scroll = 5;
+    }
+    shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
+}
+
+const STATES: [&str; 18] = [
+    "narrowed",
+    "help",
+    "step",
+    "crowded",
+    "no-colour-ascii",
+    "sixteen-colours",
+    "changed",
+    "late",
+    "journal-hangs",
     "reading",
     "blocked",
     "confirming",
@@ -178,13 +257,73 @@ const STATES: [&str; 9] = [
     "show-only",
 ];
 
+/// A table that nobody scrolls shows what the step in hand touches, also before its plan
+/// is resolved.
+#[test]
+fn what_the_step_touches_is_in_sight() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut claims: Vec<Claim> =
+        (0..30).map(|i| claim(&format!("cache-{i:02}"), "other", &format!("u{i}"))).collect();
+    claims.push(Claim { pods: vec!["vault-0".into()], ..claim("data-vault-0", "other", "mine") });
+    claims.push(claim("zebra", "other", "z"));
+    let now = run.now;
+    run.observe(vec![live(Source::Claims, now, Update::Claims(Rows::all(claims)))]);
+    let text = screen(&shown(run, Overlay::None, &[]), (120, 40));
+    let row = text.lines().find(|l| l.contains("data-vault-0")).unwrap_or_else(|| panic!("{text}"));
+    assert!(row.contains("◀"), "{row}");
+}
+
+/// Too small to be read: it says so, and a name that is typed there releases nothing.
+#[test]
+fn a_terminal_that_is_too_small_says_what_it_wants_and_releases_nothing() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_review();
+    let overlay = reviewing(&run);
+    let mut s = shown(run, overlay, &[]);
+    for (w, h) in [(79, 24), (80, 23), (40, 10), (12, 3), (1, 1)] {
+        s.model.size = (w, h);
+        let text = screen(&s, (w, h));
+        assert!(w < 40 || text.contains("80×24 is wanted"), "{text}");
+        s.look.ascii = !s.look.ascii;
+        assert!(w < 40 || screen(&s, (w, h)).contains("80x24 is wanted"));
+        s.look.ascii = !s.look.ascii;
+        let before = s.model.clone();
+        for code in ['0', 'c', ' '].map(KeyCode::Char).into_iter().chain([KeyCode::Enter]) {
+            let asked = holdpoint::ui::key(&mut s.model, &s.state, code, s.now);
+            assert!(asked == holdpoint::ui::Asked::Nothing && s.model == before);
+        }
+    }
+}
+
+/// Every state is told without colours, and every sign has one in ASCII.
+#[test]
+fn nothing_is_told_by_colour_or_sign_alone() {
+    for (name, mut s) in states() {
+        for size in SIZES {
+            s.look = Look { colours: Colours::Many, ascii: false };
+            let rich = screen(&s, size);
+            s.look = Look { colours: Colours::None, ascii: true };
+            let plain = screen(&s, size);
+            let (text, styles) = plain.rsplit_once("\n---\n").unwrap();
+            for (sign, instead) in rich.chars().zip(text.chars()) {
+                assert!(sign.is_ascii() || instead.is_ascii() && instead != '?', "{name}: {sign}");
+            }
+            assert!(styles.lines().all(|l| l.contains(" Reset ")), "{name}:\n{styles}");
+            for word in s.must.iter().filter(|w| w.is_ascii()) {
+                assert!(text.contains(word), "{name} at {size:?} lacks {word}:\n{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_state_at_every_size() {
     let states = states();
     let mut cells = std::collections::BTreeSet::new();
     for (name, s) in &states {
         for (w, h) in SIZES {
-            let text = screen(&s.state, &s.model, s.show_only, s.now, (w, h));
+            let text = screen(s, (w, h));
             for word in s.must {
                 assert!(text.contains(word), "{name} at {w}x{h} lacks {word}:\n{text}");
             }

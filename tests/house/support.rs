@@ -303,6 +303,17 @@ impl Run {
         (step, digest)
     }
 
+    /// To a release that was void: the claim had become another one.
+    pub fn reach_changed(&mut self) -> (StepAddr, String) {
+        let (step, digest) = self.reach_review();
+        let typed = "vault-0".into();
+        self.ask(&driver(), Intent::Release { step: step.clone(), digest: digest.clone(), typed })
+            .unwrap();
+        let now = self.now;
+        self.prepared(well(now), Ok(proposal("vault-0", "another-uid")));
+        (step, digest)
+    }
+
     /// To an effect that runs.
     pub fn reach_running(&mut self) -> (StepAddr, EffectId) {
         let (step, digest) = self.reach_review();

@@ -18,4 +18,5 @@ mod race;
 mod released;
 mod roll;
 mod site;
+#[path = "../house/pty.rs"]
 mod terminal;

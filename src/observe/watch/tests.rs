@@ -373,7 +373,7 @@ async fn pods_are_seen_first_and_known_later() {
     // A look decides no gate: it has no identities.
     rig.until("a look", |w| w.pods.len() == 3).await;
     let standing = rig.world.standing(Source::Pods);
-    assert_eq!(standing.status, Status::Arriving { have: 0, of: 3 });
+    assert!(matches!(standing.status, Status::Arriving { of: 3, .. }), "{standing:?}");
     assert!(!standing.fresh(crate::event::Time(0)));
     let known = |w: &World| w.pods.find("vault", "vault-0").is_some_and(|p| p.uid == "u0");
     rig.until("identities", known).await;

@@ -1,16 +1,17 @@
 //! `holdpoint doctor`: what could stop the change, before the window.
 
+mod clocks;
+mod places;
+mod tokens;
+
 use crate::cli::check::read;
 use crate::cli::{UNDONE, refuse, runtime, site};
-use crate::event::Span;
 use crate::observe::read as observe;
 use crate::remote::{Remote, review_access};
 use crate::runbook::load;
 use crate::runbook::model::{Does, Runbook};
 use crate::site::{mismatch, render_pins};
 use crate::world::{Source, Status, Update};
-use reqwest::Method;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Runbook whose actions' rights are checked as well
+    /// Runbook whose actions' rights are checked as well, and whose window tokens must outlive
     runbook: Option<PathBuf>,
     /// Site: a name of the configuration, or a file
     #[arg(long)]
@@ -40,6 +41,7 @@ enum Level {
     Bad,
 }
 
+/// Prints findings as they come; true once one of them is bad.
 struct Report(bool);
 
 impl Report {
@@ -59,11 +61,14 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return refuse(&why),
     };
-    match runtime.block_on(examine(args)) {
+    let code = match runtime.block_on(examine(args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(UNDONE),
         Err(why) => refuse(&why),
-    }
+    };
+    // A file system that hangs must not hang the exit.
+    runtime.shutdown_background();
+    code
 }
 
 async fn examine(args: &Args) -> Result<bool, String> {
@@ -72,11 +77,14 @@ async fn examine(args: &Args) -> Result<bool, String> {
         None => None,
     };
     let found = site::find(&args.site)?;
+    let mut report = Report(false);
+    if !places::examine(&found.site, args.state.as_deref(), &mut report).await {
+        return Ok(false);
+    }
     let remote = Remote::connect(found.site, &site::surroundings(), site::clock())
         .await
         .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
-    let mut report = Report(false);
     reach(&remote, &mut report).await;
     let now = remote.identities().await;
     for (name, value) in &now {
@@ -100,11 +108,12 @@ async fn examine(args: &Args) -> Result<bool, String> {
             wrong => report.say(Level::Bad, "pins", &wrong.join("; ")),
         },
     }
-    token(&remote, runbook.as_ref(), &mut report).await;
+    clocks::examine(&remote, &mut report).await;
+    let window = runbook.as_ref().and_then(|r| r.window).map(|w| w.length);
+    tokens::examine(&remote, window, &mut report).await;
     if let Some(runbook) = &runbook {
         rights(&remote, runbook, &mut report).await;
     }
-    places(&remote, args, &mut report);
     tools(&mut report).await;
     Ok(!report.0)
 }
@@ -143,42 +152,6 @@ async fn reach(remote: &Arc<Remote>, report: &mut Report) {
     }
 }
 
-/// The token must outlive the window.
-async fn token(remote: &Remote, runbook: Option<&Runbook>, report: &mut Report) {
-    let Ok(token) = &remote.token else {
-        if remote.site.vault.is_some() {
-            report.say(
-                Level::Bad,
-                "vault token",
-                remote.token.as_ref().err().map_or("", String::as_str),
-            );
-        }
-        return;
-    };
-    let wanted = runbook.and_then(|r| r.window).map_or(Span(0), |w| w.length);
-    for voter in &remote.voters {
-        let Ok(base) = voter.base(remote.kube.as_ref().ok()).await else { continue };
-        let asked =
-            voter.ask(&base, Method::GET, "auth/token/lookup-self", Some(token), None).await;
-        let Ok(asked) = asked else { continue };
-        if asked.code != 200 {
-            continue;
-        }
-        let ttl = asked.body.pointer("/data/ttl").and_then(Value::as_u64).unwrap_or(0);
-        let left = Span::secs(ttl);
-        return match ttl {
-            0 => report.say(Level::Ok, "vault token", "does not expire"),
-            _ if left < wanted => report.say(
-                Level::Bad,
-                "vault token",
-                &format!("lives {} more, the window is {wanted}; renew it", left.brief()),
-            ),
-            _ => report.say(Level::Ok, "vault token", &format!("lives {} more", left.brief())),
-        };
-    }
-    report.say(Level::Bad, "vault token", "no voter accepts it; log in again");
-}
-
 /// Rights that the runbook's actions need: verb, group, resource.
 fn needed(verb: &str) -> &'static [(&'static str, &'static str, &'static str)] {
     match verb {
@@ -206,26 +179,6 @@ async fn rights(remote: &Remote, runbook: &Runbook, report: &mut Report) {
         match review_access(client, verb, group, resource, namespace).await {
             Ok(()) => report.say(Level::Ok, &what, "yes"),
             Err(e) => report.say(Level::Bad, &what, &e.to_string()),
-        }
-    }
-}
-
-/// NFS under what the change relies on hangs when the change goes wrong.
-fn places(remote: &Remote, args: &Args, report: &mut Report) {
-    let token = remote.site.vault.as_ref().and_then(|v| v.token_file.clone()).map(PathBuf::from);
-    let places = [
-        ("state directory", Some(site::runs(args.state.as_deref()))),
-        ("kubeconfig", Some(remote.kubeconfig.clone())),
-        ("token file", token),
-    ];
-    for (what, path) in places.into_iter().filter_map(|(w, p)| Some((w, p?))) {
-        let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
-        match rustix::fs::statfs(there) {
-            Ok(fs) if fs.f_type == 0x6969 => {
-                report.say(Level::Warn, what, &format!("{} lies on NFS", path.display()))
-            }
-            Ok(_) => report.say(Level::Ok, what, &path.display().to_string()),
-            Err(e) => report.say(Level::Warn, what, &format!("{}: {e}", path.display())),
         }
     }
 }

@@ -1,0 +1,104 @@
+//! What is looked at again and again: a verify until it settles, a soak until it is over,
+//! guards all the while.
+
+use crate::event::{Event, Span, StepAddr, Time, Verdict};
+use crate::run::gates;
+use crate::run::state::{State, StepState};
+use crate::runbook::model::{Does, OnBreach, Step};
+use crate::world::World;
+
+/// Observed time between two soak readings counts only up to this: what was not looked
+/// at was not observed.
+const LONGEST_SOAK_GAP: Span = Span::secs(15);
+
+pub(super) fn verify(
+    state: &State,
+    addr: &StepAddr,
+    step: &Step,
+    s: &StepState,
+    world: &World,
+    now: Time,
+) -> Vec<Event> {
+    let way = s.way;
+    let Some(verify) = &step.verify else {
+        return vec![Event::Verified { step: addr.clone(), way }];
+    };
+    let judged = verify.that.judge(&state.scope(Some(addr), world, &[], now));
+    let verdict = judged.verdict;
+    let why = judged.why.clone();
+    let mut events = vec![Event::VerifyJudged { step: addr.clone(), judged }];
+    if verdict == Verdict::Pass {
+        let (n, since) = s.streak;
+        let since = since.unwrap_or(now);
+        if n + 1 >= verify.passes && now.since(since) >= verify.over {
+            events.push(Event::Verified { step: addr.clone(), way });
+            return events;
+        }
+    }
+    let began = s.verifying_since.unwrap_or(now);
+    if now.since(began) > verify.within {
+        let why = if why.is_empty() { "it did not settle".to_owned() } else { why };
+        events.push(Event::VerifyFailed {
+            step: addr.clone(),
+            why: format!("not so after {}: {why}", verify.within),
+        });
+    }
+    events
+}
+
+pub(super) fn soak(
+    state: &State,
+    addr: &StepAddr,
+    step: &Step,
+    s: &StepState,
+    world: &World,
+    now: Time,
+) -> Vec<Event> {
+    let Does::Soak { length, watch, on_breach } = &step.does else { return Vec::new() };
+    let scope = state.scope(Some(addr), world, &[], now);
+    let gates: Vec<_> = watch.iter().map(|g| gates::one(g, &scope)).collect();
+    let lacking = gates::lacking(&gates, &std::collections::BTreeMap::new());
+    if let Some(why) = lacking.first() {
+        let mut events = Vec::new();
+        // Once a breach, and again only when its reason changes.
+        if s.soak.last.is_some() || s.soak.broken.as_ref() != Some(why) {
+            events.push(Event::SoakBroken { step: addr.clone(), why: why.clone() });
+        }
+        return events;
+    }
+    if s.soak.last.is_none() && *on_breach == OnBreach::Restart {
+        return vec![Event::SoakStarted { step: addr.clone() }];
+    }
+    let gap = s.soak.last.map_or(Span(0), |last| now.since(last)).min(LONGEST_SOAK_GAP);
+    let observed_ms = s.soak.observed_ms + gap.0;
+    let counted = Event::SoakCounted { step: addr.clone(), observed_ms };
+    let length = length.render(&scope).ok().and_then(|l| l.parse::<Span>().ok());
+    match length {
+        Some(length) if observed_ms >= length.0 => {
+            vec![counted, Event::SoakEnded { step: addr.clone(), reason: None }]
+        }
+        _ => vec![counted],
+    }
+}
+
+pub(super) fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
+    let scope = state.scope(None, world, &[], now);
+    let mut events = Vec::new();
+    for guard in &state.runbook.guards {
+        let judged = guard.that.judge(&scope);
+        let id = guard.id.clone();
+        let pass = judged.verdict == Verdict::Pass;
+        match state.guards.get(&id) {
+            Some(g) if pass && g.breached => events.push(Event::GuardHolds { guard: id, judged }),
+            Some(g) if g.judged.verdict != judged.verdict => {
+                events.push(Event::GuardJudged { guard: id, judged });
+            }
+            Some(g) if !pass && !g.breached && now.since(g.since) >= guard.debounce => {
+                events.push(Event::GuardBreached { guard: id, judged });
+            }
+            Some(_) => {}
+            None => events.push(Event::GuardJudged { guard: id, judged }),
+        }
+    }
+    events
+}

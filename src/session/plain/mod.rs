@@ -1,0 +1,123 @@
+//! The line-oriented interface: the same life-cycle for pipes, screen readers and CI.
+
+mod printer;
+mod unattended;
+
+use crate::event::Actor;
+use crate::run::{Intent, State};
+use crate::session::answers::Answers;
+use crate::session::engine::Handle;
+use printer::Printer;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use unattended::{Go, Unattended};
+
+const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry · accept · \
+skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · abort REASON · \
+status · quit";
+
+/// Runs to the end, or until input ends. True if the change was done.
+pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) -> bool {
+    let mut printer = Printer::default();
+    let mut live = handle.live.clone();
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut unattended = answers.map(Unattended::new);
+    let mut beat = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        let now = live.borrow_and_update().clone();
+        printer.print(&now.state);
+        if let Some(done) = now.state.ended {
+            return done;
+        }
+        if let Some(why) = now.show_only {
+            println!("SHOW-ONLY: the journal cannot be written: {why}");
+            println!(
+                "nothing is executed any more; make room, then start again with --state on another disk"
+            );
+            return false;
+        }
+        if let Some(unattended) = &mut unattended {
+            match unattended.step(handle, actor, &now.state).await {
+                Go::On => {}
+                Go::Stop(why) => {
+                    println!("STOPPED: {why}");
+                    return false;
+                }
+            }
+            tokio::select! {
+                _ = live.changed() => {}
+                _ = beat.tick() => {}
+            }
+            continue;
+        }
+        tokio::select! {
+            changed = live.changed() => if changed.is_err() { return false; },
+            line = lines.next_line() => match line {
+                Ok(Some(line)) => match command(&now.state, line.trim()) {
+                    Typed::Intent(intent) => {
+                        if let Err(why) = handle.ask(actor, *intent).await {
+                            println!("REFUSED: {why}");
+                        }
+                    }
+                    Typed::Status => printer.status(&now.state),
+                    Typed::Say(text) => println!("{text}"),
+                    Typed::Quit => {
+                        println!("left; the run stays open in its journal");
+                        return false;
+                    }
+                },
+                _ => {
+                    println!("input ended; the run stays open in its journal");
+                    return false;
+                }
+            },
+        }
+    }
+}
+
+enum Typed {
+    Intent(Box<Intent>),
+    Status,
+    Say(String),
+    Quit,
+}
+
+fn command(state: &State, line: &str) -> Typed {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let rest = rest.trim().to_owned();
+    let whole = |intent| Typed::Intent(Box::new(intent));
+    match word {
+        "" | "help" | "?" => return Typed::Say(HELP.into()),
+        "status" => return Typed::Status,
+        "quit" | "q" => return Typed::Quit,
+        "hold" => return whole(Intent::HoldLine { reason: rest }),
+        "free" => return whole(Intent::FreeLine),
+        "abort" => return whole(Intent::Abort { reason: rest }),
+        _ => {}
+    }
+    let Some(step) = state.current() else {
+        return Typed::Say("no step's turn has come yet".into());
+    };
+    whole(match word {
+        "review" => Intent::Review { step },
+        "close" => Intent::CloseReview { step },
+        "release" => {
+            let digest =
+                state.steps.get(&step).and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone());
+            Intent::Release { step, digest: digest.unwrap_or_default(), typed: rest }
+        }
+        "show" => Intent::Show { step },
+        "claim" => Intent::Claim { step },
+        "unclaim" => Intent::Unclaim { step },
+        "retry" => Intent::Retry { step },
+        "accept" => Intent::Accept { step },
+        "skip" => Intent::Skip { step, reason: rest },
+        "choose" => Intent::Choose { step, branch: rest },
+        "end-soak" => Intent::EndSoak { step, reason: rest },
+        "override" => {
+            let (gate, reason) = rest.split_once(' ').unwrap_or((rest.as_str(), ""));
+            Intent::Override { step, gate: gate.into(), reason: reason.into() }
+        }
+        other => return Typed::Say(format!("`{other}` is no command; {HELP}")),
+    })
+}

@@ -1,0 +1,148 @@
+//! What is new, in lines.
+
+use crate::event::{StepAddr, Verdict};
+use crate::run::{State, Status};
+use crate::runbook::model::Does;
+use std::collections::BTreeMap;
+
+/// Prints what is new, a line each.
+#[derive(Default)]
+pub(super) struct Printer {
+    statuses: BTreeMap<StepAddr, (Status, u32)>,
+    reviewed: BTreeMap<StepAddr, u64>,
+    gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
+    guards: BTreeMap<String, bool>,
+    outputs: u64,
+    blocked: BTreeMap<String, String>,
+    leader: String,
+}
+
+impl Printer {
+    pub(super) fn print(&mut self, state: &State) {
+        self.world(state);
+        for p in &state.phases {
+            if let Some(why) = &p.blocked
+                && self.blocked.insert(p.id.clone(), why.clone()).as_ref() != Some(why)
+            {
+                println!("phase {} cannot go on: {why}", p.id);
+            }
+        }
+        for (addr, s) in &state.steps {
+            let key = (s.status, s.attempt);
+            if self.statuses.insert(addr.clone(), key) != Some(key) && s.status != Status::Pending {
+                self.moved(state, addr);
+            }
+            if let Some((proposal, digest)) =
+                s.proposal.as_ref().filter(|_| s.status == Status::Confirming)
+                // Each review anew, also one that resolves to the same as before.
+                && self.reviewed.insert(addr.clone(), s.ticket) != Some(s.ticket)
+            {
+                println!("  will {}", proposal.sentence);
+                for t in &proposal.targets {
+                    println!(
+                        "    {} {} {} {}",
+                        t.kind,
+                        t.name,
+                        t.uid.as_deref().unwrap_or("-"),
+                        t.note
+                    );
+                }
+                proposal.commands.iter().for_each(|c| println!("    $ {c}"));
+                proposal.cautions.iter().for_each(|c| println!("    caution: {c}"));
+                println!("    proposal {}", &digest[..digest.len().min(12)]);
+                let typed = state.confirm_text(addr);
+                let typed = if typed.is_empty() { String::new() } else { format!(" {typed}") };
+                println!("  to release it: release{typed}");
+            }
+            self.verdicts(state, addr);
+        }
+        self.output(state);
+    }
+
+    fn world(&mut self, state: &State) {
+        let raft = &state.world.raft;
+        if raft.leader != self.leader {
+            println!(
+                "raft: leader is {}",
+                if raft.leader.is_empty() { "nobody" } else { &raft.leader }
+            );
+            self.leader.clone_from(&raft.leader);
+        }
+        for (id, g) in &state.guards {
+            if self.guards.insert(id.clone(), g.breached) != Some(g.breached)
+                && (g.breached || self.guards.len() > 1)
+            {
+                let how = if g.breached { "BREACHED" } else { "holds" };
+                println!("guard {id} {how}: {}", g.judged.why);
+            }
+        }
+    }
+
+    fn moved(&self, state: &State, addr: &StepAddr) {
+        let Some(s) = state.steps.get(addr) else { return };
+        println!("{addr}#{} {}: {}", s.attempt, s.status, state.title(addr));
+        if let Some(why) = &s.why {
+            println!("  {why}");
+        }
+        if !s.changed.is_empty() && s.status != Status::Released {
+            println!("  nothing was done: between release and effect this changed");
+            s.changed.iter().for_each(|line| println!("  changed: {line}"));
+        }
+        match (s.status, state.step(addr).map(|d| &d.does)) {
+            (Status::Ready, Some(Does::Choose { question, branches })) => {
+                let scope = state.scope(Some(addr), &state.world, &[], state.at);
+                println!("  {}", question.render(&scope).unwrap_or_else(|_| question.text.clone()));
+                branches.iter().for_each(|(id, title)| println!("    choose {id}: {title}"));
+            }
+            (
+                Status::Ready | Status::Blocked | Status::Shown,
+                Some(Does::Manual { instruction, .. }),
+            ) => {
+                let scope = state.scope(Some(addr), &state.world, &[], state.at);
+                println!(
+                    "  {}",
+                    instruction.render(&scope).unwrap_or_else(|_| instruction.text.clone())
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn verdicts(&mut self, state: &State, addr: &StepAddr) {
+        let Some(s) = state.steps.get(addr) else { return };
+        let now: Vec<_> = s.gates.iter().map(|g| (g.gate.clone(), g.judged.verdict)).collect();
+        if now.is_empty() || self.gates.get(addr) == Some(&now) {
+            return;
+        }
+        for g in &s.gates {
+            let why = if g.judged.why.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", g.judged.why)
+            };
+            println!("  gate {} {}: {}{why}", g.gate, g.judged.verdict, g.says);
+        }
+        self.gates.insert(addr.clone(), now);
+    }
+
+    fn output(&mut self, state: &State) {
+        for line in &state.output {
+            let order = u64::try_from(line.at.0).unwrap_or(0);
+            if order > self.outputs {
+                println!("  | {}", line.text);
+            }
+        }
+        let last = state.output.back().map_or(0, |l| u64::try_from(l.at.0).unwrap_or(0));
+        self.outputs = self.outputs.max(last);
+    }
+
+    pub(super) fn status(&self, state: &State) {
+        match state.current() {
+            Some(addr) => self.moved(state, &addr),
+            None => println!("between steps"),
+        }
+        for v in &state.world.raft.voters {
+            println!("  {} {} applied {} behind {}", v.name, v.verdict, v.applied, v.behind);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Keys of a line that is typed, of a filter, and of text that is read.
+
+use crate::event::Time;
+use crate::run::{Intent, State};
+use crate::ui::keymap::{Asked, KeyCode, ask};
+use crate::ui::model::{Model, Overlay, Reading, Review, Writing};
+use crate::ui::panes::hits;
+
+/// Lines that a page key goes.
+const PAGE: usize = 20;
+
+pub(super) fn write(
+    model: &mut Model,
+    state: &State,
+    code: KeyCode,
+    what: Writing,
+    mut text: String,
+) -> Asked {
+    if let KeyCode::Char(_) | KeyCode::Backspace = code {
+        edit(&mut text, code);
+        model.overlay = Overlay::Write { what, text };
+        return Asked::Nothing;
+    }
+    // An override goes back to the review that it was asked in.
+    model.overlay = match &what {
+        Writing::Override(step, _) => {
+            Overlay::Review(Review::new(step.clone(), state, Time::default()))
+        }
+        _ => Overlay::None,
+    };
+    if code != KeyCode::Enter {
+        return Asked::Nothing;
+    }
+    ask(match what {
+        Writing::Skip(step) => Intent::Skip { step, reason: text },
+        Writing::Override(step, gate) => Intent::Override { step, gate, reason: text },
+        Writing::Hold => Intent::HoldLine { reason: text },
+        Writing::Abort => Intent::Abort { reason: text },
+        Writing::EndSoak(step) => Intent::EndSoak { step, reason: text },
+    })
+}
+
+fn edit(text: &mut String, code: KeyCode) {
+    match code {
+        KeyCode::Backspace => drop(text.pop()),
+        KeyCode::Char(c) => text.push(c),
+        _ => {}
+    }
+}
+
+/// The pane narrows while the filter is typed.
+pub(super) fn filter(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {
+    let table = model.focus.is_table();
+    let view = model.view_mut();
+    match code {
+        KeyCode::Esc => {
+            view.filter.clear();
+            model.overlay = Overlay::None;
+        }
+        KeyCode::Enter => {
+            model.overlay = Overlay::None;
+            // In text, to the first match from here on.
+            let hits = hits(model, state, now);
+            if let Some(hit) = hits.iter().find(|h| **h >= model.row).or(hits.first()) {
+                model.row = *hit;
+                model.follows = false;
+            }
+        }
+        _ => edit(&mut view.filter, code),
+    }
+    if table {
+        model.row = 0;
+    }
+    Asked::Nothing
+}
+
+pub(super) fn reading(
+    model: &mut Model,
+    code: KeyCode,
+    mut text: Reading,
+    mut typing: bool,
+) -> Asked {
+    let last = text.lines.len().saturating_sub(1);
+    let at = text.scroll;
+    if typing {
+        match code {
+            KeyCode::Enter => {
+                typing = false;
+                text.scroll = found(&text, at).first().copied().unwrap_or(at);
+            }
+            KeyCode::Esc => {
+                typing = false;
+                text.find.clear();
+            }
+            _ => edit(&mut text.find, code),
+        }
+    } else {
+        text.scroll = match code {
+            KeyCode::Char('j') => (at + 1).min(last),
+            KeyCode::Char('k') => at.saturating_sub(1),
+            KeyCode::PageDown => (at + PAGE).min(last),
+            KeyCode::PageUp => at.saturating_sub(PAGE),
+            KeyCode::Char('g') => 0,
+            KeyCode::Char('G') => last,
+            KeyCode::Char('n') => found(&text, at + 1).first().copied().unwrap_or(at),
+            KeyCode::Char('N') => found(&text, at).last().copied().unwrap_or(at),
+            KeyCode::Char('/') => {
+                typing = true;
+                text.find.clear();
+                at
+            }
+            _ => {
+                model.overlay = Overlay::None;
+                return Asked::Nothing;
+            }
+        };
+    }
+    model.overlay = Overlay::Text { text, typing };
+    Asked::Nothing
+}
+
+/// Lines that have what is looked for, from one on and round to it again.
+fn found(text: &Reading, from: usize) -> Vec<usize> {
+    let n = text.lines.len();
+    let find = text.find.to_lowercase();
+    let round = (0..n).map(|i| (from + i) % n);
+    round.filter(|i| text.lines[*i].to_lowercase().contains(&find)).collect()
+}

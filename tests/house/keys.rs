@@ -1,0 +1,233 @@
+//! Keys of the cockpit, without a terminal.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::run::Intent;
+use holdpoint::ui::{Asked, KeyCode, Model, Overlay, Pane, Review, Writing, key, keys};
+use holdpoint::world::*;
+use serde_json::json;
+
+/// What keys do to a review while its step moves on under it.
+#[test]
+fn a_review_follows_its_step_and_is_armed_anew_at_every_turn() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, _) = run.reach_review();
+    let mut model = Model::default();
+    let press = |model: &mut Model, run: &Run, code| key(model, &run.state, code, run.now);
+    press(&mut model, &run, KeyCode::Enter);
+    assert_eq!(press(&mut model, &run, KeyCode::Enter), Asked::Nothing, "not armed yet");
+    run.pass(600);
+    for c in "vault-0".chars() {
+        press(&mut model, &run, KeyCode::Char(c));
+    }
+    let Asked::Intent(release) = press(&mut model, &run, KeyCode::Enter) else { panic!() };
+    assert!(matches!(&*release, Intent::Release { typed, .. } if typed == "vault-0"));
+    run.ask(&driver(), *release).unwrap();
+    model.follow(&run.state, run.now);
+    let now = run.now;
+    run.prepared(well(now), Ok(proposal("vault-0", "another-uid")));
+    model.follow(&run.state, run.now);
+    let Overlay::Review(void) = &model.overlay else { panic!("{model:?}") };
+    assert_eq!(void.typed, "", "what was typed is void");
+    assert_eq!(press(&mut model, &run, KeyCode::Enter), Asked::Nothing, "armed anew");
+    run.pass(600);
+    let asked = press(&mut model, &run, KeyCode::Enter);
+    assert_eq!(asked, Asked::Intent(Box::new(Intent::Review { step: step.clone() })));
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    run.ask(&driver(), Intent::Skip { step, reason: "no".into() }).unwrap();
+    model.follow(&run.state, run.now);
+    assert_eq!(model.overlay, Overlay::None);
+}
+
+/// Every key there is, with its name in the table.
+fn every_key() -> Vec<(KeyCode, String)> {
+    let mut all: Vec<_> =
+        (33..127_u8).map(char::from).map(|c| (KeyCode::Char(c), c.into())).collect();
+    all.extend((1..=12).map(|n| (KeyCode::F(n), format!("F{n}"))));
+    let named = [
+        (KeyCode::Enter, "Enter"),
+        (KeyCode::Esc, "Esc"),
+        (KeyCode::Tab, "Tab"),
+        (KeyCode::BackTab, "S-Tab"),
+        (KeyCode::PageDown, "PgDn"),
+        (KeyCode::PageUp, "PgUp"),
+        (KeyCode::Insert, "Insert"),
+        (KeyCode::Delete, "Delete"),
+        (KeyCode::Left, "Left"),
+        (KeyCode::Right, "Right"),
+    ];
+    all.extend(named.map(|(code, name)| (code, name.to_owned())));
+    all
+}
+
+/// Runs at many turns of a step's life.
+fn runs() -> Vec<(&'static str, Run)> {
+    let new = |mode| Run::new(RUNBOOK, mode);
+    let mut first = new(Mode::Write);
+    first.reach_first_step();
+    let mut reviewed = new(Mode::Write);
+    reviewed.reach_review();
+    let mut read_only = new(Mode::ReadOnly);
+    let (step, _) = read_only.reach_review();
+    let mut shown = new(Mode::ReadOnly);
+    shown.reach_review();
+    shown.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    let mut changed = new(Mode::Write);
+    changed.reach_changed();
+    let mut running = new(Mode::Write);
+    let (_, effect) = running.reach_running();
+    let ended = |outcome| {
+        let mut run = new(Mode::Write);
+        run.reach_running();
+        run.system(Intent::EffectEnded { effect, outcome, result: json!({}) });
+        run
+    };
+    let failed = ended(Outcome::Failed("no".into()));
+    let doubt = ended(Outcome::Unknown("no answer".into()));
+    let verifying = ended(Outcome::Ok);
+    let mut held = new(Mode::Write);
+    held.reach_review();
+    held.ask(&driver(), Intent::HoldLine { reason: "wait".into() }).unwrap();
+    let mut aborted = new(Mode::Write);
+    aborted.reach_first_step();
+    aborted.ask(&driver(), Intent::Abort { reason: "no".into() }).unwrap();
+    vec![
+        ("new", new(Mode::Write)),
+        ("first", first),
+        ("reviewed", reviewed),
+        ("read-only", read_only),
+        ("shown", shown),
+        ("changed", changed),
+        ("running", running),
+        ("failed", failed),
+        ("in doubt", doubt),
+        ("verifying", verifying),
+        ("held", held),
+        ("aborted", aborted),
+    ]
+}
+
+fn models(run: &Run) -> Vec<Model> {
+    let over = |overlay| Model { overlay, ..Model::default() };
+    let mut all: Vec<Model> =
+        Pane::ALL.into_iter().map(|focus| Model { focus, ..Model::default() }).collect();
+    let mut narrowed = Model { focus: Pane::Pods, zoomed: true, ..Model::default() };
+    narrowed.view_mut().filter = "vault".into();
+    all.push(narrowed);
+    let mut help = Model::default();
+    key(&mut help, &run.state, KeyCode::Char('?'), run.now);
+    all.push(help);
+    if let Some(step) = run.state.current() {
+        all.push(over(Overlay::Review(Review::new(step.clone(), &run.state, Time(0)))));
+        all.push(over(Overlay::Command { step: step.clone() }));
+        all.push(over(Overlay::Write { what: Writing::Hold, text: "x".into() }));
+    }
+    all.push(over(Overlay::Filter));
+    all
+}
+
+/// The footer and the help print this table: a key works exactly if it stands there.
+#[test]
+fn the_keys_that_are_listed_are_the_keys_that_work() {
+    // These work only where there is somewhere to go; a pane's own key is where one is.
+    let may_rest = "j k g G n N PgDn PgUp 0 1 2 4 5 Esc Enter Tab S-Tab o /";
+    let mut tried = 0;
+    for (name, run) in runs() {
+        for model in models(&run) {
+            let listed: Vec<&str> =
+                keys(&model, &run.state).iter().flat_map(|k| k.keys.split(' ')).collect();
+            let mut twice = listed.clone();
+            twice.sort_unstable();
+            twice.dedup();
+            assert_eq!(twice.len(), listed.len(), "a key is listed twice: {listed:?}");
+            for (code, key_name) in every_key() {
+                let mut after = model.clone();
+                let asked = key(&mut after, &run.state, code, run.now);
+                let works = asked != Asked::Nothing || after != model;
+                let typed = matches!(code, KeyCode::Char(_)) && is_typed(&model, &run);
+                let lists = listed.contains(&key_name.as_str());
+                let what =
+                    format!("{key_name} in {name} with {:?} on {:?}", model.overlay, model.focus);
+                assert!(!works || lists || typed, "works and is not listed: {what}");
+                assert!(
+                    works || !lists || may_rest.split(' ').any(|k| k == key_name),
+                    "listed and does nothing: {what}"
+                );
+                // What is asked is not refused for want of a right turn.
+                if let Asked::Intent(intent) = asked {
+                    let refused =
+                        holdpoint::run::decide(&run.state, &driver(), &intent, run.now).err();
+                    let why = refused.map(|r| r.0).unwrap_or_default();
+                    assert!(!why.contains("cannot be"), "{what}: {why}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 30, "intents were tried: {tried}");
+}
+
+fn is_typed(model: &Model, run: &Run) -> bool {
+    match &model.overlay {
+        Overlay::Write { .. } | Overlay::Filter => true,
+        Overlay::Review(open) => !run.state.confirm_text(&open.step).is_empty(),
+        _ => false,
+    }
+}
+
+fn press(model: &mut Model, run: &Run, text: &str) -> Asked {
+    let mut asked = Asked::Nothing;
+    for c in text.chars() {
+        let code = if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
+        asked = key(model, &run.state, code, run.now);
+    }
+    asked
+}
+
+#[test]
+fn rows_are_narrowed_ordered_and_described_as_they_are_shown() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut crashing = pod("vault-1");
+    (crashing.ready, crashing.restarts, crashing.status) = (0, 7, "CrashLoopBackOff".into());
+    let now = run.now;
+    let rows = Rows { upsert: vec![crashing.into()], remove: vec![], whole: false };
+    run.observe(vec![live(Source::Pods, now, Update::Pods(rows))]);
+    let described = |model: &mut Model, keys: &str| match press(model, &run, keys) {
+        Asked::Describe(entry) => entry.name,
+        other => panic!("{other:?}"),
+    };
+    let mut model = Model::default();
+    assert_eq!(described(&mut model, "4d"), "vault-0");
+    assert_eq!(described(&mut model, "jjjjd"), "vault-2");
+    assert_eq!(described(&mut model, "kd"), "vault-1", "the cursor had stopped at the end");
+    assert_eq!(described(&mut model, "God"), "vault-2", "not ready first, the last one");
+    assert_eq!(described(&mut model, "gd"), "vault-1");
+    assert_eq!(described(&mut model, "ood/CRASH\nd"), "vault-1");
+    assert_eq!(described(&mut model, "jnNd"), "vault-1", "the only row");
+    key(&mut model, &run.state, KeyCode::Esc, run.now);
+    assert_eq!(model.view(Pane::Pods).filter, "");
+}
+
+#[test]
+fn text_is_searched_and_the_steps_commands_are_copied() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_review();
+    let mut model = Model::default();
+    let lines = (0..90).map(|i| format!("line {i}")).collect();
+    model.read("Log".into(), lines);
+    let at = |model: &Model| match &model.overlay {
+        Overlay::Text { text, .. } => text.scroll,
+        other => panic!("{other:?}"),
+    };
+    for (keys, wanted) in
+        [("/Line 7\n", 7), ("n", 70), ("nn", 72), ("N", 71), ("NNN", 79), ("G", 89), ("g", 0)]
+    {
+        press(&mut model, &run, keys);
+        assert_eq!(at(&model), wanted, "after {keys}");
+    }
+    assert_eq!(press(&mut model, &run, "q"), Asked::Nothing);
+    let Asked::Copy(text) = press(&mut model, &run, "y") else { panic!() };
+    assert!(text.contains("kubectl --context example delete"), "{text}");
+}
