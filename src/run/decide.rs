@@ -185,6 +185,11 @@ impl State {
                 "this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write",
             ));
         }
+        if matches!(step.does, Does::Manual { .. }) {
+            return Err(Refusal::new(
+                "Holdpoint cannot do this step: show it (c), do it yourself and claim it done",
+            ));
+        }
         if let Some((reason, by)) = &self.line_held {
             return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
         }

@@ -171,6 +171,7 @@ fn reviewed(
     let Some(step) = state.step(addr) else { return events };
     // What cannot begin by itself stays in its review, for a person to see.
     let alone = matches!(step.hold, Hold::None | Hold::Witness)
+        && !matches!(step.does, Does::Manual { .. })
         && (state.header.mode == Mode::Write || !matches!(step.does, Does::Action(_)));
     if alone && pass && state.line_held.is_none() && !matches!(proposal, Some(Err(_))) {
         events.push(Event::Released { step: addr.clone(), digest });
@@ -197,9 +198,11 @@ fn execute(
         why.push(format!("{by} holds the line: {reason}"));
     }
     let released = s.proposal.as_ref();
-    let passable = why.len();
+    let mut material = false;
     match (&step.does, released, proposal) {
         (Does::Action(_), Some((old, digest)), Some(Ok(new))) if *digest != new.digest() => {
+            material = true;
+            why.push("what was released is not what is there now".into());
             why.extend(old.diff(new));
         }
         (Does::Action(_), Some(_), Some(Ok(_))) => {}
@@ -209,7 +212,7 @@ fn execute(
     }
     if !why.is_empty() {
         return vec![
-            Event::Changed { step: addr.clone(), material: why.len() > passable, why },
+            Event::Changed { step: addr.clone(), why, material },
             Event::GatesJudged { step: addr.clone(), gates },
         ];
     }

@@ -20,3 +20,4 @@ mod pty;
 mod screens;
 mod support;
 mod terminal;
+mod transcript;

@@ -245,6 +245,9 @@ fn tidy(value: &mut Value, names: &[(String, String)]) {
             }
         }
         Value::Array(list) => {
+            // Who wrote a status goes with the status: the scheduler writes one only when it
+            // came before a claim was bound.
+            list.retain(|v| v["subresource"] != "status");
             list.iter_mut().for_each(|v| tidy(v, names));
             // Order in which managers came is chance where two write at once.
             if list.iter().all(|v| v.get("manager").is_some()) {

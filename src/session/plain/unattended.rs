@@ -38,10 +38,7 @@ impl<'a> Unattended<'a> {
         let person = matches!(step.hold, Hold::Release | Hold::TwoPerson);
         match (s.status, &step.does) {
             // A file names steps, not objects: it cannot have meant these.
-            _ if s.other_objects => Go::Stop(format!(
-                "{addr}: what was released is not what is there now: {}",
-                s.changed.join("; ")
-            )),
+            _ if s.other_objects => Go::Stop(format!("{addr}: {}", s.changed.join("; "))),
             (Status::Ready, Does::Choose { .. }) => match find(&self.answers.choose, &addr) {
                 Some(branch) => {
                     self.ask(
