@@ -127,6 +127,12 @@ fn plan(remote: &Remote) -> Vec<(Kind, Option<String>)> {
         .collect()
 }
 
+/// What must be allowed to be watched: group, resource, namespace (`None`: all).
+pub(super) fn rights(remote: &Remote) -> Vec<(&'static str, &'static str, Option<String>)> {
+    let right = |(kind, namespace): (Kind, _)| (kind.group(), kind.plural(), namespace);
+    plan(remote).into_iter().map(right).collect()
+}
+
 fn start(remote: &Arc<Remote>, client: &Client, out: &Sender<Change>, pace: Pace) {
     let plan = plan(remote);
     let (tell, inbox) = channel(16);
