@@ -14,6 +14,8 @@ mod glimpse;
 mod hub;
 mod kinds;
 #[cfg(test)]
+mod script;
+#[cfg(test)]
 mod tests;
 mod wire;
 
