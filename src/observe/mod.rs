@@ -101,6 +101,13 @@ pub fn spawn(remote: &Arc<Remote>, out: &Sender<Change>) {
     }
 }
 
+/// What must be allowed to be watched for the panes: API group, resource, namespace
+/// (`None`: the whole cluster).
+#[must_use]
+pub fn watched(remote: &Remote) -> Vec<(&'static str, &'static str, Option<String>)> {
+    watch::rights(remote)
+}
+
 async fn ask_again_and_again(remote: &Remote, source: Source, out: &Sender<Change>) {
     let clock: Clock = Arc::clone(&remote.clock);
     let mut last: Option<(Change, Time)> = None;

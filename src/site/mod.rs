@@ -50,8 +50,7 @@ pub struct Kubernetes {
     /// Context in it.
     pub context: String,
     /// Namespaces whose pods, StatefulSets and CronJobs are shown; `["*"]`: all.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Option<Vec<String>>")]
     namespaces: Option<Spanned<Vec<String>>>,
 }
 

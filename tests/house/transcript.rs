@@ -208,7 +208,7 @@ impl Scene {
     }
 
     /// To the first step of the first item of the roll.
-    fn to_the_roll(&mut self) {
+    fn reach_the_roll(&mut self) {
         self.observe("", |_| {});
         self.look("", |_| {});
         self.look("", |_| {});
@@ -406,7 +406,7 @@ fn a_question_and_what_is_done_by_hand() {
 #[test]
 fn an_action_from_its_turn_to_its_end() {
     let mut s = Scene::new(Mode::Write);
-    s.to_the_roll();
+    s.reach_the_roll();
     let step = s.step("roll[vault-2]/claims");
     s.ana(Intent::Review { step: step.clone() });
     s.release("roll[vault-2]/claims", "vault-2");
@@ -512,7 +512,7 @@ fn an_action_from_its_turn_to_its_end() {
 #[test]
 fn done_elsewhere_two_people_and_a_soak_that_breaks() {
     let mut s = Scene::new(Mode::ReadOnly);
-    s.to_the_roll();
+    s.reach_the_roll();
     let step = s.step("roll[vault-2]/claims");
     s.ana(Intent::Review { step: step.clone() });
     s.ana(Intent::Show { step: step.clone() });
@@ -597,7 +597,7 @@ fn done_elsewhere_two_people_and_a_soak_that_breaks() {
 #[test]
 fn a_soak_ends_by_itself_and_a_run_too() {
     let mut s = Scene::new(Mode::Write);
-    s.to_the_roll();
+    s.reach_the_roll();
     for (voter, next) in [("vault-2", "vault-1"), ("vault-1", "vault-0"), ("vault-0", "vault-0")] {
         for step in ["claims", "two"] {
             s.ana(Intent::Skip {

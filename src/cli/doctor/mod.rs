@@ -6,7 +6,7 @@ mod tokens;
 
 use crate::cli::check::read;
 use crate::cli::{UNDONE, refuse, runtime, site};
-use crate::observe::read as observe;
+use crate::observe;
 use crate::remote::{Remote, review_access};
 use crate::runbook::load;
 use crate::runbook::model::{Does, Runbook};
@@ -86,6 +86,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
         .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
     reach(&remote, &mut report).await;
+    watches(&remote, &mut report).await;
     let now = remote.identities().await;
     for (name, value) in &now {
         report.say(Level::Ok, name, value);
@@ -126,7 +127,7 @@ fn runbook(path: &Path) -> Result<Runbook, String> {
 
 async fn reach(remote: &Arc<Remote>, report: &mut Report) {
     let sources: BTreeSet<Source> = Source::ALL.into_iter().collect();
-    for change in observe(remote, &sources).await {
+    for change in observe::read(remote, &sources).await {
         let name = change.source.name();
         match &change.status {
             Status::Live => report.say(Level::Ok, name, "answers"),
@@ -152,6 +153,22 @@ async fn reach(remote: &Arc<Remote>, report: &mut Report) {
     }
 }
 
+/// Panes are fed by watches, which lists do not imply. Only what is missing is named.
+async fn watches(remote: &Remote, report: &mut Report) {
+    let Ok(client) = &remote.kube else { return };
+    let wanted = observe::watched(remote);
+    let mut missing = false;
+    for (group, resource, namespace) in &wanted {
+        let answer = review_access(client, "watch", group, resource, namespace.as_deref()).await;
+        if let Err(e) = answer {
+            missing = true;
+            report.say(Level::Bad, &format!("right to watch {resource}"), &e.to_string());
+        }
+    }
+    if !missing && !wanted.is_empty() {
+        report.say(Level::Ok, "rights to watch", "yes");
+    }
+}
 /// Rights that the runbook's actions need: verb, group, resource.
 fn needed(verb: &str) -> &'static [(&'static str, &'static str, &'static str)] {
     match verb {

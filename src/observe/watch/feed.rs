@@ -168,7 +168,7 @@ impl Feed {
 
     /// For servers that cannot begin a watch with what there is.
     async fn list_all(&self, version: &mut Option<String>, again: bool) -> Result<(), End> {
-        let first = if again { "" } else { "&resourceVersion=0" };
+        let first = if again { "limit=500" } else { "limit=500&resourceVersion=0" };
         let mut query = first.to_owned();
         loop {
             let namespace = self.namespace.as_deref();
@@ -180,7 +180,7 @@ impl Feed {
                 *version = Some(page.version);
                 return Ok(());
             }
-            query = format!("&continue={}", escaped(&page.more));
+            query = format!("limit=500&continue={}", escaped(&page.more));
         }
     }
 
@@ -214,12 +214,22 @@ impl Feed {
             let why = "the watch was ended at once";
             return Err(Broken::Trouble(Trouble::Unreachable(why.into())).into());
         }
-        // Not even a bookmark: the version may be of another history, as after a restore of
-        // etcd, and would wait for events that never come.
-        if began.elapsed() + self.pace.slack >= limit {
+        if self.is_of_another_history(&at).await {
             *version = None;
         }
         Ok(())
+    }
+
+    /// A watch that brought nothing is the rule for a kind in which nothing happens: there
+    /// is no bookmark for a version that has not moved. It is also what a version of
+    /// another history brings, as after a restore of etcd: it would wait for events that
+    /// never come. The cache's own version tells; the list that carries it is empty.
+    async fn is_of_another_history(&self, at: &str) -> bool {
+        let query = "resourceVersion=0&fieldSelector=metadata.name%3Dnobody.is.called.that";
+        let namespace = self.namespace.as_deref();
+        let page = wire::page(&self.client, self.kind, namespace, query, self.pace.answer).await;
+        let there = page.ok().and_then(|p| p.version.parse::<u64>().ok());
+        matches!((there, at.parse::<u64>()), (Some(there), Ok(ours)) if there < ours)
     }
 
     async fn open(&self, query: &str) -> Result<Frames, Broken> {

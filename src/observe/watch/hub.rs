@@ -53,7 +53,7 @@ struct Said {
     as_of: Option<Time>,
     /// Its rows were told at least once.
     rows: bool,
-    /// When more of its rows may be told.
+    /// When it is looked at again.
     rested: Option<Instant>,
 }
 
@@ -209,8 +209,10 @@ impl Hub {
             updates = self.rows.since(&mut self.told, source, said.rows, site);
         }
         // The first rows replace what a journal that goes on may hold.
-        if !updates.is_empty() {
-            said.rows = true;
+        said.rows |= !updates.is_empty();
+        // Joining costs as much where nothing comes of it. Only the very first word, that
+        // it is on its way, delays nothing: the first rows come right behind it.
+        if said.status.is_some() {
             said.rested = Some(Instant::now() + self.together);
         }
         let due = match (as_of, said.as_of) {

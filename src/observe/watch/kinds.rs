@@ -51,6 +51,16 @@ impl Kind {
         }
     }
 
+    /// The API group; empty for the core.
+    pub(super) fn group(self) -> &'static str {
+        self.place().0.strip_prefix("/apis/").and_then(|g| g.split('/').next()).unwrap_or("")
+    }
+
+    /// The resource's name.
+    pub(super) const fn plural(self) -> &'static str {
+        self.place().1
+    }
+
     /// Path of the list, of one namespace or of all.
     pub(super) fn path(self, namespace: Option<&str>) -> String {
         let (base, plural) = self.place();

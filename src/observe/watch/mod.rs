@@ -14,6 +14,8 @@ mod glimpse;
 mod hub;
 mod kinds;
 #[cfg(test)]
+mod script;
+#[cfg(test)]
 mod tests;
 mod wire;
 
@@ -125,6 +127,12 @@ fn plan(remote: &Remote) -> Vec<(Kind, Option<String>)> {
         .chain(of(Kind::Statefulsets))
         .chain(of(Kind::Cronjobs))
         .collect()
+}
+
+/// What must be allowed to be watched: group, resource, namespace (`None`: all).
+pub(super) fn rights(remote: &Remote) -> Vec<(&'static str, &'static str, Option<String>)> {
+    let right = |(kind, namespace): (Kind, _)| (kind.group(), kind.plural(), namespace);
+    plan(remote).into_iter().map(right).collect()
 }
 
 fn start(remote: &Arc<Remote>, client: &Client, out: &Sender<Change>, pace: Pace) {

@@ -1,129 +1,12 @@
 //! Watches against a server that follows a script.
 
+use super::script::{IN_TIME, PACE, Rig, bookmark, event, gone, object};
 use super::*;
 use crate::observe::pod;
-use crate::remote::responder::{Open, Reply, Responder};
+use crate::remote::responder::{Open, Reply};
 use crate::remote::rig;
 use crate::world::World;
-use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::Mutex;
-use tokio::sync::mpsc::Receiver;
-
-/// Times at which a test ends before its reader has lost patience.
-const PACE: Pace = Pace {
-    watch: Duration::from_secs(1),
-    slack: Duration::from_millis(300),
-    shortest: Duration::from_millis(20),
-    answer: Duration::from_secs(2),
-    telling: Duration::from_secs(20),
-    back_off: (Duration::from_millis(20), Duration::from_millis(100)),
-    together: Duration::from_millis(5),
-    glimpse: Duration::from_secs(2),
-    head_start: Duration::from_millis(5),
-};
-
-/// A watch that the server ends in time.
-const IN_TIME: Open = Open::For(Duration::from_millis(400));
-
-/// Answers by resource, in their order; then a cluster in which nothing happens.
-struct Script(Mutex<HashMap<&'static str, Vec<Reply>>>);
-
-impl Script {
-    fn answer(&self, asked: &str) -> Reply {
-        let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
-        let resource = path.rsplit('/').next().unwrap();
-        let name = if query.contains("includeObject") { "table" } else { resource };
-        if let Some(next) = self.0.lock().unwrap().get_mut(name)
-            && !next.is_empty()
-        {
-            return next.remove(0);
-        }
-        let all = query.contains("sendInitialEvents");
-        let open = if all { Open::Yes } else { IN_TIME };
-        match name {
-            "table" => Reply::Json(404, json!({})),
-            "pods" => Reply::Pieces(vec![wire::bookmark("1", all)], open),
-            _ => Reply::Lines(vec![bookmark("1", all)], open),
-        }
-    }
-}
-
-struct Rig {
-    api: Responder,
-    changes: Receiver<Change>,
-    world: World,
-    seen: Vec<Change>,
-}
-
-impl Rig {
-    async fn start(script: impl IntoIterator<Item = (&'static str, Vec<Reply>)>) -> Self {
-        let script = Script(Mutex::new(script.into_iter().collect()));
-        let api = Responder::start(move |asked, _| script.answer(asked)).await;
-        let remote = rig::remote(Some(&api.url), &[], "").await;
-        let (out, changes) = channel(64);
-        spawn_at(&remote, &out, PACE);
-        Self { api, changes, world: World::default(), seen: Vec::new() }
-    }
-
-    /// Folds changes until it is so.
-    async fn until(&mut self, what: &str, so: impl Fn(&World) -> bool) {
-        let hang = Duration::from_secs(30);
-        while !so(&self.world) {
-            let next = tokio::time::timeout(hang, self.changes.recv()).await;
-            let change = next.unwrap_or_else(|_| panic!("{what}: {:?}", self.world)).unwrap();
-            self.world.apply(&change);
-            self.seen.push(change);
-        }
-    }
-
-    async fn until_live(&mut self, source: Source) {
-        self.until("live", |w| w.standing(source).status == Status::Live).await;
-    }
-
-    /// Updates of a source that brought rows, since the last time.
-    fn rows(&mut self, source: Source) -> Vec<Update> {
-        let of = |c: &Change| c.source == source && c.update != Update::Nothing;
-        std::mem::take(&mut self.seen).into_iter().filter(of).map(|c| c.update).collect()
-    }
-
-    fn volumes(&self) -> Vec<(&str, &str)> {
-        self.world.volumes.iter().map(|v| (v.name.as_str(), v.phase.as_str())).collect()
-    }
-
-    /// Queries of a resource's watches so far.
-    fn asked(&self, resource: &str) -> Vec<String> {
-        let of = |asked: String| {
-            let (path, query) = asked.split_once('?')?;
-            path.ends_with(&format!("/{resource}")).then(|| query.to_owned())
-        };
-        self.api.seen().into_iter().filter_map(of).collect()
-    }
-}
-
-fn bookmark(version: &str, complete: bool) -> String {
-    let note = if complete { json!({"k8s.io/initial-events-end": "true"}) } else { json!({}) };
-    json!({"type": "BOOKMARK", "object": {"kind": "X", "apiVersion": "v1",
-        "metadata": {"resourceVersion": version, "annotations": note}}})
-    .to_string()
-}
-
-fn object(name: &str, phase: &str, version: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "PersistentVolume",
-        "metadata": {"name": name, "uid": format!("uid-{name}"), "resourceVersion": version,
-            "managedFields": [{"manager": "x", "fieldsV1": {"f:spec": {}}}]},
-        "spec": {"storageClassName": "fast"}, "status": {"phase": phase}})
-}
-
-fn event(kind: &str, name: &str, phase: &str, version: &str) -> String {
-    json!({"type": kind, "object": object(name, phase, version)}).to_string()
-}
-
-fn gone() -> String {
-    json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "code": 410,
-        "reason": "Expired", "message": "too old resource version: 7 (9)"}})
-    .to_string()
-}
+use serde_json::json;
 
 /// Two volumes, up to version 7.
 fn two() -> Reply {
@@ -151,7 +34,12 @@ async fn everything_is_told_once_and_then_what_changes() {
     let same = vec![event("MODIFIED", "a", "Released", "10"), bookmark("11", false)];
     let mut rig = Rig::start([(
         "persistentvolumes",
-        vec![two(), Reply::Lines(changes, IN_TIME), Reply::Lines(same, IN_TIME)],
+        vec![
+            two(),
+            Reply::Lines(vec![bookmark("7", false)], IN_TIME),
+            Reply::Lines(changes, IN_TIME),
+            Reply::Lines(same, IN_TIME),
+        ],
     )])
     .await;
     rig.until_live(Source::Volumes).await;
@@ -201,6 +89,7 @@ async fn what_is_gone_is_told_anew_and_rows_never_vanish() {
             two(),
             Reply::Lines(middle, Open::Yes),
             Reply::Lines(other, Open::Yes),
+            Reply::Lines(vec![bookmark("22", false)], IN_TIME),
             expired,
             Reply::Lines(last, Open::Yes),
         ],
@@ -240,6 +129,26 @@ async fn a_watch_that_is_open_and_dead_is_not_live() {
     );
 }
 
+/// After a restore of etcd versions count from an older one on.
+#[tokio::test]
+async fn a_version_of_another_history_is_not_waited_for() {
+    let last = vec![event("ADDED", "c", "Bound", "4"), bookmark("5", true)];
+    let silent = || Reply::Lines(vec![], IN_TIME);
+    let of = |version: &str| {
+        Reply::Json(200, json!({"items": null, "metadata": {"resourceVersion": version}}))
+    };
+    let mut rig = Rig::start([
+        ("persistentvolumes", vec![two(), silent(), silent(), Reply::Lines(last, Open::Yes)]),
+        ("fieldSelector", vec![of("7"), of("5")]),
+    ])
+    .await;
+    rig.until("what there is now", |w| w.volumes.iter().map(|v| &v.name).eq(["c"])).await;
+    let asked = rig.asked("persistentvolumes");
+    let whole = |q: &&String| q.contains("sendInitialEvents");
+    assert_eq!(asked.iter().filter(whole).count(), 2, "{asked:?}");
+    assert_eq!(asked.iter().filter(|q| q.contains("resourceVersion=7&")).count(), 2, "{asked:?}");
+}
+
 #[tokio::test]
 async fn a_missing_right_is_named_and_touches_no_other_source() {
     let mut rig = Rig::start([("persistentvolumes", vec![forbidden(), forbidden(), two()])]).await;
@@ -264,6 +173,7 @@ async fn a_server_that_goes_and_comes_back_is_found_again() {
             page,
             Reply::Lines(vec![event("ADDED", "a", "Bound", "1")], Open::No),
             two(),
+            Reply::Lines(vec![bookmark("8", false)], IN_TIME),
             Reply::Close,
         ],
     )])
@@ -355,7 +265,7 @@ async fn pods_are_seen_first_and_known_later() {
     let claim = json!({"type": "ADDED", "object": {"apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": "data-vault-0", "namespace": "vault", "resourceVersion": "2"}}});
     let mut rig = Rig::start([
-        ("table", vec![table(&["vault-0", "vault-1", "vault-9"])]),
+        ("includeObject", vec![table(&["vault-0", "vault-1", "vault-9"])]),
         (
             "persistentvolumeclaims",
             vec![Reply::Lines(vec![claim.to_string(), bookmark("3", true)], Open::Yes)],
@@ -363,7 +273,10 @@ async fn pods_are_seen_first_and_known_later() {
         (
             "pods",
             vec![
+                // Long enough for the look to be told by itself.
+                Reply::Pieces(vec![], IN_TIME),
                 Reply::Pieces(all, Open::Yes),
+                Reply::Pieces(vec![wire::bookmark("10", false)], IN_TIME),
                 Reply::Pieces(change, IN_TIME),
                 Reply::Pieces(again, Open::Yes),
             ],

@@ -293,7 +293,7 @@ struct ListJson<'a> {
     items: Option<Vec<&'a RawValue>>,
 }
 
-/// One page of a list, for servers that cannot begin a watch with what there is.
+/// One page of a list.
 pub(super) async fn page(
     client: &Client,
     kind: Kind,
@@ -301,7 +301,7 @@ pub(super) async fn page(
     query: &str,
     deadline: Duration,
 ) -> Result<Page, Broken> {
-    let path = format!("{}?limit=500{query}", kind.path(namespace));
+    let path = format!("{}?{query}", kind.path(namespace));
     let body = get(client, &path, JSON, deadline).await?;
     let body = match tokio::time::timeout(deadline, whole(body, 64 << 20)).await {
         Ok(body) => body?,
