@@ -21,7 +21,8 @@ pub struct Expr {
     /// Sources whose data it names.
     pub sources: BTreeSet<Source>,
     program: Arc<Program>,
-    paths: Vec<String>,
+    /// What of the world it names, each compiled: judging shows their values.
+    paths: Vec<(String, Arc<Program>)>,
 }
 
 impl fmt::Debug for Expr {
@@ -93,6 +94,8 @@ impl Expr {
         let paths = walk::paths(program.expression());
         let roots = paths.iter().map(|p| p.split('.').next().unwrap_or(p));
         let sources = roots.filter_map(Source::of_name).collect();
+        let compiled = |p: String| Program::compile(&p).ok().map(|program| (p, Arc::new(program)));
+        let paths = paths.into_iter().filter_map(compiled).collect();
         Ok(Self { text: text.to_owned(), sources, program: Arc::new(program), paths })
     }
 
@@ -174,8 +177,7 @@ impl Expr {
         let context = self.context(scope);
         self.paths
             .iter()
-            .filter_map(|path| {
-                let program = Program::compile(path).ok()?;
+            .filter_map(|(path, program)| {
                 let value = program.execute(&context).ok()?;
                 let source = Source::of_name(path.split('.').next().unwrap_or(path));
                 let at = source.and_then(|s| scope.world.standing(s).as_of);

@@ -3,10 +3,11 @@
 use holdpoint::event::*;
 use holdpoint::run::{Effect, Intent, State, apply, decide, wants};
 use holdpoint::runbook::load;
+use holdpoint::runbook::model::Runbook;
 use holdpoint::world::*;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub const RUNBOOK: &str = r#"
 format = 1
@@ -184,6 +185,14 @@ pub fn proposal(voter: &str, uid: &str) -> Proposal {
     }
 }
 
+/// A runbook, compiled once however many runs it has here.
+fn loaded(text: &str) -> Arc<Runbook> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<Runbook>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let compile = || Arc::new(load(text).unwrap_or_else(|p| panic!("{p:?}")).runbook);
+    Arc::clone(known.entry(text.to_owned()).or_insert_with(compile))
+}
+
 /// A run driven by hand: intents in, entries kept, effects handed out.
 pub struct Run {
     pub state: State,
@@ -195,9 +204,9 @@ pub struct Run {
 impl Run {
     pub fn new(runbook: &str, mode: Mode) -> Self {
         let header = header(runbook, mode);
-        let loaded = load(runbook).unwrap_or_else(|p| panic!("{p:?}"));
+        let loaded = loaded(runbook);
         let now = Time(1_777_132_800_000);
-        let state = State::new(header.clone(), Arc::new(loaded.runbook), now);
+        let state = State::new(header.clone(), loaded, now);
         let first = Entry {
             seq: 0,
             at: now,
