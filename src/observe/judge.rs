@@ -44,6 +44,8 @@ pub struct Active {
     pub audited: bool,
     /// When the token that it was asked with ends.
     pub token_ends: Option<Time>,
+    /// Nodes that it heard of lately, by `sys/ha-status`.
+    pub heard: Vec<String>,
     /// What went wrong first.
     pub error: String,
 }
@@ -117,6 +119,7 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
         quorum: configured / 2 + 1,
         configured,
         committed,
+        rate: 0,
         autopilot_healthy: active.autopilot.unwrap_or(false),
         audited_read: active.audited,
         active_error: active.error.clone(),
@@ -156,6 +159,7 @@ fn voter(p: &Probe, active: &Active, leader: Option<&Probe>, committed: i64) -> 
         caught_up: healthy && leader.is_some() && committed > 0 && p.applied >= committed,
         is_voter: peer.is_some_and(|(_, votes)| *votes),
         is_peer: peer.is_some(),
+        heard: active.heard.contains(&p.name),
     }
 }
 

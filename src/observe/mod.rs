@@ -147,7 +147,7 @@ fn only_figures(old: &Change, new: &Change) -> bool {
     let (Update::Raft(a), Update::Raft(b)) = (&old.update, &new.update) else { return false };
     let calm = |raft: &crate::world::Raft| {
         let mut raft = raft.clone();
-        raft.committed = 0;
+        (raft.committed, raft.rate) = (0, 0);
         for v in &mut raft.voters {
             (v.applied, v.committed, v.behind, v.latency_ms) = (0, 0, 0, 0);
             v.caught_up = true;

@@ -19,7 +19,7 @@ use crate::site::Site;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -71,6 +71,8 @@ pub struct Remote {
     pub clock: Clock,
     /// Who led since when, each seen once.
     leaderships: Mutex<BTreeSet<(String, String)>>,
+    /// The leader's commit index as it was last counted, when, and the rate then.
+    index: Mutex<(i64, Option<Instant>, i64)>,
 }
 
 /// Why a site cannot be used at all.
@@ -119,6 +121,7 @@ impl Remote {
             http,
             clock,
             leaderships: Mutex::default(),
+            index: Mutex::default(),
         })
     }
 
@@ -157,6 +160,22 @@ impl Remote {
     pub fn elections(&self) -> i64 {
         let seen = self.leaderships.lock().unwrap_or_else(PoisonError::into_inner).len();
         i64::try_from(seen.saturating_sub(1)).unwrap_or(i64::MAX)
+    }
+
+    /// Entries a second since the index was counted before; it is counted once a second.
+    pub(crate) fn index_rate(&self, committed: i64) -> i64 {
+        let mut last = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let apart = last.1.map(|then| then.elapsed());
+        match apart {
+            Some(apart) if apart < Duration::from_secs(1) => return last.2,
+            Some(apart) if last.0 > 0 && committed > 0 => {
+                let seconds = i64::try_from(apart.as_millis()).unwrap_or(i64::MAX).max(1);
+                last.2 = (committed - last.0).max(0) * 1000 / seconds;
+            }
+            _ => last.2 = 0,
+        }
+        (last.0, last.1) = (committed, Some(Instant::now()));
+        last.2
     }
 
     /// Now.

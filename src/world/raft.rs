@@ -103,6 +103,9 @@ pub struct Voter {
     pub is_voter: bool,
     /// Listed in the raft configuration at all.
     pub is_peer: bool,
+    /// The active node heard of it within 30 s, as its `sys/ha-status` says; true of itself,
+    /// false when that could not be read.
+    pub heard: bool,
 }
 
 /// The cluster.
@@ -124,6 +127,8 @@ pub struct Raft {
     pub configured: i64,
     /// The leader's commit index.
     pub committed: i64,
+    /// Entries committed a second, of late; 0 while nothing is written.
+    pub rate: i64,
     /// Autopilot says healthy; false when it cannot be read.
     pub autopilot_healthy: bool,
     /// A request that is audited came back in time; false when it did not: a hung audit device.
@@ -202,6 +207,7 @@ impl Raft {
                 committed: self.committed,
                 is_voter: true,
                 is_peer: true,
+                heard: true,
                 ..v.clone()
             };
             supposed.unsealed += 1;

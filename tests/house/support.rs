@@ -92,6 +92,7 @@ pub fn raft(leader: &str) -> Raft {
         caught_up: true,
         is_voter: true,
         is_peer: true,
+        heard: true,
     };
     Raft {
         voters: ["vault-0", "vault-1", "vault-2"].map(voter).into(),
@@ -101,6 +102,7 @@ pub fn raft(leader: &str) -> Raft {
         quorum: 2,
         configured: 3,
         committed: 88_214,
+        rate: 12,
         autopilot_healthy: true,
         audited_read: true,
         ..Raft::default()

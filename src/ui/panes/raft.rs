@@ -23,6 +23,15 @@ fn role(v: &Voter) -> &'static str {
     }
 }
 
+/// What a voter's figures do not show: its error, or that the leader does not hear of it.
+fn said(v: &Voter, heard: bool) -> String {
+    match v.error.as_str() {
+        "" if heard && v.healthy && !v.heard => "  unheard by the leader".into(),
+        "" => String::new(),
+        error => format!("  {error}"),
+    }
+}
+
 pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<Line<'static>> {
     let fresh = standing(state, Source::Raft, now).1;
     let names = touched(state);
@@ -34,6 +43,7 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
     if rows.is_empty() {
         out.push(nothing(state, Source::Raft, view, now, width));
     }
+    let led_by_one_who_hears = state.world.raft.voters.iter().any(|v| v.is_self && v.heard);
     for v in rows {
         let answers = match v.verdict {
             VoterVerdict::Healthy => format!("yes {:>3} ms", v.latency_ms),
@@ -47,13 +57,14 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
             _ => theme::alarm(),
         };
         let text = format!(
-            "{} {} {} {} {} {}{}",
+            "{} {} {} {} {} {}{}{}",
             left(&v.name, name_w),
             left(role(v), 9),
             left(&answers, 12),
             left(sealed, 6),
             right(&grouped(v.applied), 9),
             right(&grouped(v.behind), 8),
+            said(v, led_by_one_who_hears),
             mark(&names, &v.name)
         );
         out.push(Line::styled(cut(&text, width), style));
@@ -71,11 +82,12 @@ fn sum(state: &State, width: usize, fresh: bool) -> Line<'static> {
         (false, false) => "autopilot not read",
     };
     let figures = format!(
-        "quorum {} of {} · can lose {} · {pilot} · index {}",
+        "quorum {} of {} · can lose {} · {pilot} · index {} +{}/s",
         raft.quorum,
         raft.configured,
         (raft.unsealed - raft.quorum).max(0),
-        grouped(raft.committed)
+        grouped(raft.committed),
+        raft.rate
     );
     let (news, style) = if !raft.hung_leader.is_empty() {
         let hung = &raft.hung_leader;
