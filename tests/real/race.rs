@@ -2,7 +2,8 @@
 //! so, and the remedy mends it.
 
 use crate::driver::Driver;
-use crate::site::Site;
+use crate::site::{Site, until};
+use crate::terminal::Cockpit;
 use serde_json::Value;
 
 /// The wrong order on purpose, then the verify, then the remedy.
@@ -70,6 +71,7 @@ within = "90s"
 fn what_was_released_runs_and_the_wrong_order_is_seen_and_mended() {
     let site = Site::up("race", &[]);
     site.pin();
+    by_port_forward(&site);
     crate::released::is_what_runs(&site);
     site.kubectl(&["-n", "vault", "delete", "sts", "vault", "--cascade=orphan"]);
     site.kubectl(&["apply", "--server-side", "-f", &site.fact("manifest")]);
@@ -107,4 +109,24 @@ fn what_was_released_runs_and_the_wrong_order_is_seen_and_mended() {
         assert_eq!(class, "proxmox-lvm-encrypted", "{name}");
         assert!(!old.iter().any(|(_, u, _)| u == uid));
     }
+}
+
+/// A voter without an address is reached through the API server, and is lost with its pod's
+/// name, not with its health.
+fn by_port_forward(site: &Site) {
+    let forwarded = site.forwarded("vault-1");
+    let args =
+        ["watch", "--site", &forwarded, "--state", &site.dir.join("w").display().to_string()]
+            .map(str::to_owned);
+    let mut cockpit = Cockpit::open(&args, (40, 120));
+    let row = |c: &Cockpit, name: &str| {
+        let text = c.text();
+        text.lines().find(|l| l.contains(&format!("│ {name} "))).unwrap_or_default().to_owned()
+    };
+    until("every voter", || {
+        ["vault-0", "vault-1", "vault-2"].iter().all(|v| row(&cockpit, v).contains("yes"))
+            && cockpit.text().contains("can lose 1")
+    });
+    cockpit.send("q");
+    until("the cockpit's end", || cockpit.ended().is_some());
 }

@@ -82,6 +82,20 @@ impl Site {
         file.display().to_string()
     }
 
+    /// The same site with one voter behind a port-forward instead of its address.
+    pub fn forwarded(&self, voter: &str) -> String {
+        let text = std::fs::read_to_string(self.fact("site_file")).unwrap();
+        let named = format!("name = \"{voter}\"\naddress = ");
+        let (before, rest) = text.split_once(&named).unwrap();
+        let (_, after) = rest.split_once('\n').unwrap();
+        let file = self.dir.join("forwarded.toml");
+        let text = format!("{before}name = \"{voter}\"\nport_forward = 8200\n{after}");
+        std::fs::write(&file, text).unwrap();
+        let pins = self.dir.join("site.pins.toml");
+        std::fs::copy(pins, self.dir.join("forwarded.pins.toml")).unwrap();
+        file.display().to_string()
+    }
+
     pub fn kubectl(&self, args: &[&str]) -> String {
         let out = Command::new(self.bin.join("kubectl"))
             .args(["--kubeconfig", &self.fact("kubeconfig"), "--context", &self.fact("context")])

@@ -82,7 +82,7 @@ fn sum(state: &State, width: usize, fresh: bool) -> Line<'static> {
         (false, false) => "autopilot not read",
     };
     let figures = format!(
-        "quorum {} of {} · can lose {} · {pilot} · index {} +{}/s",
+        "quorum {} of {} · can lose {} · {pilot} · index {} {}/s",
         raft.quorum,
         raft.configured,
         (raft.unsealed - raft.quorum).max(0),
