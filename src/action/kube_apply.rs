@@ -45,6 +45,10 @@ fn parse(object: Value) -> Result<Manifest, String> {
     let (Some(version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
         return Err("it has no apiVersion and kind; is it a manifest?".into());
     };
+    if kind == "Secret" {
+        // Its values would stand in the proposal, the journal and the printed command.
+        return Err("it is a Secret, whose values would be journalled; apply it elsewhere".into());
+    }
     let name = text("/metadata/name").ok_or("it has no metadata.name")?;
     let (group, version) = version.split_once('/').unwrap_or(("", &version));
     let kind = GroupVersionKind::gvk(group, version, &kind);

@@ -19,7 +19,7 @@ pub use snapshot::{Checked, check_snapshot};
 use crate::event::{Outcome, Pins, Probed, Proposal, Stream};
 use crate::remote::{Remote, Trouble};
 use crate::runbook::model::Call;
-use crate::site::mismatch;
+use crate::site::{KUBERNETES, VAULT, mismatch};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -38,11 +38,25 @@ pub async fn resolve(
     pins: &Pins,
     call: &Call<String>,
 ) -> Result<Proposal, String> {
-    let wrong = mismatch(pins, &remote.identities().await);
+    let found = remote.identities().await;
+    let wrong = mismatch(pins, &found);
     if !wrong.is_empty() {
         return Err(format!(
             "this is another site: {}; nothing is written to it",
             wrong.join("; ")
+        ));
+    }
+    // What cannot be proved to be the right one is not: of the system that is acted on.
+    let system = match call.verb.split('.').next() {
+        Some("kube") => Some(KUBERNETES),
+        Some("vault") => Some(VAULT),
+        _ => None,
+    };
+    if let Some(name) =
+        system.filter(|name| !pins.contains_key(*name) || !found.contains_key(*name))
+    {
+        return Err(format!(
+            "{name} is not pinned or cannot be read now, so this may be another site; run doctor"
         ));
     }
     let args = args::Args::new(call);

@@ -54,6 +54,9 @@ pub(crate) fn read(file: &Path) -> Result<String, String> {
     if meta.is_dir() {
         return Err("is a directory; name a file".into());
     }
+    if !meta.is_file() {
+        return Err("is no regular file; name a file".into());
+    }
     if meta.len() > runbook::LARGEST as u64 {
         return Err(format!(
             "has {} bytes, a runbook has at most {}; is this the right file?",

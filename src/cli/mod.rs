@@ -31,9 +31,9 @@ struct Cli {
 enum Verb {
     /// Open the cockpit on a runbook
     Run(run::Args),
-    /// Watch a site, without a runbook and without writing anything
+    /// Watch a site, without a runbook; nothing is executed
     Watch(run::WatchArgs),
-    /// Check runbooks and site files
+    /// Check runbooks
     Check(check::Args),
     /// Print a runbook as a Markdown plan
     Plan(plan::Args),

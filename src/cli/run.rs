@@ -91,6 +91,8 @@ struct Wanted<'a> {
     site: &'a str,
     params: &'a [String],
     write: bool,
+    /// Panes only: nothing is executed, whatever the site allows.
+    watch: bool,
     ui: Ui,
     ascii: bool,
     answers: Option<&'a Path>,
@@ -108,6 +110,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         site: &args.site,
         params: &args.params,
         write: args.write,
+        watch: false,
         ui: args.ui,
         ascii: args.ascii,
         answers: args.answers.as_deref(),
@@ -122,6 +125,7 @@ pub(crate) fn watch(args: &WatchArgs) -> ExitCode {
         site: &args.site,
         params: &[],
         write: false,
+        watch: true,
         ui: args.ui,
         ascii: args.ascii,
         answers: None,
@@ -148,7 +152,8 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let loaded = load(&wanted.text).map_err(|p| render(&wanted.path, &wanted.text, &p))?;
     let params = params(&loaded.runbook, wanted.params)?;
     let found = site::find(wanted.site)?;
-    let answers = answers(wanted, found.site.write.unattended)?;
+    let write = !wanted.watch && (wanted.write || found.site.write.allow);
+    let answers = answers(wanted, write, found.site.write.unattended)?;
     if wanted.ui == Ui::Tui && !std::io::stdout().is_terminal() {
         return Err("this is no terminal; use --ui plain".into());
     }
@@ -156,7 +161,6 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     if wanted.ui == Ui::Tui && term == "dumb" {
         return Err("this terminal (TERM=dumb) cannot draw a screen; use --ui plain".into());
     }
-    let write = wanted.write || found.site.write.allow;
     let clock = site::clock();
     let remote = Remote::connect(found.site, &site::surroundings(), Arc::clone(&clock))
         .await
@@ -204,7 +208,11 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     Ok(done)
 }
 
-fn answers(wanted: &Wanted<'_>, allowed: bool) -> Result<Option<(String, Answers)>, String> {
+fn answers(
+    wanted: &Wanted<'_>,
+    write: bool,
+    allowed: bool,
+) -> Result<Option<(String, Answers)>, String> {
     let Some(path) = wanted.answers else { return Ok(None) };
     if wanted.ui != Ui::Plain {
         return Err("--answers goes with --ui plain".into());
@@ -212,7 +220,7 @@ fn answers(wanted: &Wanted<'_>, allowed: bool) -> Result<Option<(String, Answers
     let name = path.display().to_string();
     let text = read(path).map_err(|e| format!("{name}: {e}"))?;
     let answers = parse_answers(&text).map_err(|p| render(&name, &text, &p))?;
-    if wanted.write && !allowed {
+    if write && !allowed {
         return Err(
             "the site does not allow unattended writes; add [write] unattended = true to its file"
                 .into(),

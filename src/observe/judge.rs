@@ -120,6 +120,8 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
         configured,
         committed,
         rate: 0,
+        configuration_read: active.peers.is_some(),
+        autopilot_read: active.autopilot.is_some(),
         autopilot_healthy: active.autopilot.unwrap_or(false),
         audited_read: active.audited,
         active_error: active.error.clone(),

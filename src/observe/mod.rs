@@ -52,11 +52,17 @@ pub async fn read(remote: &Arc<Remote>, sources: &BTreeSet<Source>) -> Vec<Chang
     }
     let mut changes = Vec::new();
     while let Some(done) = tasks.join_next().await {
-        // A task that was aborted or panicked leaves its source stale, which fails gates.
-        if let Ok(change) = done {
-            changes.push(change);
-        }
+        changes.extend(done.ok());
     }
+    // What was to be read and was not must not be judged on what a watch saw before.
+    let lacking: Vec<_> =
+        sources.iter().filter(|s| !changes.iter().any(|c| c.source == **s)).copied().collect();
+    changes.extend(lacking.into_iter().map(|source| Change {
+        source,
+        status: Status::Unreachable { why: "the reading ended unexpectedly".into() },
+        as_of: None,
+        update: Update::Nothing,
+    }));
     changes.sort_by_key(|c| c.source);
     changes
 }

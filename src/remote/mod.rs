@@ -137,13 +137,15 @@ impl Remote {
         if let Ok(client) = &self.kube
             && let Ok(uid) = self::kube::identity(client).await
         {
-            pins.insert("kubernetes.kube-system-uid".into(), uid);
+            pins.insert(crate::site::KUBERNETES.into(), uid);
         }
-        for voter in &self.voters {
-            if let Some(id) = voter.cluster_id(self.kube.as_ref().ok()).await {
-                pins.insert("vault.cluster-id".into(), id);
-                break;
-            }
+        // Each voter by itself: one that belongs to another cluster must show.
+        let asked = self.voters.iter().map(|v| v.cluster_id(self.kube.as_ref().ok()));
+        let ids: BTreeSet<String> =
+            futures::future::join_all(asked).await.into_iter().flatten().collect();
+        if !ids.is_empty() {
+            let ids: Vec<String> = ids.into_iter().collect();
+            pins.insert(crate::site::VAULT.into(), ids.join(" and "));
         }
         pins
     }

@@ -188,7 +188,10 @@ fn output(state: &mut State, line: OutputLine) {
 fn guard_seen(state: &mut State, entry: &Entry, id: &str, judged: &Judged) {
     let before = state.guards.get(id);
     let since = match before {
-        Some(g) if g.judged.verdict == judged.verdict => g.since,
+        // Whether false or not known: what counts is since when it does not hold.
+        Some(g) if (g.judged.verdict == Verdict::Pass) == (judged.verdict == Verdict::Pass) => {
+            g.since
+        }
         _ => entry.at,
     };
     let breached = match entry.event {
@@ -265,6 +268,9 @@ fn fields(s: &mut StepState, entry: &Entry) {
         Event::Changed { why, material, .. } => {
             s.changed.clone_from(why);
             s.other_objects |= material;
+            if *material {
+                s.overrides.clear();
+            }
             s.proposal = None;
         }
         Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,

@@ -2,6 +2,7 @@
 
 use crate::event::{EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
+use crate::run::apply::rendered;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
 use crate::run::life::Status;
@@ -169,11 +170,19 @@ fn reviewed(
         None => {}
     }
     let Some(step) = state.step(addr) else { return events };
+    let acts = matches!(step.does, Does::Action(_));
+    if acts && proposal.is_none() {
+        let why =
+            rendered(state, addr).err().map_or("it was not resolved".into(), |e| e.to_string());
+        let why = format!("its arguments cannot be filled in: {why}");
+        events.push(Event::ProposalFailed { step: addr.clone(), why });
+    }
     // What cannot begin by itself stays in its review, for a person to see.
     let alone = matches!(step.hold, Hold::None | Hold::Witness)
         && !matches!(step.does, Does::Manual { .. })
-        && (state.header.mode == Mode::Write || !matches!(step.does, Does::Action(_)));
-    if alone && pass && state.line_held.is_none() && !matches!(proposal, Some(Err(_))) {
+        && (state.header.mode == Mode::Write || !acts)
+        && (matches!(proposal, Some(Ok(_))) || !acts);
+    if alone && pass && state.line_held.is_none() {
         events.push(Event::Released { step: addr.clone(), digest });
     }
     events

@@ -113,11 +113,41 @@ impl Expr {
     /// In words, the first source that it names and that is not fresh.
     #[must_use]
     pub fn stale(&self, scope: &Scope<'_>) -> Option<String> {
-        self.sources.iter().find_map(|source| {
-            let standing = scope.world.standing(*source);
-            (!standing.fresh(scope.now))
-                .then(|| format!("{source} is {}", standing.words(scope.now)))
-        })
+        self.sources
+            .iter()
+            .find_map(|source| {
+                let standing = scope.world.standing(*source);
+                (!standing.fresh(scope.now))
+                    .then(|| format!("{source} is {}", standing.words(scope.now)))
+            })
+            .or_else(|| self.unanswered(scope))
+    }
+
+    /// An endpoint that it names and that gave no answer; of one that names none, any.
+    fn unanswered(&self, scope: &Scope<'_>) -> Option<String> {
+        if !self.sources.contains(&Source::Http) {
+            return None;
+        }
+        let endpoints = &scope.world.http;
+        let named = |name: &str| self.text.contains(name);
+        let any = !endpoints.keys().any(|name| named(name));
+        let (name, silent) =
+            endpoints.iter().find(|(name, h)| !h.error.is_empty() && (any || named(name)))?;
+        Some(format!("http {name} gives no answer: {}", silent.error))
+    }
+
+    /// In words, what it names of raft that only the active node can say and that could not
+    /// be read: not false, but not known.
+    fn unread(&self, raft: &Raft) -> Option<String> {
+        let names = |fields: &[&str]| fields.iter().any(|f| self.text.contains(f));
+        let configuration = names(&["quorum", "configured", "is_voter", "is_peer"]);
+        let autopilot = names(&["autopilot_healthy"]);
+        let what = match (raft.configuration_read, raft.autopilot_read) {
+            (false, _) if configuration => "the raft configuration",
+            (_, false) if autopilot => "autopilot's state",
+            _ => return None,
+        };
+        Some(format!("{what} could not be read: {}", raft.active_error))
     }
 
     /// Its verdict: inconclusive, before evaluation, if a source that it names is not fresh.
@@ -131,8 +161,12 @@ impl Expr {
         if let Some(why) = self.hangs_on_a_lost_path(scope, found.as_ref().ok()) {
             return Judged { values: self.values(scope), ..Judged::inconclusive(why, scope.now) };
         }
+        let unread = self.sources.contains(&Source::Raft).then(|| self.unread(&scope.world.raft));
         let (verdict, why) = match found {
-            Ok(cel::Value::Bool(true)) => (Verdict::Pass, String::new()),
+            Ok(cel::Value::Bool(true)) => match unread.flatten() {
+                Some(why) => (Verdict::Inconclusive, why),
+                None => (Verdict::Pass, String::new()),
+            },
             Ok(cel::Value::Bool(false)) => (Verdict::Fail, self.why_false(scope, &context)),
             Ok(other) => (
                 Verdict::Inconclusive,
@@ -344,6 +378,7 @@ mod tests {
                 voter("vault-2", third),
             ],
             leader: "vault-0".into(),
+            configuration_read: true,
             unsealed: 2 + i64::from(third == VoterVerdict::Healthy),
             quorum: 2,
             ..Raft::default()

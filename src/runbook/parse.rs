@@ -42,12 +42,40 @@ pub fn load(text: &str) -> Result<Loaded, Vec<Problem>> {
     if !lint.problems.is_empty() {
         return Err(lint.problems);
     }
-    let runbook = Reader { lint: &mut lint, table: root.into_inner() }.runbook();
+    let table = root.into_inner();
+    steering(&table, &mut lint);
+    let runbook = Reader { lint: &mut lint, table }.runbook();
     match runbook {
         Some(runbook) if lint.problems.iter().all(|p| p.warning) => {
             Ok(Loaded { runbook, warnings: lint.problems })
         }
         _ => Err(lint.problems),
+    }
+}
+
+/// Text that would steer the terminal that shows it, or that nobody sees: a title that hides
+/// what a step does.
+fn steering(table: &DeTable<'_>, lint: &mut Lint) {
+    for value in table.values() {
+        steering_value(value, lint);
+    }
+}
+
+fn steering_value(value: &Spanned<DeValue<'_>>, lint: &mut Lint) {
+    match value.get_ref() {
+        DeValue::String(text) => {
+            let plain = text.replace(['\n', '\t'], " ");
+            if crate::text::clean_line(&plain) != plain {
+                lint.error(
+                    value.span(),
+                    "it holds control characters, or characters that nobody sees".to_owned(),
+                    "take them out; what is shown must be what is meant",
+                );
+            }
+        }
+        DeValue::Array(list) => list.iter().for_each(|v| steering_value(v, lint)),
+        DeValue::Table(table) => steering(table, lint),
+        _ => {}
     }
 }
 

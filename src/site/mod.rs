@@ -256,6 +256,19 @@ pub fn parse_pins(text: &str) -> Result<Pins, Vec<Problem>> {
     toml::from_str(text).map_err(|e| vec![of_toml(&e, 0..0)])
 }
 
+/// Pin of a cluster: the UID of its namespace kube-system.
+pub const KUBERNETES: &str = "kubernetes.kube-system-uid";
+/// Pin of Vault: its cluster id.
+pub const VAULT: &str = "vault.cluster-id";
+
+/// Identities that a site has and that were not found, in words.
+#[must_use]
+pub fn unread(site: &Site, found: &Pins) -> Vec<String> {
+    let has = [(KUBERNETES, site.kubernetes.is_some()), (VAULT, site.vault.is_some())];
+    let lacking = has.iter().filter(|(name, there)| *there && !found.contains_key(*name));
+    lacking.map(|(name, _)| format!("{name} cannot be read now")).collect()
+}
+
 /// What differs between what is pinned and what was found; both are named.
 #[must_use]
 pub fn mismatch(pinned: &Pins, found: &Pins) -> Vec<String> {

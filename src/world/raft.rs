@@ -129,6 +129,11 @@ pub struct Raft {
     pub committed: i64,
     /// Entries committed a second, of late; 0 while nothing is written.
     pub rate: i64,
+    /// The raft configuration was read; without it `quorum`, `configured`, `is_voter` and
+    /// `is_peer` prove nothing, and no gate passes on them.
+    pub configuration_read: bool,
+    /// Autopilot's state was read; without it no gate passes on `autopilot_healthy`.
+    pub autopilot_read: bool,
     /// Autopilot says healthy; false when it cannot be read.
     pub autopilot_healthy: bool,
     /// A request that is audited came back in time; false when it did not: a hung audit device.
@@ -188,6 +193,8 @@ impl Raft {
             // It may be the one that leads, and what only the leader can say is not known.
             supposed.leader = first;
             supposed.leader_answers = true;
+            supposed.configuration_read = true;
+            supposed.autopilot_read = true;
             supposed.autopilot_healthy = true;
             supposed.audited_read = true;
         }

@@ -108,6 +108,8 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
             "title = \"token hvs.CAESIJabcdefghijklmnopqrstuv\"",
             "plain text",
         ),
+        ("title = \"A\"", "title = \"A\\u001b[2J\"", "control characters"),
+        ("says = \"healthy\"", "says = \"heal\\u202ethy\"", "control characters"),
         ("[[phase]]", "[phase]", "no list of tables"),
     ];
     cases.map(|(from, to, said)| (from, to.to_owned(), said)).to_vec()

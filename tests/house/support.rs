@@ -103,6 +103,8 @@ pub fn raft(leader: &str) -> Raft {
         configured: 3,
         committed: 88_214,
         rate: 12,
+        configuration_read: true,
+        autopilot_read: true,
         autopilot_healthy: true,
         audited_read: true,
         ..Raft::default()

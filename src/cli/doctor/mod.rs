@@ -10,7 +10,7 @@ use crate::observe;
 use crate::remote::{Remote, review_access};
 use crate::runbook::load;
 use crate::runbook::model::{Does, Runbook};
-use crate::site::{mismatch, render_pins};
+use crate::site::{mismatch, render_pins, unread};
 use crate::world::{Source, Status, Update};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -91,9 +91,13 @@ async fn examine(args: &Args) -> Result<bool, String> {
     for (name, value) in &now {
         report.say(Level::Ok, name, value);
     }
+    let unread = unread(&remote.site, &now);
+    for why in &unread {
+        report.say(Level::Bad, "identity", why);
+    }
     match (&found.pins, args.pin) {
-        (_, true) if now.is_empty() => {
-            report.say(Level::Bad, "pins", "nothing was found that could be pinned")
+        (_, true) if now.is_empty() || !unread.is_empty() => {
+            report.say(Level::Bad, "pins", "not written: an identity could not be read")
         }
         (_, true) => match write_private(&found.pins_path, &render_pins(&now)) {
             Ok(()) => {
@@ -105,7 +109,8 @@ async fn examine(args: &Args) -> Result<bool, String> {
             report.say(Level::Warn, "pins", "not pinned; --write is refused until doctor --pin")
         }
         (Some(pins), false) => match mismatch(pins, &now).as_slice() {
-            [] => report.say(Level::Ok, "pins", "as pinned"),
+            [] if unread.is_empty() => report.say(Level::Ok, "pins", "as pinned"),
+            [] => report.say(Level::Bad, "pins", "not all could be compared"),
             wrong => report.say(Level::Bad, "pins", &wrong.join("; ")),
         },
     }

@@ -61,6 +61,9 @@ pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) ->
                     }
                     Typed::Status => printer.status(&now.state),
                     Typed::Say(text) => println!("{text}"),
+                    Typed::Quit if now.state.running.is_some() => {
+                        println!("REFUSED: something is running; wait for its result, then quit");
+                    }
                     Typed::Quit => {
                         println!("left; the run stays open in its journal");
                         return false;
