@@ -84,7 +84,7 @@ fn delete_options(uid: &str, extra: &[(&str, Value)]) -> Value {
 /// A delete through a pipe: the only form in which kubectl sends a UID precondition.
 fn delete_command(remote: &Remote, path: &str, options: &Value) -> String {
     format!(
-        "echo {} | {} delete --raw {} -f -",
+        "printf '%s\\n' {} | {} delete --raw {} -f -",
         quoted(&options.to_string()),
         kubectl(remote),
         quoted(path)

@@ -116,7 +116,7 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
         }],
         material,
         commands: vec![format!(
-            "echo {} | {} apply --server-side --field-manager={}{} -f -",
+            "printf '%s\\n' {} | {} apply --server-side --field-manager={}{} -f -",
             quoted(&m.object.to_string()),
             kubectl(remote),
             quoted(manager),

@@ -82,9 +82,17 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
     if status.is_err() {
         end_group(group);
     }
-    let kept = pump_out.await.unwrap_or_default();
-    // The error stream's text was said line by line already.
-    let _ = pump_err.await;
+    // What it left running in the background may hold its output open: that is waited for a
+    // moment, then it is ended with its group.
+    let both = async { (pump_out.await.unwrap_or_default(), pump_err.await.is_ok()) };
+    tokio::pin!(both);
+    let kept = match tokio::time::timeout(LINGER, &mut both).await {
+        Ok((kept, _)) => kept,
+        Err(_) => {
+            end_group(group);
+            tokio::time::timeout(LINGER, &mut both).await.map_or(String::new(), |(kept, _)| kept)
+        }
+    };
     let result = |status: i32| json!({"status": status, "out": kept, "at": remote.now()});
     match status {
         Ok(Ok(s)) if s.success() => (Outcome::Ok, result(0)),
@@ -95,6 +103,9 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         Err(_) => (Outcome::Unknown(format!("{program} was ended after {timeout}")), result(-1)),
     }
 }
+
+/// How long output is waited for after the program itself has ended.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Ends the program and what it started.
 fn end_group(group: Option<u32>) {

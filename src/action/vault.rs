@@ -78,26 +78,26 @@ pub(crate) async fn capable(
 
 /// A `vault` command at a voter, with the token taken from where it lies.
 pub(crate) fn command(remote: &Remote, voter: &VoterClient, words: &str) -> (String, Vec<String>) {
-    let site = remote.site.vault.as_ref();
-    let token = site
-        .and_then(|v| v.token_file.as_deref())
-        .map(|f| format!("VAULT_TOKEN=\"$(cat {})\" ", quoted(f)));
-    match (&voter.address, site) {
-        (Some(address), _) => (
-            format!("VAULT_ADDR={} {}vault {words}", quoted(address), token.unwrap_or_default()),
-            Vec::new(),
-        ),
+    let shown = |path: &std::path::Path| quoted(&path.display().to_string());
+    let (token, ca) = (remote.vault_files.0.as_deref(), remote.vault_files.1.as_deref());
+    match (&voter.address, remote.site.vault.as_ref()) {
+        (Some(address), _) => {
+            let token = token.map(|f| format!("VAULT_TOKEN=\"$(cat {})\" ", shown(f)));
+            let ca = ca.map(|f| format!("VAULT_CACERT={} ", shown(f)));
+            let (token, ca) = (token.unwrap_or_default(), ca.unwrap_or_default());
+            (format!("VAULT_ADDR={} {ca}{token}vault {words}", quoted(address)), Vec::new())
+        }
         (None, Some(site)) => {
             let inner = format!("read -r VAULT_TOKEN; export VAULT_TOKEN; exec vault {words}");
-            let from = site.token_file.as_deref().map_or_else(
+            let from = token.map_or_else(
                 || "printf '%s\\n' \"$VAULT_TOKEN\"".to_owned(),
-                |f| format!("sed -e '$a\\' {}", quoted(f)),
+                |f| format!("sed -e '$a\\' {}", shown(f)),
             );
             let text = format!(
                 "{from} | {} -n {} exec -i {} -c vault -- sh -c {}",
                 kubectl(remote),
-                site.namespace,
-                voter.name,
+                quoted(&site.namespace),
+                quoted(&voter.name),
                 quoted(&inner)
             );
             (text, vec!["the command runs inside the pod, with the pod's own vault program".into()])

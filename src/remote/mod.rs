@@ -63,6 +63,9 @@ pub struct Remote {
     pub kubeconfig: PathBuf,
     /// One a voter, in the site file's order.
     pub voters: Vec<VoterClient>,
+    /// Where Vault's token and its certificate authority lie, for equivalent commands; the
+    /// token's is none where it comes from the environment.
+    pub vault_files: (Option<PathBuf>, Option<PathBuf>),
     /// Vault's token, or why there is none.
     pub token: Result<Secret, String>,
     /// For endpoints.
@@ -92,11 +95,14 @@ impl Remote {
             Some(k) => self::kube::client(&kubeconfig, &k.context).await,
             None => Err("the site file has no [kubernetes]".into()),
         };
-        let token = token(token_file(&site, around).as_deref(), around);
+        let token_path = token_file(&site, around);
+        let token = token(token_path.as_deref(), around);
+        let ca_path = site.vault.as_ref().and_then(|v| v.ca_file.as_deref());
+        let ca_path = ca_path.map(|path| expand(path, around));
         let mut voters = Vec::new();
         if let Some(vault) = &site.vault {
-            let ca = match &vault.ca_file {
-                Some(path) => Some(read_file(&expand(path, around)).map_err(ConnectError)?),
+            let ca = match &ca_path {
+                Some(path) => Some(read_file(path).map_err(ConnectError)?),
                 None => None,
             };
             for at in vault.voter.get_ref() {
@@ -117,6 +123,7 @@ impl Remote {
             kube,
             kubeconfig,
             voters,
+            vault_files: (token_path, ca_path),
             token,
             http,
             clock,
