@@ -444,6 +444,14 @@ fn an_action_from_its_turn_to_its_end() {
     s.prepared("unreachable", Some(Err("no answer".into())), |_| {});
     s.ana(Intent::Review { step: step.clone() });
     s.prepared("", plan(), |_| {});
+    s.ana(Intent::Show { step: step.clone() });
+    s.ana(Intent::Claim { step: step.clone() });
+    let ticket = s.run.state.steps[&step].ticket;
+    let (verdict, why) = (Probed::NotDone, "still there".to_owned());
+    s.system("", Intent::Probed { step: step.clone(), ticket, verdict, why, result: json!(null) });
+    s.look("gates", |_| {});
+    s.ana(Intent::Review { step: step.clone() });
+    s.prepared("", plan(), |_| {});
     s.release("roll[vault-2]/claims", "data-vault-2");
     s.prepared("another object", Some(Ok(proposal("vault-2", "other"))), |_| {});
     s.ana(Intent::Review { step: step.clone() });
@@ -569,8 +577,8 @@ fn done_elsewhere_two_people_and_a_soak_that_breaks() {
 
     let watch = s.step("roll[vault-2]/watch");
     s.look("opens", |_| {});
-    s.look("gates", |_| {});
     s.ana(Intent::EndSoak { step: watch.clone(), reason: "early".into() });
+    s.look("gates", |_| {});
     s.pass(2_000);
     s.look("", |_| {});
     s.pass(2_000);
@@ -643,7 +651,7 @@ fn guards_are_debounced_and_sets_must_make_sense() {
         s.look("", |_| {});
     }
     s.pass(1_000);
-    for _ in 0..3 {
+    for _ in 0..2 {
         s.look("", |_| {});
     }
     let names = |names: &'static [&'static str]| {
