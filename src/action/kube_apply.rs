@@ -203,6 +203,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_secret_is_not_applied_and_its_value_not_repeated() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+            "stringData": {"key": "TOPSECRET"}});
+        let why = parse(secret).err().unwrap();
+        assert!(why.contains("Secret") && !why.contains("TOPSECRET"), "{why}");
+    }
+
+    #[test]
     fn a_manifest_is_found_in_what_the_server_made_of_it() {
         let wanted = json!({"a": {"b": [1, {"c": "x"}]}, "gone": null});
         assert_eq!(

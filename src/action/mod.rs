@@ -167,4 +167,38 @@ mod tests {
             assert_eq!(add_up(&seen(flags)).0, wanted);
         }
     }
+
+    /// A cluster that does not tell who it is may be another one.
+    #[tokio::test]
+    async fn nothing_is_resolved_where_the_identity_cannot_be_read() {
+        use crate::remote::responder::{Reply, Responder};
+        use serde_json::json;
+        let answers = |uid: &'static str| {
+            move |asked: &str, _: &str| match asked {
+                "GET /api/v1/namespaces/kube-system" if uid.is_empty() => {
+                    Reply::Json(403, json!({"kind": "Status", "code": 403, "message": "forbidden"}))
+                }
+                "GET /api/v1/namespaces/kube-system" => {
+                    Reply::Json(200, json!({"metadata": {"name": "kube-system", "uid": uid}}))
+                }
+                _ => Reply::Json(404, json!({"kind": "Status", "code": 404, "message": "no"})),
+            }
+        };
+        let call = Call {
+            verb: "kube.delete_pod".into(),
+            args: [("name".to_owned(), crate::runbook::model::Arg::Text("p".to_owned()))].into(),
+        };
+        let pinned = Pins::from([(KUBERNETES.to_owned(), "right".to_owned())]);
+        for (uid, pins, wanted) in [
+            ("", &pinned, "cannot be read now"),
+            ("right", &Pins::new(), "not pinned"),
+            ("other", &pinned, "pinned right, found other"),
+        ] {
+            let api = Responder::start(answers(uid)).await;
+            let remote = crate::remote::rig::remote(Some(&api.url), &[], "").await;
+            let why = resolve(&remote, pins, &call).await.unwrap_err();
+            assert!(why.contains(wanted), "{uid}: {why}");
+            assert!(api.seen().iter().all(|a| a.ends_with("/kube-system")), "{:?}", api.seen());
+        }
+    }
 }

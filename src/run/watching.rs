@@ -90,11 +90,17 @@ pub(super) fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
         let pass = judged.verdict == Verdict::Pass;
         match state.guards.get(&id) {
             Some(g) if pass && g.breached => events.push(Event::GuardHolds { guard: id, judged }),
+            // First, so that one that wavers between false and not known breaches as well.
+            Some(g)
+                if !pass
+                    && !g.breached
+                    && g.judged.verdict != Verdict::Pass
+                    && now.since(g.since) >= guard.debounce =>
+            {
+                events.push(Event::GuardBreached { guard: id, judged });
+            }
             Some(g) if g.judged.verdict != judged.verdict => {
                 events.push(Event::GuardJudged { guard: id, judged });
-            }
-            Some(g) if !pass && !g.breached && now.since(g.since) >= guard.debounce => {
-                events.push(Event::GuardBreached { guard: id, judged });
             }
             Some(_) => {}
             None => events.push(Event::GuardJudged { guard: id, judged }),

@@ -218,6 +218,27 @@ fn a_broken_site_file_ends_a_run_before_it_begins() {
     assert!(!dir.path().join("runs").exists(), "nothing was begun");
 }
 
+/// Writing that the site allows is still not unattended writing.
+#[test]
+fn answers_write_only_where_the_site_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(place("good.toml"), GOOD).unwrap();
+    std::fs::write(place("answers.toml"), "[release]\n'a/s' = 'vault-0'\n").unwrap();
+    std::fs::write(place("site.toml"), "format = 1\nname = \"e\"\n[write]\nallow = true\n")
+        .unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_holdpoint"))
+        .args(["run", &place("good.toml"), "--ui", "plain", "--site", &place("site.toml")])
+        .args(["--answers", &place("answers.toml"), "--state", &place("runs")])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("unattended = true"), "{said}");
+    assert!(!dir.path().join("runs").exists());
+}
+
 fn check(file: &str) -> (Option<i32>, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_holdpoint")).args(["check", file]).output().unwrap();
     (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())

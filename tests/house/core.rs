@@ -248,6 +248,69 @@ fn a_guard_is_debounced_and_then_holds_the_release() {
     assert_eq!(run.state.breached().count(), 0);
 }
 
+/// Whether it is false or not known from look to look: it does not hold, and time runs.
+#[test]
+fn a_guard_that_wavers_between_false_and_not_known_breaches() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    for i in 0..8 {
+        run.pass(1_000);
+        let mut change = live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())));
+        if i % 2 == 1 {
+            change.status = holdpoint::world::Status::Unreachable { why: "no path".into() };
+        }
+        run.observe(vec![change]);
+    }
+    assert_eq!(run.state.breached().count(), 1);
+}
+
+/// A step that goes by itself and cannot be resolved stays in its review and says why.
+#[test]
+fn what_cannot_be_filled_in_is_not_released_by_itself() {
+    let text = r#"
+format = 1
+id = "x"
+title = "X"
+owner = "tests"
+[[phase]]
+id = "a"
+title = "A"
+[[phase.step]]
+id = "first"
+title = "First"
+hold = "release"
+do.vault.step_down = { node = "vault-2" }
+capture.old = 'before'
+[[phase.step]]
+id = "second"
+title = "Second"
+hold = "none"
+do.vault.step_down = { node = "{{ evidence.old[0].name }}" }
+"#;
+    let mut run = Run::new(text, Mode::Write);
+    let first = run.reach_first_step();
+    run.ask(&driver(), Intent::Skip { step: first, reason: "nobody captures".into() }).unwrap();
+    for _ in 0..3 {
+        let now = run.now;
+        run.look(well(now));
+    }
+    let step = run.state.current().unwrap();
+    let Effect::Prepare { step: asked, ticket, purpose, call, .. } = run.effects.pop().unwrap()
+    else {
+        panic!("{:?}", run.effects)
+    };
+    assert_eq!((&asked, &call), (&step, &None), "evidence that nobody captured");
+    let changes = well(run.now);
+    run.system(Intent::Prepared { step: asked, ticket, purpose, changes, proposal: None });
+    let s = &run.state.steps[&step];
+    assert_eq!(s.status, Status::Confirming);
+    let why = s.proposal_error.clone().unwrap();
+    assert!(why.contains("cannot be filled in"), "{why}");
+    assert!(run.entries.iter().all(|e| !matches!(e.event, Event::Released { .. })));
+}
+
 fn arbitrary_intent() -> impl Strategy<Value = (u8, u8, u8)> {
     (0_u8..24, 0_u8..4, 0_u8..4)
 }

@@ -23,18 +23,18 @@ fn well(asked: &str, leads: Option<&str>, applied: i64) -> Reply {
         "sys/storage/raft/configuration" => Reply::Json(
             200,
             json!({"data": {"config": {"servers": [
-                {"node_id": "a", "voter": true, "address": "10.0.0.1:8201"},
-                {"node_id": "b", "voter": true, "address": "10.0.0.2:8201"},
-                {"node_id": "c", "voter": true, "address": "10.0.0.3:8201"}]}}}),
+                {"node_id": "a", "voter": true, "address": "127.0.0.1:8201"},
+                {"node_id": "b", "voter": true, "address": "127.0.0.1:8202"},
+                {"node_id": "c", "voter": true, "address": "127.0.0.1:8203"}]}}}),
         ),
         "sys/storage/raft/autopilot/state" => Reply::Json(200, json!({"data": {"healthy": true}})),
         "auth/token/lookup-self" => Reply::Json(200, json!({"data": {}})),
         "sys/ha-status" => Reply::Json(
             200,
             json!({"data": {"nodes": [
-                {"cluster_address": "https://10.0.0.1:8201", "active_node": true, "last_echo": null},
-                {"cluster_address": "https://10.0.0.2:8201", "last_echo": "1970-01-01T00:00:00.5Z"},
-                {"cluster_address": "https://10.0.0.3:8201", "last_echo": "1969-12-31T23:59:00Z"}]}}),
+                {"cluster_address": "https://127.0.0.1:8201", "active_node": true, "last_echo": null},
+                {"cluster_address": "https://127.0.0.1:8202", "last_echo": "1970-01-01T00:00:00.5Z"},
+                {"cluster_address": "https://127.0.0.1:8203", "last_echo": "1969-12-31T23:59:00Z"}]}}),
         ),
         _ => Reply::Json(404, json!({})),
     }

@@ -1,0 +1,107 @@
+//! Judging on data that is there, lost or not read.
+
+use super::*;
+use crate::world::{Change, Http, Raft, Status, Update, Voter, VoterVerdict};
+
+/// vault-0 leads, vault-1 follows, and of vault-2 the verdict is given.
+fn judged(text: &str, third: VoterVerdict) -> Verdict {
+    judged_on(text, third, |_| {})
+}
+
+fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verdict {
+    let voter = |name: &str, verdict| Voter {
+        name: name.into(),
+        verdict,
+        healthy: verdict == VoterVerdict::Healthy,
+        ..Voter::default()
+    };
+    let raft = Raft {
+        voters: vec![
+            voter("vault-0", VoterVerdict::Healthy),
+            voter("vault-1", VoterVerdict::Healthy),
+            voter("vault-2", third),
+        ],
+        leader: "vault-0".into(),
+        configuration_read: true,
+        unsealed: 2 + i64::from(third == VoterVerdict::Healthy),
+        quorum: 2,
+        ..Raft::default()
+    };
+    let mut world = World::default();
+    world.apply(&Change {
+        source: Source::Raft,
+        status: Status::Live,
+        as_of: Some(Time(0)),
+        update: Update::Raft(Box::new(raft)),
+    });
+    edit(&mut world);
+    let (none, words) = (BTreeMap::new(), BTreeMap::new());
+    let scope = Scope {
+        world: &world,
+        now: Time(0),
+        params: &none,
+        site: &none,
+        evidence: &none,
+        choice: &words,
+        item: None,
+        remaining: &[],
+        before: None,
+        result: None,
+    };
+    Expr::new(text).unwrap().judge(&scope).verdict
+}
+
+#[test]
+fn what_hangs_on_a_lost_path_is_neither_passed_nor_failed() {
+    use Verdict::{Fail, Inconclusive, Pass};
+    let all = "size(raft.voters) > 0 && raft.voters.all(v, v.healthy)";
+    let gone = "!raft.voters.exists(v, v.name == \"vault-2\" && v.healthy)";
+    let enough = "raft.unsealed >= raft.quorum";
+    let never = "raft.unsealed > 5";
+    for (text, hung, lost, well) in [
+        (all, Fail, Inconclusive, Pass),
+        // The dangerous one: "it is gone" may not pass because nobody could ask.
+        (gone, Pass, Inconclusive, Fail),
+        (enough, Pass, Pass, Pass),
+        (never, Fail, Fail, Fail),
+    ] {
+        assert_eq!(judged(text, VoterVerdict::Hung), hung, "{text}");
+        assert_eq!(judged(text, VoterVerdict::PathLost), lost, "{text}");
+        assert_eq!(judged(text, VoterVerdict::Healthy), well, "{text}");
+    }
+}
+
+#[test]
+fn nothing_passes_on_what_was_not_read() {
+    use Verdict::{Fail, Inconclusive, Pass};
+    let unread = |w: &mut World| w.raft.configuration_read = false;
+    for (text, read, lacking) in [
+        ("raft.unsealed >= raft.quorum", Pass, Inconclusive),
+        ("raft.unsealed > raft.quorum + 5", Fail, Fail),
+        ("raft.voters.exists(v, v.is_voter) || raft.unsealed > 0", Pass, Inconclusive),
+        // Not of the configuration.
+        ("raft.unsealed > 0", Pass, Pass),
+    ] {
+        assert_eq!(judged(text, VoterVerdict::Healthy), read, "{text}");
+        assert_eq!(judged_on(text, VoterVerdict::Healthy, unread), lacking, "{text}");
+    }
+    let http = |error: &'static str| {
+        move |w: &mut World| {
+            let of = |error: &str| Http { error: error.into(), ..Http::default() };
+            let update = Update::Http(BTreeMap::from([
+                ("front".to_owned(), of(error)),
+                ("back".to_owned(), of("")),
+            ]));
+            let (source, status, as_of) = (Source::Http, Status::Live, Some(Time(0)));
+            w.apply(&Change { source, status, as_of, update });
+        }
+    };
+    for (text, refused) in [
+        (r#"http["front"].status != 500"#, Inconclusive),
+        (r#"http["back"].status != 500"#, Pass),
+        ("http.all(h, http[h].status != 500)", Inconclusive),
+    ] {
+        assert_eq!(judged_on(text, VoterVerdict::Healthy, http("")), Pass, "{text}");
+        assert_eq!(judged_on(text, VoterVerdict::Healthy, http("refused")), refused, "{text}");
+    }
+}
