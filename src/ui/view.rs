@@ -122,7 +122,10 @@ fn small(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
     pane(frame, detail, f, Pane::Step);
     let shown = if f.model.focus.is_table() { f.model.focus } else { Pane::Raft };
     pane(frame, one, f, shown);
-    frame.render_widget(Paragraph::new(panes::brief(f.state, f.now)), brief);
+    frame.render_widget(
+        Paragraph::new(panes::brief(f.state, f.now, usize::from(brief.width))),
+        brief,
+    );
 }
 
 fn content<'a>(f: &Frame<'a>, which: Pane, width: usize, height: usize) -> Content<'a> {

@@ -92,18 +92,20 @@ fn has(view: &View, columns: &[&str]) -> bool {
 }
 
 /// One line a pane, for small terminals.
-pub(crate) fn brief(state: &State, now: Time) -> Line<'static> {
+pub(crate) fn brief(state: &State, now: Time, width: usize) -> Line<'static> {
     let ours = state.world.classes.iter().filter(|c| c.consumers.ours > 0);
     let moved: Vec<String> = ours.map(|c| format!("{} {}", c.name, c.consumers.ours)).collect();
     let ready = state.world.pods.iter().filter(|p| p.ready == p.containers).count();
     let (words, fresh) = standing(state, Source::Pods, now);
     let pods = state.world.pods.len();
     let text = format!(" 2 storage {}   4 pods {ready}/{pods} ready", moved.join(" · "));
+    let text = cut(&text, width);
     if fresh {
-        Line::raw(text)
-    } else {
-        Line::from(vec![Span::raw(text), Span::styled(format!(" ({words})"), theme::caution())])
+        return Line::raw(text);
     }
+    let room = width.saturating_sub(text.chars().count());
+    let words = cut(&format!(" ({words})"), room);
+    Line::from(vec![Span::raw(text), Span::styled(words, theme::caution())])
 }
 
 /// Rows that the cursor can stand on, or lines of a pane of text.
