@@ -211,17 +211,20 @@ fn picture(site: &Site) -> BTreeMap<String, Value> {
         })
         .collect();
     names.push((site.dir.display().to_string(), "<dir>".into()));
+    let mut tidied: Vec<(String, Value)> = objects
+        .iter()
+        .map(|object| {
+            let mut object = object.clone();
+            tidy(&mut object, &names);
+            let kind = object["kind"].as_str().unwrap_or_default();
+            (format!("{kind} {}/{}", of(&object, "namespace"), of(&object, "name")), object)
+        })
+        .collect();
+    // Released volumes of claims that are gone have no name of their own left, and the
+    // server lists them by UID: their content gives the order.
+    tidied.sort_by_cached_key(|(key, object)| (key.clone(), object.to_string()));
     let mut seen: BTreeMap<String, Value> = BTreeMap::new();
-    for object in objects {
-        let mut object = object.clone();
-        tidy(&mut object, &names);
-        let key = format!(
-            "{} {}/{}",
-            object["kind"].as_str().unwrap_or_default(),
-            of(&object, "namespace"),
-            of(&object, "name")
-        );
-        // Released volumes of claims that are gone have no name of their own left.
+    for (key, object) in tidied {
         let nth = (0..).find(|n| !seen.contains_key(&format!("{key}#{n}"))).unwrap();
         seen.insert(format!("{key}#{nth}"), object);
     }
@@ -237,6 +240,10 @@ fn tidy(value: &mut Value, names: &[(String, String)]) {
             map.retain(|k, _| !GENERATED.contains(&k.as_str()));
             if let Some(at) = map.get_mut("deletionTimestamp") {
                 *at = json!("set");
+            }
+            // The StatefulSet controller adds a pod's claims in the order of a Go map.
+            if let Some(Value::Array(volumes)) = map.get_mut("volumes") {
+                volumes.sort_by_key(|v| v["name"].to_string());
             }
             let old = std::mem::replace(map, Map::new());
             for (key, mut v) in old {
