@@ -17,6 +17,7 @@ pub mod action;
 pub mod cli;
 pub mod event;
 pub mod journal;
+pub mod lab;
 pub mod observe;
 pub mod problem;
 pub mod remote;

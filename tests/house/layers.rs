@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
     ("event", 0),
     ("world", 0),
     ("text", 0),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, u8); 16] = [
     ("remote", 3),
     ("action", 3),
     ("observe", 3),
+    ("lab", 3),
     ("session", 4),
     ("cli", 5),
     ("lib", 6),

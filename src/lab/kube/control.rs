@@ -1,0 +1,18 @@
+//! Those who act on objects by themselves.
+
+use super::Touched;
+use crate::lab::World;
+use serde::{Deserialize, Serialize};
+
+/// Something that one of them does later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {}
+
+/// Something is due.
+pub fn run(_world: &mut World, task: Task) {
+    match task {}
+}
+
+/// Something changed.
+pub fn look(_world: &mut World, _touched: &Touched) {}

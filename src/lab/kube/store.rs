@@ -1,0 +1,317 @@
+//! Objects, and what holds for all kinds: identities, resource versions, generations,
+//! finalizers, grace, and a history that watches read.
+
+use super::kinds::{self, Kind};
+use crate::event::Time;
+use crate::lab::Chance;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Changes that a watch can go back; older is `410 Gone`.
+const HISTORY: usize = 4096;
+
+/// Where an object lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// Its kind.
+    #[serde(deserialize_with = "kinds::read")]
+    pub kind: &'static Kind,
+    /// Empty for what lies in none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Key {
+    /// An object's place. The kind is one of the lab's own literals, `statefulsets.apps`.
+    #[must_use]
+    pub fn new(kind: &'static Kind, namespace: &str, name: &str) -> Self {
+        Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// One change of one object.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The version that it made.
+    pub version: u64,
+    /// Which object.
+    pub key: Key,
+    /// As it was; none: it was created.
+    pub old: Option<Arc<Value>>,
+    /// As it is; none: it is gone. What went has the version of its going.
+    pub new: Option<Arc<Value>>,
+}
+
+/// Something for controllers to look at.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Touched {
+    /// Which object.
+    pub key: Key,
+    /// As it was.
+    pub old: Option<Arc<Value>>,
+    /// As it is; none: it is gone.
+    pub new: Option<Arc<Value>>,
+}
+
+/// How an object is to be deleted.
+#[derive(Debug, Clone, Default)]
+pub struct Deleting {
+    /// Only if it has this UID.
+    pub uid: Option<String>,
+    /// Only at this resource version.
+    pub version: Option<String>,
+    /// Seconds of grace that the object itself needs; a pod's.
+    pub grace: i64,
+}
+
+/// Why the store refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// No such object.
+    NotFound,
+    /// There is one of that name.
+    Exists,
+    /// The object is another or has changed; the server's words.
+    Conflict(String),
+}
+
+/// All objects.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Store {
+    version: u64,
+    #[serde(with = "pairs")]
+    objects: BTreeMap<Key, Arc<Value>>,
+    touched: VecDeque<Touched>,
+    #[serde(skip)]
+    history: VecDeque<Change>,
+}
+
+impl Store {
+    /// The latest resource version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The object at that place.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<Value>> {
+        self.objects.get(key).cloned()
+    }
+
+    /// Objects of a kind, of one namespace or of all, by namespace and name.
+    pub fn list(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
+        let first = Key::new(kind, namespace.unwrap_or_default(), "");
+        let namespace = namespace.map(str::to_owned);
+        self.objects.range((Bound::Included(first), Bound::Unbounded)).take_while(
+            move |(key, _)| {
+                key.kind == kind && namespace.as_ref().is_none_or(|n| *n == key.namespace)
+            },
+        )
+    }
+
+    /// Changes after that version; none if the history does not reach so far back, which
+    /// is `410 Gone`.
+    #[must_use]
+    pub fn since(&self, version: u64) -> Option<impl Iterator<Item = &Change>> {
+        let first = self.history.front().map_or(self.version + 1, |c| c.version);
+        (version + 1 >= first).then(|| {
+            let from = self.history.partition_point(|c| c.version <= version);
+            self.history.range(from..)
+        })
+    }
+
+    /// Forgets the history: every watch has to list again, as after a compaction.
+    pub fn compact(&mut self) {
+        self.history.clear();
+    }
+
+    /// Creates an object; identity, time and version are given here. `metadata` that only a
+    /// server may set is overwritten.
+    pub fn create(
+        &mut self,
+        key: &Key,
+        mut object: Value,
+        now: Time,
+        chance: &mut Chance,
+    ) -> Result<Arc<Value>, Denied> {
+        if self.objects.contains_key(key) {
+            return Err(Denied::Exists);
+        }
+        self.version += 1;
+        let version = self.version;
+        let meta = metadata(&mut object);
+        meta.insert("name".into(), json!(key.name));
+        if key.kind.namespaced {
+            meta.insert("namespace".into(), json!(key.namespace));
+        }
+        meta.insert("uid".into(), json!(chance.uuid()));
+        meta.insert("creationTimestamp".into(), json!(stamp(now)));
+        meta.insert("resourceVersion".into(), json!(version.to_string()));
+        for name in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            meta.remove(name);
+        }
+        if has_generation(key.kind) {
+            meta.insert("generation".into(), json!(1));
+        }
+        if let Value::Object(fields) = &mut object {
+            fields.insert("apiVersion".into(), json!(key.kind.api_version()));
+            fields.insert("kind".into(), json!(key.kind.kind));
+        }
+        let object = Arc::new(object);
+        self.objects.insert(key.clone(), Arc::clone(&object));
+        self.changed(key, None, Some(Arc::clone(&object)));
+        Ok(object)
+    }
+
+    /// Changes an object. Nothing happens if `change` leaves it as it was. An object that is
+    /// being deleted goes when its last finalizer is taken and no grace is left.
+    pub fn update(
+        &mut self,
+        key: &Key,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Arc<Value>, Denied> {
+        let old = self.objects.get(key).cloned().ok_or(Denied::NotFound)?;
+        let mut new = (*old).clone();
+        change(&mut new);
+        if new == *old {
+            return Ok(old);
+        }
+        self.version += 1;
+        let respecified = has_generation(key.kind) && new.get("spec") != old.get("spec");
+        let marked = |o: &Value| !o["metadata"]["deletionTimestamp"].is_null();
+        let meta = metadata(&mut new);
+        meta.insert("resourceVersion".into(), json!(self.version.to_string()));
+        if respecified
+            || has_generation(key.kind) && marked(&old) != meta.contains_key("deletionTimestamp")
+        {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            meta.insert("generation".into(), json!(generation));
+        }
+        let new = Arc::new(new);
+        if goes(&new) {
+            self.objects.remove(key);
+            self.changed(key, Some(old), None);
+            return Ok(new);
+        }
+        self.objects.insert(key.clone(), Arc::clone(&new));
+        self.changed(key, Some(old), Some(Arc::clone(&new)));
+        Ok(new)
+    }
+
+    /// Deletes an object, or marks it if finalizers or grace still hold it. What is returned
+    /// is the object as it is then or was last.
+    pub fn delete(&mut self, key: &Key, how: &Deleting, now: Time) -> Result<Arc<Value>, Denied> {
+        let old = self.objects.get(key).cloned().ok_or(Denied::NotFound)?;
+        preconditions(&old, how)?;
+        if !old["metadata"]["deletionTimestamp"].is_null() {
+            // A second delete can only shorten the grace.
+            return self.update(key, |o| {
+                let left = o["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
+                if how.grace < left {
+                    o["metadata"]["deletionGracePeriodSeconds"] = json!(how.grace);
+                }
+            });
+        }
+        self.update(key, |o| {
+            let until = now + crate::event::Span::secs(u64::try_from(how.grace).unwrap_or(0));
+            o["metadata"]["deletionTimestamp"] = json!(stamp(until));
+            o["metadata"]["deletionGracePeriodSeconds"] = json!(how.grace);
+        })
+    }
+
+    /// Takes an object away whatever holds it; the kubelet's last word about a pod.
+    pub fn remove(&mut self, key: &Key) {
+        if let Some(old) = self.objects.remove(key) {
+            self.version += 1;
+            self.changed(key, Some(old), None);
+        }
+    }
+
+    /// The next change that controllers have not looked at.
+    pub fn take_touched(&mut self) -> Option<Touched> {
+        self.touched.pop_front()
+    }
+
+    fn changed(&mut self, key: &Key, old: Option<Arc<Value>>, new: Option<Arc<Value>>) {
+        self.touched.push_back(Touched { key: key.clone(), old: old.clone(), new: new.clone() });
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(Change { version: self.version, key: key.clone(), old, new });
+    }
+}
+
+/// The object's `metadata`, made if it is missing.
+pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+    if !object["metadata"].is_object() {
+        object["metadata"] = json!({});
+    }
+    match &mut object["metadata"] {
+        Value::Object(map) => map,
+        _ => unreachable!("made an object above"),
+    }
+}
+
+/// A time as Kubernetes writes it: whole seconds.
+#[must_use]
+pub fn stamp(at: Time) -> String {
+    at.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn has_generation(kind: &Kind) -> bool {
+    matches!(kind.group, "apps" | "batch") || kind.id == "pods"
+}
+
+/// Marked, and nothing holds it any more.
+fn goes(object: &Value) -> bool {
+    let meta = &object["metadata"];
+    !meta["deletionTimestamp"].is_null()
+        && meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+        && meta["finalizers"].as_array().is_none_or(Vec::is_empty)
+}
+
+fn preconditions(object: &Value, how: &Deleting) -> Result<(), Denied> {
+    let meta = &object["metadata"];
+    let is = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
+    if let Some(uid) = how.uid.as_ref().filter(|u| **u != is("uid")) {
+        return Err(Denied::Conflict(format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            is("uid")
+        )));
+    }
+    if let Some(version) = how.version.as_ref().filter(|v| **v != is("resourceVersion")) {
+        return Err(Denied::Conflict(format!(
+            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+            is("resourceVersion")
+        )));
+    }
+    Ok(())
+}
+
+/// A map with keys that are no strings, as a list of pairs.
+mod pairs {
+    use super::{Arc, BTreeMap, Deserialize, Key, Value};
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<Key, Arc<Value>>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        s.collect_seq(map.iter())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<BTreeMap<Key, Arc<Value>>, D::Error> {
+        Ok(Vec::<(Key, Arc<Value>)>::deserialize(d)?.into_iter().collect())
+    }
+}

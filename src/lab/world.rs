@@ -1,0 +1,133 @@
+//! Everything that exists in a lab, and the handle to it.
+
+use crate::event::{Span, Time};
+use crate::lab::kube::{Store, control};
+use crate::lab::vault::Raft;
+use crate::lab::{Chance, Task};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, watch};
+
+/// Everything that exists.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct World {
+    /// What time it is in there; it never goes back.
+    pub now: Time,
+    /// Where chance comes from.
+    pub chance: Chance,
+    /// The API server's objects.
+    pub store: Store,
+    /// The voters.
+    pub vault: Raft,
+    /// What goes wrong just now, by name.
+    pub faults: BTreeSet<String>,
+    agenda: BTreeMap<Time, Vec<Task>>,
+}
+
+impl World {
+    /// An empty world.
+    #[must_use]
+    pub fn new(seed: u64, now: Time) -> Self {
+        Self {
+            now,
+            chance: Chance::new(seed),
+            store: Store::default(),
+            vault: Raft::default(),
+            faults: BTreeSet::new(),
+            agenda: BTreeMap::new(),
+        }
+    }
+
+    /// To be done so much later. Tasks due at one time run in the order they were entered.
+    pub fn later(&mut self, after: Span, task: Task) {
+        self.agenda.entry(self.now + after).or_default().push(task);
+    }
+
+    /// When the next task is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        self.agenda.keys().next().copied()
+    }
+
+    /// Lives until `now`: all that is due, each at its own time, controllers following.
+    pub fn advance(&mut self, now: Time) {
+        self.settle();
+        while let Some(at) = self.next().filter(|at| *at <= now) {
+            let due = self.agenda.remove(&at).unwrap_or_default();
+            self.now = self.now.max(at);
+            for task in due {
+                task.run(self);
+                self.settle();
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Lets controllers look at what changed until none has anything to do.
+    pub fn settle(&mut self) {
+        while let Some(touched) = self.store.take_touched() {
+            control::look(self, &touched);
+        }
+    }
+}
+
+/// A world that transports share.
+#[derive(Clone)]
+pub struct Lab {
+    world: Arc<Mutex<World>>,
+    clock: Arc<dyn Fn() -> Time + Send + Sync>,
+    /// The agenda may have something earlier now.
+    planned: Arc<Notify>,
+    /// The store's latest resource version, for watches.
+    version: Arc<watch::Sender<u64>>,
+}
+
+impl Lab {
+    /// A handle to that world, which lives by that clock.
+    #[must_use]
+    pub fn new(world: World, clock: Arc<dyn Fn() -> Time + Send + Sync>) -> Self {
+        let version = watch::Sender::new(world.store.version());
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            clock,
+            planned: Arc::default(),
+            version: Arc::new(version),
+        }
+    }
+
+    /// Asks or changes something, now.
+    pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = world.next();
+        world.advance((self.clock)());
+        let result = act(&mut world);
+        world.settle();
+        let (next, version) = (world.next(), world.store.version());
+        drop(world);
+        self.version.send_if_modified(|last| std::mem::replace(last, version) != version);
+        if next.is_some() && (before.is_none() || next < before) {
+            self.planned.notify_one();
+        }
+        result
+    }
+
+    /// Tells when the store's resource version changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Wakes when something is due, for ever.
+    pub async fn drive(&self) {
+        loop {
+            let (now, next) = self.with(|world| (world.now, world.next()));
+            let wait = next.map(|at| at.since(now).max(Span(1)).duration());
+            tokio::select! {
+                biased;
+                () = self.planned.notified() => {}
+                () = tokio::time::sleep(wait.unwrap_or(std::time::Duration::from_secs(3600))) => {}
+            }
+        }
+    }
+}
