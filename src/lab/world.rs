@@ -20,6 +20,8 @@ pub struct World {
     pub store: Store,
     /// The voters.
     pub vault: Raft,
+    /// What controllers and kubelets remember.
+    pub control: control::Control,
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
@@ -34,6 +36,7 @@ impl World {
             chance: Chance::new(seed),
             store: Store::default(),
             vault: Raft::default(),
+            control: control::Control::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
         }
