@@ -1,8 +1,8 @@
 //! What a change of an object means to whom.
 
 use super::object::{
-    ATTACHMENTS, CLAIMS, CLASSES, CSI_NODES, NODES, PODS, SETS, VOLUMES, all, key, key_of, marked,
-    namespace, selects, text,
+    ATTACHMENTS, CLAIMS, CLASSES, CSI_NODES, DEPLOYMENTS, NODES, PODS, REPLICASETS, SETS, VOLUMES,
+    all, get, key, key_of, marked, namespace, selects, text,
 };
 use super::{Role, after, attach, binder, collect, faults, kubelet, owners, pods, soon};
 use crate::event::Span;
@@ -53,7 +53,7 @@ fn pod(world: &mut World, touched: &Touched) {
     owner(world, touched);
     let orphan = touched.new.as_ref().filter(|p| owners::controller(p).is_none());
     if let Some(pod) = orphan {
-        for id in [SETS, super::object::REPLICASETS] {
+        for id in [SETS, REPLICASETS] {
             let labels = &pod["metadata"]["labels"];
             let mut sets = all(world, id, Some(&touched.key.namespace));
             sets.retain(|s| selects(&s["spec"]["selector"], labels));
@@ -78,8 +78,26 @@ fn pod(world: &mut World, touched: &Touched) {
             volumes_of(world, object);
         }
     }
+    if touched.new.is_none() {
+        owner_of_owner(world, touched);
+    }
     if touched.new.is_none() || was && !is {
         try_scheduling(world);
+    }
+}
+
+/// A Deployment that re-creates waits until the last of the old pods is gone.
+fn owner_of_owner(world: &mut World, touched: &Touched) {
+    let Some(reference) = touched.old.as_ref().and_then(|p| owners::controller(p).cloned()) else {
+        return;
+    };
+    if text(&reference["kind"]) != "ReplicaSet" {
+        return;
+    }
+    let set = get(world, REPLICASETS, &touched.key.namespace, text(&reference["name"]));
+    if let Some(deployment) = set.as_ref().and_then(|s| owners::controller(s)) {
+        let deployment = key(DEPLOYMENTS, &touched.key.namespace, text(&deployment["name"]));
+        soon(world, Role::Control, deployment);
     }
 }
 

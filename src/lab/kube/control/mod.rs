@@ -13,15 +13,20 @@ mod attach;
 mod binder;
 mod collect;
 mod concerns;
+mod cron;
+mod cronjob;
+mod deployment;
 mod disks;
 mod events;
 pub mod faults;
 mod guards;
+mod job;
 mod kubelet;
 mod object;
 mod owners;
 mod pods;
 mod provision;
+mod replicaset;
 mod revisions;
 mod schedule;
 mod statefulset;
@@ -136,6 +141,10 @@ pub fn run(world: &mut World, task: Task) {
 fn control(world: &mut World, key: &Key) -> Result<(), Again> {
     match key.kind.id {
         object::SETS => statefulset::reconcile(world, key),
+        object::REPLICASETS => replicaset::reconcile(world, key),
+        object::DEPLOYMENTS => deployment::reconcile(world, key),
+        object::JOBS => job::reconcile(world, key),
+        object::CRONJOBS => cronjob::reconcile(world, key),
         object::CLAIMS => binder::reconcile(world, key),
         object::VOLUMES => volumes::reconcile(world, key),
         _ => Ok(()),

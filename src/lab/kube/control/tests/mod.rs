@@ -4,6 +4,7 @@ mod claims;
 mod kubelet;
 mod roll;
 mod sets;
+mod work;
 
 use super::object::{CLAIMS, NODES, PODS, SECRETS, SETS, all, key, list, marked, name, text};
 use crate::event::{Span, Time};
