@@ -5,6 +5,7 @@
 //! 2 usage or input error; 130 interrupted.
 
 pub mod check;
+mod conduct;
 pub mod doctor;
 pub mod plan;
 pub mod run;

@@ -1,17 +1,17 @@
 //! `holdpoint run` and `holdpoint watch`.
 
 use crate::cli::check::read;
+use crate::cli::conduct::{Conduct, conduct, stage};
 use crate::cli::{UNDONE, refuse, runtime, site};
 use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role};
 use crate::problem::render;
 use crate::remote::Remote;
 use crate::runbook::model::{ParamKind, Runbook};
 use crate::runbook::{check_param, load};
-use crate::session::{Answers, Engine, Opening, open, parse_answers, plain, tui};
+use crate::session::{Answers, parse_answers};
 use crate::site::mismatch;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -154,58 +154,42 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let found = site::find(wanted.site)?;
     let write = !wanted.watch && (wanted.write || found.site.write.allow);
     let answers = answers(wanted, write, found.site.write.unattended)?;
-    if wanted.ui == Ui::Tui && !std::io::stdout().is_terminal() {
-        return Err("this is no terminal; use --ui plain".into());
-    }
-    let (look, term) = site::look(wanted.ascii);
-    if wanted.ui == Ui::Tui && term == "dumb" {
-        return Err("this terminal (TERM=dumb) cannot draw a screen; use --ui plain".into());
-    }
-    let clock = site::clock();
-    let remote = Remote::connect(found.site, &site::surroundings(), Arc::clone(&clock))
-        .await
-        .map_err(|e| e.to_string())?;
-    let pins = pins(&remote, found.pins, write, wanted.site).await?;
     let actor = match &answers {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
-    let values = remote.site.values.iter();
+    let values = found.site.values.iter();
     let header = Header {
         format: FORMAT,
         run: String::new(),
         runbook: wanted.text.clone(),
         runbook_path: wanted.path.clone(),
         params,
-        site: remote.site.name.clone(),
+        site: found.site.name.clone(),
         site_values: values
             .filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?)))
             .collect(),
-        pins,
+        pins: found.pins.clone().unwrap_or_default(),
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),
-        opened_by: actor.clone(),
+        opened_by: actor,
         continues: None,
     };
-    let opening = Opening { runs: site::runs(wanted.state), header, nonce: site::nonce(), clock };
-    let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
-    let (handle, task) = Engine::start(state, writer, Arc::new(remote));
-    let done = match wanted.ui {
-        Ui::Plain => {
-            println!("journal: {}", dir.display());
-            plain(&handle, &actor, answers.as_ref().map(|(_, a)| a)).await
-        }
-        Ui::Tui => {
-            let done = tui(handle.clone(), &actor, look).await?;
-            println!("journal: {}", dir.display());
-            done
-        }
+    let clock = site::clock();
+    let runbook = Arc::new(loaded.runbook);
+    // Drawn before anything is asked: whoever waits should see what for.
+    let stage = match wanted.ui {
+        Ui::Plain => None,
+        Ui::Tui => Some(stage(&header, &runbook, wanted.ascii, clock())?),
     };
-    handle.close();
-    drop(handle);
-    // The loop ends when its last handle is gone; what it has in hand is bounded.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), task).await;
-    Ok(done)
+    let remote = Remote::connect(found.site, &site::surroundings(), clock)
+        .await
+        .map_err(|e| e.to_string())?;
+    let pins = pins(&remote, found.pins, write, wanted.site).await?;
+    let header = Header { pins, ..header };
+    let runs = site::runs(wanted.state);
+    let answers = answers.map(|(_, a)| a);
+    conduct(Conduct { remote, runbook, header, runs, inline: false, answers, stage }).await
 }
 
 fn answers(

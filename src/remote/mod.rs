@@ -4,22 +4,30 @@
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
 mod kube;
+mod local;
 #[cfg(test)]
 pub(crate) mod responder;
 #[cfg(test)]
 pub(crate) mod rig;
 mod tunnel;
 mod vault;
+mod wire;
 
 pub use self::kube::{Trouble, review_access, trouble};
+pub use self::local::{FileMeta, Ground, Machine, Sink};
 pub use self::vault::{Asked, Silence, VoterClient};
+pub(crate) use self::wire::root;
+pub use self::wire::{Wire, WireError};
 
+use self::local::Here;
+use self::wire::Sockets;
 use crate::event::{Pins, Time};
 use crate::site::Site;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Where time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -29,6 +37,12 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 pub struct Secret(String);
 
 impl Secret {
+    /// To be kept.
+    #[must_use]
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
     /// The secret itself, to be sent.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -69,13 +83,31 @@ pub struct Remote {
     /// Vault's token, or why there is none.
     pub token: Result<Secret, String>,
     /// For endpoints.
-    pub http: reqwest::Client,
+    pub http: Arc<dyn Wire>,
+    /// Where files are kept and programs run.
+    pub machine: Arc<dyn Machine>,
     /// Where time comes from.
     pub clock: Clock,
     /// Who led since when, each seen once.
     leaderships: Mutex<BTreeSet<(String, String)>>,
     /// The leader's commit index as it was last counted, when, and the rate then.
     index: Mutex<(i64, Option<Instant>, i64)>,
+}
+
+/// What a site is reached by.
+pub struct Parts {
+    /// The site file.
+    pub site: Site,
+    /// The API server, or why there is none.
+    pub kube: Result<::kube::Client, String>,
+    /// One a voter.
+    pub voters: Vec<VoterClient>,
+    /// Vault's token, or why there is none.
+    pub token: Result<Secret, String>,
+    /// For endpoints.
+    pub http: Arc<dyn Wire>,
+    /// Where files are kept and programs run.
+    pub machine: Arc<dyn Machine>,
 }
 
 /// Why a site cannot be used at all.
@@ -111,25 +143,30 @@ impl Remote {
                 );
             }
         }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(2))
-            .timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|e| ConnectError(e.to_string()))?;
-        Ok(Self {
+        let http = Sockets::new(Duration::from_secs(2), None).map_err(ConnectError)?;
+        let files = (token_path, ca_path);
+        let machine = Here::machine();
+        let parts = Parts { site, kube, voters, token, http, machine };
+        Ok(Self { kubeconfig, vault_files: files, ..Self::of(parts, clock) })
+    }
+
+    /// A site by its parts: behind sockets, or a lab's.
+    #[must_use]
+    pub fn of(parts: Parts, clock: Clock) -> Self {
+        let Parts { site, kube, voters, token, http, machine } = parts;
+        Self {
             site,
             kube,
-            kubeconfig,
+            kubeconfig: PathBuf::new(),
             voters,
-            vault_files: (token_path, ca_path),
+            vault_files: (None, None),
             token,
             http,
+            machine,
             clock,
             leaderships: Mutex::default(),
             index: Mutex::default(),
-        })
+        }
     }
 
     /// Every secret that is held, for redaction.
@@ -236,5 +273,5 @@ fn token(file: Option<&std::path::Path>, around: &Surroundings) -> Result<Secret
     if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("the Vault token is empty or not one word; log in with `vault login`".into());
     }
-    Ok(Secret(text.to_owned()))
+    Ok(Secret::new(text.to_owned()))
 }

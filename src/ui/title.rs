@@ -122,6 +122,7 @@ fn journal(health: &Health, show_only: Option<&str>, now: Time, width: usize) ->
         return Text::styled(format!("SHOW-ONLY, nothing is executed: {why}"), theme::alarm());
     }
     match &health.state {
+        HealthState::Opening => Text::styled("opening the journal…", theme::dim()),
         HealthState::Failed { why } => {
             Text::styled(format!("journal FAILED: {why}"), theme::alarm())
         }
