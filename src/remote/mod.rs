@@ -143,7 +143,7 @@ impl Remote {
                 );
             }
         }
-        let http = Sockets::new(Duration::from_secs(2), None).map_err(ConnectError)?;
+        let http = Sockets::wire(Duration::from_secs(2), None).map_err(ConnectError)?;
         let files = (token_path, ca_path);
         let machine = Here::machine();
         let parts = Parts { site, kube, voters, token, http, machine };

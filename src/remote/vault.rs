@@ -67,7 +67,7 @@ pub struct VoterClient {
 impl VoterClient {
     /// A voter behind sockets.
     pub(crate) fn new(at: &VoterAt, namespace: &str, ca: Option<&[u8]>) -> Result<Self, String> {
-        Ok(Self::over(at, namespace, ca.is_some(), Sockets::new(CONNECT, ca)?))
+        Ok(Self::over(at, namespace, ca.is_some(), Sockets::wire(CONNECT, ca)?))
     }
 
     /// A voter behind any wire; `authority`: its certificates are signed by a known one.

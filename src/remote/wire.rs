@@ -31,7 +31,7 @@ pub(crate) struct Sockets(reqwest::Client);
 impl Sockets {
     /// A client that asks whom it was told to ask: no proxy, no redirect, since a redirect
     /// would send the token to another host.
-    pub(crate) fn new(connect: Duration, ca: Option<&[u8]>) -> Result<Arc<dyn Wire>, String> {
+    pub(crate) fn wire(connect: Duration, ca: Option<&[u8]>) -> Result<Arc<dyn Wire>, String> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -17,4 +17,5 @@ pub use answers::{Answers, parse_answers};
 pub use engine::{Engine, Handle, Live};
 pub use open::{OpenError, Opening, fold, open};
 pub use plain::plain;
+pub use terminal::{Taken, take};
 pub use tui::{Stage, tui};
