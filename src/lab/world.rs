@@ -3,7 +3,7 @@
 use crate::event::{Span, Time};
 use crate::lab::kube::{Store, control};
 use crate::lab::vault::Raft;
-use crate::lab::{Chance, Task};
+use crate::lab::{Chance, Files, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,8 @@ pub struct World {
     pub store: Store,
     /// The voters.
     pub vault: Raft,
+    /// The lab's own machine's files.
+    pub files: Files,
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
@@ -34,6 +36,7 @@ impl World {
             chance: Chance::new(seed),
             store: Store::default(),
             vault: Raft::default(),
+            files: Files::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
         }
