@@ -6,7 +6,7 @@ use crate::event::{Header, Time};
 use crate::remote::Remote;
 use crate::run::State;
 use crate::runbook::model::Runbook;
-use crate::session::{Answers, Engine, Opening, Stage, open, plain, tui};
+use crate::session::{Answers, Engine, Handle, Opening, Stage, open, plain, tui};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(crate) struct Conduct {
     pub(crate) answers: Option<Answers>,
     /// The terminal, if it is full screen; else it goes line by line.
     pub(crate) stage: Option<Stage>,
+    /// Told of the run when it has begun.
+    pub(crate) begun: Box<dyn FnOnce(&Handle)>,
 }
 
 /// Takes the terminal, if it can draw a screen, and shows the run as it will begin.
@@ -47,12 +49,13 @@ pub(crate) fn stage(
 /// Opens the journal and runs until the change is done or its person leaves; true if it
 /// was done.
 pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
-    let Conduct { remote, runbook, header, runs, inline, answers, stage } = run;
+    let Conduct { remote, runbook, header, runs, inline, answers, stage, begun } = run;
     let actor = header.opened_by.clone();
     let clock = Arc::clone(&remote.clock);
     let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, inline };
     let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
     let (handle, task) = Engine::start(state, writer, Arc::new(remote));
+    begun(&handle);
     let done = match stage {
         None => {
             println!("journal: {}", dir.display());

@@ -189,7 +189,8 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let header = Header { pins, ..header };
     let runs = site::runs(wanted.state);
     let answers = answers.map(|(_, a)| a);
-    conduct(Conduct { remote, runbook, header, runs, inline: false, answers, stage }).await
+    let begun = Box::new(|_: &_| ());
+    conduct(Conduct { remote, runbook, header, runs, inline: false, answers, stage, begun }).await
 }
 
 fn answers(

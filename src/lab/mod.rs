@@ -17,6 +17,7 @@ mod chance;
 pub mod kube;
 mod machine;
 mod open;
+pub mod pace;
 pub mod site;
 mod task;
 pub mod vault;

@@ -36,8 +36,7 @@ impl Wire for Lab {
                 return Err(std::io::Error::from(ErrorKind::ConnectionRefused).into());
             };
             reach(&lab, &voter).await?;
-            let answer =
-                vault::answer(&lab, &voter, http::Request::from_parts(head, body)).await?;
+            let answer = vault::answer(&lab, &voter, http::Request::from_parts(head, body)).await?;
             Ok(answer.map(reqwest::Body::from).into())
         })
     }

@@ -5,9 +5,28 @@ use serde_json::{Value, json};
 
 /// Namespaces of applications.
 pub(super) const NAMESPACES: &[&str] = &[
-    "authentication", "books", "calendar", "chat", "code", "dashboards", "dns", "documents",
-    "feeds", "finance", "forms", "home", "ingress", "mail", "media", "metrics", "music", "notes",
-    "photos", "recipes", "registry", "wiki",
+    "authentication",
+    "books",
+    "calendar",
+    "chat",
+    "code",
+    "dashboards",
+    "dns",
+    "documents",
+    "feeds",
+    "finance",
+    "forms",
+    "home",
+    "ingress",
+    "mail",
+    "media",
+    "metrics",
+    "music",
+    "notes",
+    "photos",
+    "recipes",
+    "registry",
+    "wiki",
 ];
 const NODES: [&str; 6] = ["k8s-1", "k8s-2", "k8s-3", "k8s-4", "k8s-5", "k8s-6"];
 /// Volumes that a node attaches at most.

@@ -81,7 +81,8 @@ pub fn place(world: &mut World, mut object: Value) {
     else {
         return;
     };
-    let key = Key::new(kind, &of(&object["metadata"], "namespace"), &of(&object["metadata"], "name"));
+    let key =
+        Key::new(kind, &of(&object["metadata"], "namespace"), &of(&object["metadata"], "name"));
     crate::lab::kube::admit(world, kind, &mut object);
     // An object that is there already stays as it is.
     let _ = world.store.create(&key, object, world.now, &mut world.chance);
