@@ -11,10 +11,12 @@ pub mod types;
 pub mod verbs;
 
 mod convert;
+mod empty;
 mod expr;
 mod lint;
 mod parse;
 mod raw;
+mod spell;
 mod steps;
 mod table;
 mod walk;
