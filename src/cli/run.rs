@@ -170,7 +170,6 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
-    let values = remote.site.values.iter();
     let header = Header {
         format: FORMAT,
         run: String::new(),
@@ -178,9 +177,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         runbook_path: wanted.path.clone(),
         params,
         site: remote.site.name.clone(),
-        site_values: values
-            .filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?)))
-            .collect(),
+        site_values: remote.site.json_values(),
         pins,
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),

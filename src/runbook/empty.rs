@@ -2,11 +2,9 @@
 
 use crate::runbook::expr::conjuncts;
 use crate::runbook::spell::spell;
-use crate::runbook::walk;
+use crate::runbook::walk::{self, Macro};
 use cel::common::ast::operators as op;
-use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue,
-};
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr as Ast, IdedExpr, LiteralValue};
 
 /// An `all()` that an empty list makes true.
 pub(crate) struct Vacuous {
@@ -54,21 +52,7 @@ fn visit<'a>(expr: &'a IdedExpr, place: &Place<'a>, found: &mut Vec<Vacuous>) {
     match &expr.expr {
         Ast::Call(call) => visit_call(expr, call, place, found),
         Ast::Comprehension(c) => visit_macro(c, place, found),
-        Ast::Select(select) => visit(&select.operand, &place.turned(), found),
-        Ast::List(list) => list.elements.iter().for_each(|e| visit(e, &place.turned(), found)),
-        Ast::Map(map) => map.entries.iter().for_each(|e| visit_entry(&e.expr, place, found)),
-        Ast::Struct(s) => s.entries.iter().for_each(|e| visit_entry(&e.expr, place, found)),
-        Ast::Ident(_) | Ast::Literal(_) | Ast::Unspecified => {}
-    }
-}
-
-fn visit_entry<'a>(entry: &'a EntryExpr, place: &Place<'a>, found: &mut Vec<Vacuous>) {
-    match entry {
-        EntryExpr::StructField(f) => visit(&f.value, &place.turned(), found),
-        EntryExpr::MapEntry(e) => {
-            visit(&e.key, &place.turned(), found);
-            visit(&e.value, &place.turned(), found);
-        }
+        _ => walk::children(expr).into_iter().for_each(|e| visit(e, &place.turned(), found)),
     }
 }
 
@@ -112,14 +96,10 @@ fn visit_macro<'a>(c: &'a ComprehensionExpr, place: &Place<'a>, found: &mut Vec<
     visit(&c.iter_range, &place.turned(), found);
     let mut inner = place.clone();
     // What `filter` keeps and `map` makes is a question of its own.
-    inner.upright |= !matches!(&c.accu_init.expr, Ast::Literal(LiteralValue::Boolean(_)));
+    inner.upright |= !matches!(walk::decoded(c), Macro::All(_) | Macro::Exists(_));
     // Inside, the name is another thing than outside.
-    inner.filled.retain(|f| !names(f, &c.iter_var));
+    inner.filled.retain(|f| !walk::roots(f).contains(&c.iter_var));
     visit(&c.loop_step, &inner, found);
-}
-
-fn names(expr: &IdedExpr, name: &str) -> bool {
-    walk::paths(expr).iter().any(|p| p.split('.').next() == Some(name))
 }
 
 /// A list that is written out.
@@ -130,10 +110,8 @@ fn has_elements(expr: &IdedExpr) -> bool {
 /// The list that has a row if this is true.
 fn proven(expr: &IdedExpr) -> Option<&IdedExpr> {
     match &expr.expr {
-        // `exists` begins with false, `exists_one` with 0.
-        Ast::Comprehension(c) => match &c.accu_init.expr {
-            Ast::Literal(LiteralValue::Boolean(b)) if !*b.inner() => Some(&c.iter_range),
-            Ast::Literal(LiteralValue::Int(_)) => Some(&c.iter_range),
+        Ast::Comprehension(c) => match walk::decoded(c) {
+            Macro::Exists(_) | Macro::One(_) => Some(&c.iter_range),
             _ => None,
         },
         Ast::Call(call) => {

@@ -1,6 +1,7 @@
 //! A parsed expression back in words. Two expressions that are spelled alike are the same:
 //! spaces, superfluous brackets and the parser's numbering are gone.
 
+use crate::runbook::walk::{self, Macro};
 use cel::common::ast::operators as op;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue,
@@ -80,39 +81,14 @@ fn spell_call(call: &CallExpr) -> String {
 /// What a macro was written as, from what it became.
 fn walked(c: &ComprehensionExpr) -> String {
     let (list, var) = (held(&c.iter_range), &c.iter_var);
-    let step = match &c.loop_step.expr {
-        Ast::Call(call) => (call.func_name.as_str(), call.args.as_slice()),
-        _ => ("", &[][..]),
-    };
-    match (&c.accu_init.expr, step) {
-        (Ast::Literal(LiteralValue::Boolean(b)), (_, [_, of])) => {
-            let name = if *b.inner() { op::ALL } else { op::EXISTS };
-            format!("{list}.{name}({var}, {})", spell(of))
-        }
-        (Ast::Literal(LiteralValue::Int(_)), (_, [of, ..])) => {
-            format!("{list}.exists_one({var}, {})", spell(of))
-        }
-        (Ast::List(_), (op::CONDITIONAL, [of, then, _])) => match added(then) {
-            Some(e) if matches!(&e.expr, Ast::Ident(name) if name == var) => {
-                format!("{list}.filter({var}, {})", spell(of))
-            }
-            Some(e) => format!("{list}.map({var}, {}, {})", spell(of), spell(e)),
-            None => unknown(c),
-        },
-        (Ast::List(_), _) => match added(&c.loop_step) {
-            Some(e) => format!("{list}.map({var}, {})", spell(e)),
-            None => unknown(c),
-        },
-        _ => unknown(c),
-    }
-}
-
-/// The `x` of `accumulated + [x]`.
-fn added(expr: &IdedExpr) -> Option<&IdedExpr> {
-    let Ast::Call(call) = &expr.expr else { return None };
-    match &call.args.last()?.expr {
-        Ast::List(list) => list.elements.first(),
-        _ => None,
+    match walk::decoded(c) {
+        Macro::All(of) => format!("{list}.all({var}, {})", spell(of)),
+        Macro::Exists(of) => format!("{list}.exists({var}, {})", spell(of)),
+        Macro::One(of) => format!("{list}.exists_one({var}, {})", spell(of)),
+        Macro::Filter(of) => format!("{list}.filter({var}, {})", spell(of)),
+        Macro::Map(Some(of), e) => format!("{list}.map({var}, {}, {})", spell(of), spell(e)),
+        Macro::Map(None, e) => format!("{list}.map({var}, {})", spell(e)),
+        Macro::Other => unknown(c),
     }
 }
 
