@@ -52,11 +52,12 @@ async fn update(
     let site = remote.site.kubernetes.as_ref();
     Ok(match source {
         Source::Claims => {
-            let (claims, pods) = tokio::try_join!(
+            let (claims, pods, sets) = tokio::try_join!(
                 every(client, |c| rows::claim(&c)),
-                of(client, scopes, |p: Pod| pod::row((&p).into()))
+                of(client, scopes, |p: Pod| pod::row((&p).into())),
+                of(client, scopes, rows::statefulset)
             )?;
-            Update::Claims(join::claims(&claims, &pods).to_rows())
+            Update::Claims(join::claims(&claims, &pods, &sets).to_rows())
         }
         Source::Volumes => Update::Volumes(every(client, rows::volume).await?.to_rows()),
         Source::Classes => {

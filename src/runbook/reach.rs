@@ -83,9 +83,9 @@ pub(crate) fn asks(expr: &IdedExpr) -> BTreeMap<Source, Asks> {
     let mut visit = Visit { bound: Vec::new(), asks: BTreeMap::new() };
     visit.expr(expr);
     let mut asks = visit.asks;
-    // Claims are read in all namespaces; only who uses them hangs on where pods are read.
+    // Claims are read in all namespaces; only whose they are hangs on where pods are read.
     if let Some(of_claims) = asks.get_mut(&Source::Claims)
-        && !selects(expr, "pods")
+        && !["pods", "of_pod"].iter().any(|field| selects(expr, field))
     {
         *of_claims = Asks::default();
     }
@@ -314,6 +314,7 @@ mod tests {
         let claims = |text| asked(text, Source::Claims);
         assert_eq!(claims("!claims.exists(c, c.namespace == 'x')"), "");
         assert_eq!(claims("!claims.exists(c, c.namespace == 'x' && size(c.pods) > 0)"), "x");
+        assert_eq!(claims("claims.filter(c, c.namespace == ns).all(c, c.of_pod == '')"), "app");
         assert_eq!(claims("claims.all(c, size(c.pods) > 0)"), "shown");
     }
 }

@@ -29,7 +29,8 @@ use std::collections::BTreeMap;
 pub struct World {
     /// Vault's raft, each voter asked by itself.
     pub raft: Raft,
-    /// PersistentVolumeClaims of all namespaces; `pods` of those where pods are looked at.
+    /// PersistentVolumeClaims of all namespaces; `pods` and `of_pod` of those where pods are
+    /// looked at.
     pub claims: Table<Claim>,
     /// PersistentVolumes.
     pub volumes: Table<Volume>,

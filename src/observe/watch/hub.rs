@@ -53,7 +53,7 @@ pub(super) struct Hub {
 /// Kinds that a source's rows are made of; the first gives the rows.
 const fn kinds(source: Source) -> &'static [Kind] {
     match source {
-        Source::Claims => &[Kind::Claims, Kind::Pods],
+        Source::Claims => &[Kind::Claims, Kind::Pods, Kind::Statefulsets],
         Source::Volumes => &[Kind::Volumes],
         Source::Classes => &[Kind::Classes, Kind::Claims, Kind::Volumes],
         Source::Pods => &[Kind::Pods],

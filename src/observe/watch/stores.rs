@@ -100,7 +100,7 @@ impl Stores {
         match source {
             Source::Pods => parts(&mut told.pods, rows.pods.clone(), again, Update::Pods),
             Source::Claims => {
-                let now = join::claims(&rows.claims, &rows.pods);
+                let now = join::claims(&rows.claims, &rows.pods, &rows.statefulsets);
                 parts(&mut told.claims, now, again, Update::Claims)
             }
             Source::Volumes => {
