@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The finalizer that is removed, and only that.
@@ -27,11 +28,17 @@ pub(crate) fn client(remote: &Remote) -> Result<&Client, String> {
 
 pub(crate) fn kubectl(remote: &Remote) -> String {
     let context = remote.site.kubernetes.as_ref().map(|k| k.context.as_str()).unwrap_or_default();
-    format!(
-        "kubectl --kubeconfig {} --context {}",
-        quoted(&remote.kubeconfig.display().to_string()),
-        quoted(context)
-    )
+    kubectl_with(&remote.kubeconfig, context)
+}
+
+/// `--kubeconfig` takes one file; several are merged only from the environment.
+fn kubectl_with(kubeconfig: &[PathBuf], context: &str) -> String {
+    let paths: Vec<_> = kubeconfig.iter().map(|p| p.display().to_string()).collect();
+    let (listed, context) = (quoted(&paths.join(":")), quoted(context));
+    match paths.len() {
+        1 => format!("kubectl --kubeconfig {listed} --context {context}"),
+        _ => format!("KUBECONFIG={listed} kubectl --context {context}"),
+    }
 }
 
 fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
@@ -320,4 +327,18 @@ pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Propos
         cautions: Vec::new(),
         before: Value::Null,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_names_one_kubeconfig_or_the_list() {
+        let of = |paths: &[&str]| {
+            kubectl_with(&paths.iter().map(PathBuf::from).collect::<Vec<_>>(), "my ctx")
+        };
+        assert_eq!(of(&["/a"]), "kubectl --kubeconfig /a --context 'my ctx'");
+        assert_eq!(of(&["/a", "/b c"]), "KUBECONFIG='/a:/b c' kubectl --context 'my ctx'");
+    }
 }
