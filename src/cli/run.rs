@@ -258,12 +258,15 @@ pub(crate) fn params(
     for text in given {
         let (name, value) =
             text.split_once('=').ok_or_else(|| format!("--param {text}: write NAME=VALUE"))?;
-        let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
         let param = runbook.params.get(name).ok_or_else(|| {
-            format!(
-                "--param {name}: the runbook has no such parameter; it has {}",
-                known.join(", ")
-            )
+            let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
+            match known.as_slice() {
+                [] => format!("--param {name}: the runbook has no parameters; leave it out"),
+                known => format!(
+                    "--param {name}: the runbook has no such parameter; it has {}",
+                    known.join(", ")
+                ),
+            }
         })?;
         let json = match param.kind {
             ParamKind::String | ParamKind::Duration => Value::String(value.into()),
@@ -288,4 +291,22 @@ pub(crate) fn params(
         return Ok(params);
     }
     Err(format!("the runbook wants parameters:\n  {}", missing.join("\n  ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_answered_with_those_that_are() {
+        let runbook = load(WATCH).unwrap().runbook;
+        let given = ["x=1".to_owned()];
+        assert_eq!(
+            params(&runbook, &given).unwrap_err(),
+            "--param x: the runbook has no parameters; leave it out"
+        );
+        let text = WATCH.replacen("[[phase]]", "[params.y]\ntype = \"int\"\n[[phase]]", 1);
+        let runbook = load(&text).unwrap().runbook;
+        assert!(params(&runbook, &given).unwrap_err().ends_with("; it has y"));
+    }
 }
