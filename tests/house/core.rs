@@ -2,6 +2,8 @@
 //! order of answers makes it do anything twice.
 
 mod arbitrary;
+mod turns;
+mod watched;
 
 use crate::support::*;
 use holdpoint::event::*;
@@ -200,10 +202,49 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
     assert_eq!(run.state.steps[&step].way, Way::Elsewhere);
 }
 
+/// The gates are read before the plan is: nothing is released in between, since the
+/// release would be bound to nothing. What only looks has no plan and needs none.
+#[test]
+fn an_action_without_its_plan_is_not_released() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let release = |digest: &str, typed: &str| Intent::Release {
+        step: step.clone(),
+        digest: digest.into(),
+        typed: typed.into(),
+    };
+    let why = run.ask(&driver(), release("", "vault-0")).unwrap_err();
+    assert!(why.contains("gates are still being read"), "{why}");
+    let now = run.now;
+    run.look(well(now));
+    let why = run.ask(&driver(), release("", "vault-0")).unwrap_err();
+    assert!(why.contains("plan is still being resolved"), "{why}");
+    let looks = RUNBOOK.replacen(
+        "title = \"{{ voter }} is well\"",
+        "title = \"Well\"\nhold = \"release\"",
+        1,
+    );
+    let mut run = Run::new(&looks, Mode::Write);
+    let first = run.reach_first_step();
+    run.ask(&driver(), Intent::Skip { step: first, reason: "seen".into() }).unwrap();
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let now = run.now;
+    run.look(well(now));
+    let (digest, typed) = (String::new(), String::new());
+    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Released);
+}
+
 #[test]
 fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
     let (step, effect) = run.reach_running();
+    // What runs is not ended by words, nor left out.
+    let soak = Intent::EndSoak { step: step.clone(), reason: "long enough".into() };
+    let why = run.ask(&driver(), soak).unwrap_err();
+    assert!(why.contains("wait for its result"), "{why}");
     run.system(Intent::EffectEnded {
         effect,
         outcome: Outcome::Unknown("no answer".into()),
@@ -225,46 +266,6 @@ fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
     run.ask(&driver(), Intent::Retry { step: step.clone() }).unwrap();
     assert_eq!((run.state.steps[&step].status, run.state.steps[&step].attempt), (Status::Ready, 2));
     assert!(run.state.steps[&step].overrides.is_empty());
-}
-
-#[test]
-fn a_guard_is_debounced_and_then_holds_the_release() {
-    let mut run = Run::new(RUNBOOK, Mode::Write);
-    let (step, digest) = run.reach_review();
-    let mut bad = raft("vault-2");
-    bad.leader_answers = false;
-    for (ms, breached) in [(0, false), (4000, false), (2000, true)] {
-        run.pass(ms);
-        let now = run.now;
-        run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(bad.clone())))]);
-        assert_eq!(run.state.breached().count() == 1, breached, "after {ms}");
-    }
-    let now = run.now;
-    run.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
-    let why =
-        run.ask(&driver(), Intent::Release { step, digest, typed: "vault-0".into() }).unwrap_err();
-    assert!(why.contains("the leader answers"), "{why}");
-    let now = run.now;
-    run.observe(well(now));
-    assert_eq!(run.state.breached().count(), 0);
-}
-
-/// Whether it is false or not known from look to look: it does not hold, and time runs.
-#[test]
-fn a_guard_that_wavers_between_false_and_not_known_breaches() {
-    let mut run = Run::new(RUNBOOK, Mode::Write);
-    run.reach_first_step();
-    let mut bad = raft("vault-2");
-    bad.leader_answers = false;
-    for i in 0..8 {
-        run.pass(1_000);
-        let mut change = live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())));
-        if i % 2 == 1 {
-            change.status = holdpoint::world::Status::Unreachable { why: "no path".into() };
-        }
-        run.observe(vec![change]);
-    }
-    assert_eq!(run.state.breached().count(), 1);
 }
 
 /// A step that goes by itself and cannot be resolved stays in its review and says why.
@@ -310,32 +311,6 @@ do.vault.step_down = { node = "{{ evidence.old[0].name }}" }
     let why = s.proposal_error.clone().unwrap();
     assert!(why.contains("cannot be filled in"), "{why}");
     assert!(run.entries.iter().all(|e| !matches!(e.event, Event::Released { .. })));
-}
-
-/// Estimates of steps that are not over; items once they are known, soaks less what was
-/// observed.
-#[test]
-fn what_remains_is_estimates_and_soaks_of_steps_that_are_not_over() {
-    let runbook = RUNBOOK.replacen("risk =", "estimate = \"10m\"\nrisk =", 1)
-        + r#"
-[[phase]]
-id = "watch"
-title = "Watch"
-[[phase.step]]
-id = "soak"
-title = "Watched"
-[phase.step.soak]
-for = "1h"
-[[phase.step.soak.watch]]
-that = 'raft.leader_answers'
-says = "the leader answers"
-"#;
-    let mut run = Run::new(&runbook, Mode::Write);
-    assert_eq!(run.state.remaining(run.now), Span::secs(4200), "one item while none is known");
-    let step = run.reach_first_step();
-    assert_eq!(run.state.remaining(run.now), Span::secs(3600 + 3 * 600));
-    run.ask(&driver(), Intent::Skip { step, reason: "not now".into() }).unwrap();
-    assert_eq!(run.state.remaining(run.now), Span::secs(3600 + 2 * 600));
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! What is watched all the while: guards, and how long what is left will take.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::run::{Intent, Status};
+use holdpoint::world::*;
+
+#[test]
+fn a_guard_is_debounced_and_then_holds_the_release() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, digest) = run.reach_review();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    for (ms, breached) in [(0, false), (4000, false), (2000, true)] {
+        run.pass(ms);
+        let now = run.now;
+        run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(bad.clone())))]);
+        assert_eq!(run.state.breached().count() == 1, breached, "after {ms}");
+    }
+    let now = run.now;
+    run.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
+    let why =
+        run.ask(&driver(), Intent::Release { step, digest, typed: "vault-0".into() }).unwrap_err();
+    assert!(why.contains("the leader answers"), "{why}");
+    let now = run.now;
+    run.observe(well(now));
+    assert_eq!(run.state.breached().count(), 0);
+}
+
+/// Whether it is false or not known from look to look: it does not hold, and time runs.
+#[test]
+fn a_guard_that_wavers_between_false_and_not_known_breaches() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    for i in 0..8 {
+        run.pass(1_000);
+        let mut change = live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())));
+        if i % 2 == 1 {
+            change.status = holdpoint::world::Status::Unreachable { why: "no path".into() };
+        }
+        run.observe(vec![change]);
+    }
+    assert_eq!(run.state.breached().count(), 1);
+}
+
+/// Estimates of steps that are not over; items once they are known, soaks less what was
+/// observed.
+#[test]
+fn what_remains_is_estimates_and_soaks_of_steps_that_are_not_over() {
+    let runbook = RUNBOOK.replacen("risk =", "estimate = \"10m\"\nrisk =", 1)
+        + r#"
+[[phase]]
+id = "watch"
+title = "Watch"
+[[phase.step]]
+id = "soak"
+title = "Watched"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+    let mut run = Run::new(&runbook, Mode::Write);
+    let left = |run: &Run| run.state.remaining(run.now);
+    assert_eq!(left(&run), Span::secs(4200), "one item while none is known");
+    run.observe(well(run.now));
+    assert_eq!(left(&run), Span::secs(3600 + 3 * 600), "as many as there would be now");
+    for (voter, more) in [("vault-0", 2), ("vault-1", 1), ("vault-2", 0)] {
+        let step = run.reach_first_step();
+        assert_eq!(step.to_string(), format!("one[{voter}]/claims"));
+        assert_eq!(left(&run), Span::secs(3600 + (more + 1) * 600));
+        run.ask(&driver(), Intent::Skip { step, reason: "not now".into() }).unwrap();
+        assert_eq!(left(&run), Span::secs(3600 + more * 600));
+        for _ in 0..5 {
+            let now = run.now;
+            if run.status(&format!("one[{voter}]/check")) == Status::Done {
+                break;
+            }
+            run.look(well(now));
+        }
+    }
+    run.reach_first_step();
+    assert_eq!((run.status("watch/soak"), left(&run)), (Status::Running, Span::secs(3600)));
+    for observed in [10, 20] {
+        run.pass(10_000);
+        let now = run.now;
+        run.look(well(now));
+        assert_eq!(left(&run), Span::secs(3600 - observed));
+    }
+}
