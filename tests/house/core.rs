@@ -2,6 +2,7 @@
 //! order of answers makes it do anything twice.
 
 mod arbitrary;
+mod refusals;
 mod turns;
 mod watched;
 
@@ -200,41 +201,6 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
     run.system(probed(Probed::Done));
     assert_eq!(run.state.steps[&step].status, Status::Verifying);
     assert_eq!(run.state.steps[&step].way, Way::Elsewhere);
-}
-
-/// The gates are read before the plan is: nothing is released in between, since the
-/// release would be bound to nothing. What only looks has no plan and needs none.
-#[test]
-fn an_action_without_its_plan_is_not_released() {
-    let mut run = Run::new(RUNBOOK, Mode::Write);
-    let step = run.reach_first_step();
-    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
-    let release = |digest: &str, typed: &str| Intent::Release {
-        step: step.clone(),
-        digest: digest.into(),
-        typed: typed.into(),
-    };
-    let why = run.ask(&driver(), release("", "vault-0")).unwrap_err();
-    assert!(why.contains("gates are still being read"), "{why}");
-    let now = run.now;
-    run.look(well(now));
-    let why = run.ask(&driver(), release("", "vault-0")).unwrap_err();
-    assert!(why.contains("plan is still being resolved"), "{why}");
-    let looks = RUNBOOK.replacen(
-        "title = \"{{ voter }} is well\"",
-        "title = \"Well\"\nhold = \"release\"",
-        1,
-    );
-    let mut run = Run::new(&looks, Mode::Write);
-    let first = run.reach_first_step();
-    run.ask(&driver(), Intent::Skip { step: first, reason: "seen".into() }).unwrap();
-    let step = run.reach_first_step();
-    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
-    let now = run.now;
-    run.look(well(now));
-    let (digest, typed) = (String::new(), String::new());
-    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
-    assert_eq!(run.state.steps[&step].status, Status::Released);
 }
 
 #[test]
