@@ -126,6 +126,31 @@ fn what_does_not_pass_is_not_released() {
     }
 }
 
+/// Outside a review too: a step whose gate does not pass is told as blocked, until it does.
+#[test]
+fn a_step_is_blocked_as_long_as_its_gates_do_not_pass() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    let mut bad = raft("vault-2");
+    bad.voters[0].healthy = false;
+    let unwell = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(bad.clone())))];
+    let now = run.now;
+    let review = |run: &mut Run, changes| {
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        run.prepared(changes, Ok(proposal("vault-0", "uid-vault-0")));
+        assert_eq!(run.state.steps[&step].status, Status::Confirming);
+        run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+        run.state.steps[&step].status
+    };
+    run.look(unwell(now));
+    assert_eq!(run.state.steps[&step].status, Status::Blocked);
+    assert_eq!(review(&mut run, unwell(now)), Status::Blocked);
+    run.look(well(now));
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    assert_eq!(review(&mut run, well(now)), Status::Ready);
+    assert_eq!(review(&mut run, unwell(now)), Status::Blocked);
+}
+
 #[test]
 fn stale_or_missing_data_is_inconclusive_before_anything_is_evaluated() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
@@ -285,18 +310,31 @@ fn a_gap_or_an_illegal_move_is_an_error_and_changes_nothing() {
     let step = run.reach_first_step();
     let before = format!("{:?}", run.state.steps);
     let seq = run.state.seq;
+    let at = || step.clone();
     for (seq, event) in [
         (seq + 2, Event::LineFreed),
         (seq, Event::LineFreed),
+        (seq + 1, Event::EffectStarted { step: at(), effect: EffectId(1), digest: "x".into() }),
         (
             seq + 1,
-            Event::EffectStarted { step: step.clone(), effect: EffectId(1), digest: "x".into() },
-        ),
-        (
-            seq + 1,
-            Event::Verified { step: StepAddr { step: "nope".into(), ..step }, way: Way::Ran },
+            Event::Verified { step: StepAddr { step: "nope".into(), ..at() }, way: Way::Ran },
         ),
         (seq + 1, Event::PhaseDone { phase: "nope".into() }),
+        // What belongs to a review, a verify, a probe or a soak, outside of one.
+        (seq + 1, Event::VerifyJudged { step: at(), judged: Judged::inconclusive("x", run.now) }),
+        (seq + 1, Event::Probed { step: at(), verdict: Probed::Done, why: "x".into() }),
+        (seq + 1, Event::SoakCounted { step: at(), observed_ms: 1 }),
+        (seq + 1, Event::SoakBroken { step: at(), why: "x".into() }),
+        (seq + 1, Event::Overridden { step: at(), gate: "healthy".into(), reason: "x".into() }),
+        (seq + 1, Event::ProposalFailed { step: at(), why: "x".into() }),
+        (
+            seq + 1,
+            Event::Proposed {
+                step: at(),
+                digest: "x".into(),
+                proposal: Box::new(proposal("vault-0", "uid-vault-0")),
+            },
+        ),
     ] {
         let entry = Entry { seq, at: run.now, actor: Actor::System, event };
         assert!(apply(&mut run.state, &entry).is_err());
