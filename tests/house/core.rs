@@ -215,12 +215,7 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
         why: "looked".into(),
         result: json!({}),
     };
-    let mut not_yet = Run {
-        state: run.state.clone(),
-        entries: run.entries.clone(),
-        now: run.now,
-        effects: vec![],
-    };
+    let mut not_yet = run.fork();
     not_yet.system(probed(Probed::NotDone));
     assert_eq!(not_yet.state.steps[&step].status, Status::Ready);
     run.system(probed(Probed::Done));
@@ -254,6 +249,10 @@ fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
     assert!(
         run.ask(&driver(), Intent::Accept { step: step.clone() }).unwrap_err().contains("half")
     );
+    // Nor does giving up make it anything else.
+    let mut given_up = run.fork();
+    given_up.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap();
+    assert_eq!(given_up.state.steps[&step].status, Status::InDoubt);
     run.ask(&driver(), Intent::Retry { step: step.clone() }).unwrap();
     assert_eq!((run.state.steps[&step].status, run.state.steps[&step].attempt), (Status::Ready, 2));
     assert!(run.state.steps[&step].overrides.is_empty());

@@ -220,6 +220,12 @@ impl Run {
         Self { state, entries: vec![first], now, effects: vec![] }
     }
 
+    /// Another run that goes on from here.
+    pub fn fork(&self) -> Self {
+        let (state, entries) = (self.state.clone(), self.entries.clone());
+        Self { state, entries, now: self.now, effects: vec![] }
+    }
+
     /// The intent's events, folded; or the refusal.
     pub fn ask(&mut self, actor: &Actor, intent: Intent) -> Result<Vec<Event>, String> {
         let events = match decide(&self.state, actor, &intent, self.now) {

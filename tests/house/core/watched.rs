@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Status};
+use holdpoint::run::{Intent, Look, Status};
 use holdpoint::world::*;
 
 #[test]
@@ -90,4 +90,55 @@ says = "the leader answers"
         run.look(well(now));
         assert_eq!(left(&run), Span::secs(3600 - observed));
     }
+}
+
+const SOAK: &str = r#"
+format = 1
+id = "soak"
+title = "Soak"
+owner = "tests"
+[[phase]]
+id = "watch"
+title = "Watch"
+[[phase.step]]
+id = "soak"
+title = "Watched"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+
+/// An answer to another question than the one that stands is worth nothing.
+#[test]
+fn a_soak_counts_only_while_it_runs_and_ends_with_the_run() {
+    let mut run = Run::new(SOAK, Mode::Write);
+    run.observe(well(run.now));
+    let step: StepAddr = "watch/soak".parse().unwrap();
+    for _ in 0..2 {
+        run.look(well(run.now));
+    }
+    let answers = |run: &mut Run| {
+        let ticket = run.state.steps[&step].ticket;
+        [Look::Soak(step.clone()), Look::Verify(step.clone()), Look::Gates(step.clone())].map(
+            |look| {
+                let changes = well(run.now);
+                run.system(Intent::Looked { look, ticket, changes })
+            },
+        )
+    };
+    run.ask(&driver(), Intent::HoldLine { reason: "wait".into() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    let [soak, verify, _] = answers(&mut run);
+    assert_eq!((soak, verify), (vec![], vec![]));
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    run.look(well(run.now));
+    assert_eq!(run.state.steps[&step].status, Status::Running);
+    run.pass(1000);
+    let [soak, verify, gates] = answers(&mut run);
+    assert_eq!((soak.len(), verify, gates), (1, vec![], vec![]));
+    // Nothing was done that could be in doubt.
+    run.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Aborted);
 }
