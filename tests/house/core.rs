@@ -1,6 +1,7 @@
 //! The run core: what was released is what runs, nothing passes on stale data, and no
 //! order of answers makes it do anything twice.
 
+mod alone;
 mod arbitrary;
 mod refusals;
 mod turns;
@@ -67,6 +68,27 @@ fn a_replaced_object_goes_back_to_the_operator_as_a_diff() {
     assert!(run.ask(&driver(), again(&digest)).is_err());
     let fresh = run.state.steps[&step].proposal.as_ref().unwrap().1.clone();
     run.ask(&driver(), again(&fresh)).unwrap();
+}
+
+/// Between release and effect its plan is made anew: where that cannot be, nothing is done.
+#[test]
+fn what_cannot_be_resolved_again_is_not_done() {
+    for (proposal, said) in [
+        (None, "could not be resolved again"),
+        (Some(Err("forbidden: delete claims".to_owned())), "forbidden: delete claims"),
+    ] {
+        let mut run = Run::new(RUNBOOK, Mode::Write);
+        let (step, digest) = run.reach_review();
+        let typed = "vault-0".into();
+        run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+        let Some(Effect::Prepare { ticket, purpose, .. }) = run.effects.pop() else { panic!() };
+        let (asked, changes) = (step.clone(), well(run.now));
+        run.system(Intent::Prepared { step: asked, ticket, purpose, changes, proposal });
+        let s = &run.state.steps[&step];
+        assert_eq!((s.status, &s.proposal, s.changed.len()), (Status::Ready, &None, 1));
+        assert!(s.changed[0].contains(said), "{:?}", s.changed);
+        assert!(run.effects.is_empty() && run.state.running.is_none());
+    }
 }
 
 #[test]
@@ -256,51 +278,6 @@ fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
     run.ask(&driver(), Intent::Retry { step: step.clone() }).unwrap();
     assert_eq!((run.state.steps[&step].status, run.state.steps[&step].attempt), (Status::Ready, 2));
     assert!(run.state.steps[&step].overrides.is_empty());
-}
-
-/// A step that goes by itself and cannot be resolved stays in its review and says why.
-#[test]
-fn what_cannot_be_filled_in_is_not_released_by_itself() {
-    let text = r#"
-format = 1
-id = "x"
-title = "X"
-owner = "tests"
-[[phase]]
-id = "a"
-title = "A"
-[[phase.step]]
-id = "first"
-title = "First"
-hold = "release"
-do.vault.step_down = { node = "vault-2" }
-capture.old = 'before'
-[[phase.step]]
-id = "second"
-title = "Second"
-hold = "none"
-do.vault.step_down = { node = "{{ evidence.old[0].name }}" }
-"#;
-    let mut run = Run::new(text, Mode::Write);
-    let first = run.reach_first_step();
-    run.ask(&driver(), Intent::Skip { step: first, reason: "nobody captures".into() }).unwrap();
-    for _ in 0..3 {
-        let now = run.now;
-        run.look(well(now));
-    }
-    let step = run.state.current().unwrap();
-    let Effect::Prepare { step: asked, ticket, purpose, call, .. } = run.effects.pop().unwrap()
-    else {
-        panic!("{:?}", run.effects)
-    };
-    assert_eq!((&asked, &call), (&step, &None), "evidence that nobody captured");
-    let changes = well(run.now);
-    run.system(Intent::Prepared { step: asked, ticket, purpose, changes, proposal: None });
-    let s = &run.state.steps[&step];
-    assert_eq!(s.status, Status::Confirming);
-    let why = s.proposal_error.clone().unwrap();
-    assert!(why.contains("cannot be filled in"), "{why}");
-    assert!(run.entries.iter().all(|e| !matches!(e.event, Event::Released { .. })));
 }
 
 #[test]
