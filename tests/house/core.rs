@@ -81,9 +81,7 @@ fn what_cannot_be_resolved_again_is_not_done() {
         let (step, digest) = run.reach_review();
         let typed = "vault-0".into();
         run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
-        let Some(Effect::Prepare { ticket, purpose, .. }) = run.effects.pop() else { panic!() };
-        let (asked, changes) = (step.clone(), well(run.now));
-        run.system(Intent::Prepared { step: asked, ticket, purpose, changes, proposal });
+        run.prepared_or_not(well(run.now), proposal);
         let s = &run.state.steps[&step];
         assert_eq!((s.status, &s.proposal, s.changed.len()), (Status::Ready, &None, 1));
         assert!(s.changed[0].contains(said), "{:?}", s.changed);

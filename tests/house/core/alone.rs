@@ -38,7 +38,7 @@ const MANUAL: &str = r#"manual.instruction = "Do it.""#;
 /// has to do begins with a person; what only looks begins in every run.
 #[test]
 fn what_begins_by_itself() {
-    let plan = || Some(Ok(Box::new(proposal("vault-2", "uid"))));
+    let plan = || Some(Ok(proposal("vault-2", "uid")));
     let failed = || Some(Err("forbidden".to_owned()));
     for (does, mode, proposal, opens, released) in [
         (ACTION, Mode::Write, plan(), Some(Status::Confirming), Status::Released),
@@ -57,14 +57,12 @@ fn what_begins_by_itself() {
         assert_eq!(status(&looked), opens.unwrap_or(Status::Ready), "{does} {mode:?}");
         // The same where a person opened its review, and not while the line is held.
         run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
-        let Some(Effect::Prepare { ticket, purpose, .. }) = run.effects.pop() else { panic!() };
-        let changes = well(run.now);
-        let prepared = Intent::Prepared { step: step.clone(), ticket, purpose, changes, proposal };
         let mut held = run.fork();
+        held.effects.clone_from(&run.effects);
         held.ask(&driver(), Intent::HoldLine { reason: "wait".into() }).unwrap();
-        held.system(prepared.clone());
+        held.prepared_or_not(well(run.now), proposal.clone());
         assert_eq!(status(&held), Status::Confirming, "{does} {mode:?}, held");
-        run.system(prepared);
+        run.prepared_or_not(well(run.now), proposal);
         assert_eq!(status(&run), released, "{does} {mode:?}, reviewed");
     }
 }

@@ -106,3 +106,37 @@ fn an_action_without_its_plan_is_not_released() {
     run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
     assert_eq!(run.state.steps[&step].status, Status::Released);
 }
+
+/// Where the world does not tell whether a step was done elsewhere, its verify does; where
+/// it has none, nobody's word does.
+#[test]
+fn what_nobody_can_see_is_not_done() {
+    let unverified = r#"
+format = 1
+id = "x"
+title = "X"
+owner = "tests"
+[[phase]]
+id = "a"
+title = "A"
+[[phase.step]]
+id = "down"
+title = "Down"
+hold = "release"
+do.vault.step_down = { node = "vault-2" }
+"#;
+    let verified = format!("{unverified}verify.that = 'raft.leader_answers'\n");
+    for (text, status) in [(verified.as_str(), Status::Verifying), (unverified, Status::Ready)] {
+        let mut run = Run::new(text, Mode::ReadOnly);
+        let (step, _) = run.reach_review();
+        run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+        run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
+        let ticket = run.state.steps[&step].ticket;
+        let (verdict, why) = (Probed::Unknown, "the API does not answer".to_owned());
+        run.system(Intent::Probed { step: step.clone(), ticket, verdict, why, result: json!({}) });
+        let s = &run.state.steps[&step];
+        assert_eq!(s.status, status);
+        let told = s.why.as_ref().is_some_and(|w| w.contains("the API does not answer"));
+        assert_eq!(told, status == Status::Ready, "{:?}", s.why);
+    }
+}

@@ -142,3 +142,23 @@ fn a_soak_counts_only_while_it_runs_and_ends_with_the_run() {
     run.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap();
     assert_eq!(run.state.steps[&step].status, Status::Aborted);
 }
+
+/// A soak that a person lets begin is watched as long as any other.
+#[test]
+fn a_soak_that_is_released_is_a_soak() {
+    let text = SOAK.replacen("title = \"Watched\"", "title = \"Watched\"\nhold = \"release\"", 1);
+    let mut run = Run::new(&text, Mode::ReadOnly);
+    run.observe(well(run.now));
+    for _ in 0..3 {
+        run.look(well(run.now));
+    }
+    let step = run.state.current().unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared_or_not(well(run.now), None);
+    let (digest, typed) = (String::new(), String::new());
+    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    run.prepared_or_not(well(run.now), None);
+    let s = &run.state.steps[&step];
+    assert_eq!((s.status, s.soak.last, s.soak.observed_ms), (Status::Running, Some(run.now), 0));
+}
