@@ -162,3 +162,18 @@ fn a_soak_that_is_released_is_a_soak() {
     let s = &run.state.steps[&step];
     assert_eq!((s.status, s.soak.last, s.soak.observed_ms), (Status::Running, Some(run.now), 0));
 }
+
+/// All of it is in the journal; the screen has the end of it, in order.
+#[test]
+fn of_long_output_the_last_lines_are_kept() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = run.reach_running();
+    for (more, first, last) in [(3, 0, 2), (497, 0, 499), (2, 2, 501)] {
+        for text in (last + 1 - more)..=last {
+            let text = text.to_string();
+            run.system(Intent::Output { effect, stream: Stream::Out, text });
+        }
+        let kept: Vec<usize> = run.state.output.iter().map(|l| l.text.parse().unwrap()).collect();
+        assert_eq!(kept, (first..=last).collect::<Vec<_>>());
+    }
+}
