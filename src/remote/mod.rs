@@ -157,7 +157,7 @@ impl Remote {
         Self {
             site,
             kube,
-            kubeconfig: PathBuf::new(),
+            kubeconfig: Vec::new(),
             voters,
             vault_files: (None, None),
             token,
