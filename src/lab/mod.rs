@@ -14,6 +14,7 @@
 //! that this room gives out, never from a site file.
 
 mod chance;
+pub mod faults;
 pub mod kube;
 mod machine;
 mod open;

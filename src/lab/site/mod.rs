@@ -89,6 +89,14 @@ pub fn place(world: &mut World, mut object: Value) {
     world.settle();
 }
 
+/// Puts the Secret with the unseal key back.
+pub(super) fn unseal_key(world: &mut World) {
+    manifests::cluster()
+        .into_iter()
+        .filter(|o| o["metadata"]["name"] == "vault-unseal-key")
+        .for_each(|object| place(world, object));
+}
+
 /// The voters' pods run on empty disks: makes a cluster of them that has been in use.
 fn start_vault(world: &mut World) {
     let Some(claims) = kind("persistentvolumeclaims") else { return };
