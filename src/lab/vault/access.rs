@@ -15,20 +15,20 @@ pub(super) fn valid(world: &World, token: &str) -> Option<Token> {
 }
 
 /// The token of a request, if it may do that.
-pub(super) fn admitted(world: &World, ask: &Ask, needs: &[&str]) -> Result<Token, Reply> {
+pub(super) fn admitted(world: &World, ask: &Ask, needs: &[&str]) -> Result<Token, Box<Reply>> {
     let Some(token) = ask.token.as_deref() else {
-        return Err(reply::error(403, "permission denied"));
+        return Err(Box::new(reply::error(403, "permission denied")));
     };
     let Some(token) = valid(world, token) else {
         let says = "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n";
-        return Err(reply::error(403, says));
+        return Err(Box::new(reply::error(403, says)));
     };
     let may = truth::data(world).map(|data| rights(data, &token, &ask.path)).unwrap_or_default();
     let root = may.iter().any(|m| m == "root");
     if root || needs.iter().all(|n| may.iter().any(|m| m == n)) {
         return Ok(token);
     }
-    Err(reply::listed(403, "permission denied"))
+    Err(Box::new(reply::listed(403, "permission denied")))
 }
 
 /// What a token may at a path; the longest rule that fits decides.

@@ -2,7 +2,7 @@
 
 use super::reply::{self, Reply};
 use super::state::Process;
-use super::{access, fault, kv, life, mounts, peers, raft, seal, snapshot, status};
+use super::{access, election, fault, kv, mounts, peers, raft, seal, snapshot, status};
 use crate::lab::{Lab, World};
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -146,7 +146,7 @@ fn decide(world: &mut World, name: &str, ask: &Ask) -> Said {
     if sealed {
         return Said::Now(reply::error(503, "Vault is sealed"));
     }
-    if world.vault.led.as_ref().is_some_and(|led| led.node == name) {
+    if raft::leads(world, name) {
         return active(world, ask);
     }
     standby(world, name, ask)
@@ -163,7 +163,8 @@ fn standby(world: &mut World, name: &str, ask: &Ask) -> Said {
     }
     let leader = status::known(world, name).and_then(|led| {
         let voter = world.vault.voters.get(&led)?;
-        Some((voter.api.clone(), voter.process))
+        let same = raft::leads(world, &led);
+        Some((voter.api.clone(), if same { voter.process } else { Process::Absent }))
     });
     match leader {
         None | Some((_, Process::Absent)) => {
@@ -181,7 +182,8 @@ fn standby(world: &mut World, name: &str, ask: &Ask) -> Said {
 /// The active node's part. All of it is audited.
 fn active(world: &mut World, ask: &Ask) -> Said {
     let led = world.vault.led.as_ref();
-    let stuck = led.and_then(|led| world.vault.voters.get(&led.node)).is_some_and(|v| v.audit_stuck);
+    let stuck =
+        led.and_then(|led| world.vault.voters.get(&led.node)).is_some_and(|v| v.audit_stuck);
     if stuck {
         return Said::Never;
     }
@@ -194,7 +196,7 @@ fn active(world: &mut World, ask: &Ask) -> Said {
     };
     let token = match access::admitted(world, ask, needs) {
         Ok(token) => token,
-        Err(reply) => return Said::Now(reply),
+        Err(reply) => return Said::Now(*reply),
     };
     // A write that reaches no quorum is not acknowledged.
     let asks_only = ["sys/capabilities-self", "sys/step-down", "sys/seal"];
@@ -208,7 +210,7 @@ fn active(world: &mut World, ask: &Ask) -> Said {
 fn route(world: &mut World, ask: &Ask, token: &super::Token) -> Reply {
     match (ask.verb, ask.path.trim_end_matches('/')) {
         (Verb::Write, "sys/step-down") => {
-            life::hand_over(world);
+            election::hand_over(world);
             reply::done()
         }
         (Verb::Write, "sys/seal") => seal::seal(world),

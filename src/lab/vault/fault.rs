@@ -1,7 +1,7 @@
 //! What can go wrong with Vault, by name; each is an entry of the world's faults.
 
 use super::state::Process;
-use super::{life, truth};
+use super::{election, life, truth};
 use crate::lab::World;
 use std::io::ErrorKind;
 
@@ -64,7 +64,7 @@ fn enter(world: &mut World, name: &str, voter: Option<&str>, on: bool) {
         world.faults.remove(name);
         heal(world, name);
     }
-    life::tidy(world);
+    election::tidy(world);
 }
 
 /// Whom it hits, if it hits voters.
@@ -92,7 +92,7 @@ fn strike(world: &mut World, name: &str, voter: Option<&str>) {
     if name == LEADER_MOVES {
         // What cannot move now moves at the next election by itself.
         world.faults.remove(name);
-        return life::hand_over(world);
+        return election::hand_over(world);
     }
     for pod in victims(world, name, voter) {
         let set = world.vault.hit.entry(name.to_owned()).or_default();

@@ -1,6 +1,7 @@
-//! What happens to voters by itself: starting, unsealing, joining, electing, catching up.
+//! What happens to voters by itself: starting, unsealing, joining, catching up.
 
-use super::state::{Follows, Led, Process};
+use super::election::{self, tidy};
+use super::state::{Follows, Process};
 use super::{SIDECAR_STUCK, SLOW_REJOIN, fault, raft, seal, truth};
 use crate::event::Span;
 use crate::lab::World;
@@ -26,23 +27,17 @@ pub enum Task {
     Sidecar { pod: String, boot: u64 },
 }
 
-/// How long the voters wait for a leader's heartbeat before they elect another.
-const ELECTION: (u64, u64) = (1_500, 4_000);
-/// How long a leader without a quorum goes on thinking that it leads.
-const LEASE: (u64, u64) = (500, 2_500);
-/// How long leadership takes to pass on in good order.
-const TRANSFER: (u64, u64) = (80, 600);
-/// Entries that come with a new leadership: what the new leader sets up.
-const SETTING_UP: (u64, u64) = (18, 30);
 /// Autopilot's `server_stabilization_time`.
 const STABLE: Span = Span::secs(10);
+/// So many entries behind it gets a snapshot, which [`SLOW_REJOIN`] makes slow.
+const FAR: u64 = 1_000;
 /// How often the sidecar looks.
 const SIDECAR: Span = Span::secs(10);
 
 /// Something is due.
 pub fn run(world: &mut World, task: Task) {
     match task {
-        Task::Election { plan } => election(world, plan),
+        Task::Election { plan } => election::due(world, plan),
         Task::Join { pod, boot } => join(world, &pod, boot),
         Task::Joined { pod, boot } => joined(world, &pod, boot),
         Task::Caught { pod, boot } => caught(world, &pod, boot),
@@ -53,12 +48,12 @@ pub fn run(world: &mut World, task: Task) {
 }
 
 /// Plans a task between `low` and `high` milliseconds from now.
-fn within(world: &mut World, (low, high): (u64, u64), task: Task) {
+pub(super) fn within(world: &mut World, (low, high): (u64, u64), task: Task) {
     let after = Span(world.chance.between(low, high));
     world.later(after, crate::lab::Task::Vault(task));
 }
 
-fn is_boot(world: &World, pod: &str, boot: u64) -> bool {
+pub(super) fn is_boot(world: &World, pod: &str, boot: u64) -> bool {
     let voter = world.vault.voters.get(pod);
     voter.is_some_and(|v| v.boots == boot && v.process == Process::Running)
 }
@@ -134,17 +129,17 @@ pub(super) fn park(world: &mut World, pod: &str) {
 }
 
 /// Writes to its disk what is a function of time while it follows or leads.
-fn settle(world: &mut World, pod: &str) {
+pub(super) fn settle(world: &mut World, pod: &str) {
     let (now, applied) = (world.now, truth::applied(world, pod));
+    let leads = raft::leads(world, pod);
     let raft = &mut world.vault;
     let (Some(led), Some(voter)) = (&raft.led, raft.voters.get_mut(pod)) else { return };
-    let leads = led.node == pod;
     if !leads && voter.follows.is_none() {
         return;
     }
     let level = leads || voter.follows.is_some_and(|f| f.until <= now);
     voter.follows = None;
-    let data = data(&raft.disks, raft.voters.get(&led.node).map(|v| &v.disk));
+    let data = data(&raft.disks, Some(&led.disk));
     let (commit, term) = (led.commit(now), led.term);
     let disk = raft.voters.get(pod).map(|v| v.disk.clone()).unwrap_or_default();
     if let Some(disk) = raft.disks.get_mut(&disk) {
@@ -183,10 +178,7 @@ fn sidecar(world: &mut World, pod: &str, boot: u64) {
         let _ = seal::unseal(world, pod, &key);
     }
     if sealed(world) {
-        world.later(
-            SIDECAR,
-            crate::lab::Task::Vault(Task::Sidecar { pod: pod.to_owned(), boot }),
-        );
+        world.later(SIDECAR, crate::lab::Task::Vault(Task::Sidecar { pod: pod.to_owned(), boot }));
     }
 }
 
@@ -228,22 +220,23 @@ fn joined(world: &mut World, pod: &str, boot: u64) {
         data.peers.entry(pod.to_owned()).or_insert(false);
     });
     let raft = &mut world.vault;
-    let leader = raft.led.as_ref().and_then(|led| raft.voters.get(&led.node));
-    let data = data(&raft.disks, leader.map(|v| &v.disk)).unwrap_or_default();
+    let data = data(&raft.disks, raft.led.as_ref().map(|led| &led.disk)).unwrap_or_default();
     if let Some(voter) = raft.voters.get_mut(pod) {
         (voter.sealed, voter.challenged, voter.joining) = (false, false, false);
         if let Some(disk) = raft.disks.get_mut(&voter.disk) {
             (disk.data, disk.applied) = (data, 0);
         }
     }
-    let slow = world.faults.contains(SLOW_REJOIN);
-    follow(world, pod, if slow { (180_000, 360_000) } else { (200, 1_500) });
+    follow(world, pod, (200, 1_500));
 }
 
 /// It follows the leader from now on, and is level after that time.
 pub(super) fn follow(world: &mut World, pod: &str, (low, high): (u64, u64)) {
-    let (now, after) = (world.now, Span(world.chance.between(low, high)));
     let from = truth::disk(world, pod).map_or(0, |d| d.applied);
+    let behind = world.vault.led.as_ref().is_some_and(|led| from + FAR < led.base);
+    let slow = behind && world.faults.contains(SLOW_REJOIN);
+    let (low, high) = if slow { (180_000, 360_000) } else { (low, high) };
+    let (now, after) = (world.now, Span(world.chance.between(low, high)));
     let Some(voter) = world.vault.voters.get_mut(pod) else { return };
     voter.follows = Some(Follows { from, began: now, until: now + after });
     voter.left = None;
@@ -254,9 +247,8 @@ pub(super) fn follow(world: &mut World, pod: &str, (low, high): (u64, u64)) {
 fn caught(world: &mut World, pod: &str, boot: u64) {
     let now = world.now;
     let raft = &mut world.vault;
-    let leader = raft.led.as_ref().and_then(|led| raft.voters.get(&led.node));
-    let (data, term) = (data(&raft.disks, leader.map(|v| &v.disk)), raft.led.as_ref());
-    let (Some(data), Some(term)) = (data, term.map(|led| led.term)) else { return };
+    let Some((disk, term)) = raft.led.as_ref().map(|led| (&led.disk, led.term)) else { return };
+    let Some(data) = data(&raft.disks, Some(disk)) else { return };
     let votes = data.peers.get(pod).copied();
     let Some(voter) = raft.voters.get(pod) else { return };
     if voter.boots != boot || voter.follows.is_none_or(|f| f.until > now) {
@@ -279,127 +271,4 @@ fn promote(world: &mut World, pod: &str) {
             data.peers.insert(pod.to_owned(), true);
         });
     }
-}
-
-/// Looks at what follows from a change: who leads, whether that can last, who is ready.
-pub(super) fn tidy(world: &mut World) {
-    let (leads, quorum) = (raft::leads_on(world), raft::quorum(world));
-    match (world.vault.led.is_some(), leads, quorum) {
-        (true, true, true) => {
-            raft::go_on(world);
-            world.vault.pending = None;
-        }
-        (true, true, false) => {
-            raft::stand(world);
-            plan(world, LEASE);
-        }
-        (true, false, _) => {
-            raft::stand(world);
-            plan(world, ELECTION);
-        }
-        (false, _, true) => plan(world, ELECTION),
-        (false, _, false) => world.vault.pending = None,
-    }
-    let names: Vec<String> = world.vault.voters.keys().cloned().collect();
-    for pod in names {
-        let ready = truth::ready(world, &pod);
-        let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
-        if std::mem::replace(&mut voter.was_ready, ready) != ready {
-            readiness(world, &pod);
-        }
-    }
-}
-
-/// A voter's readiness changed: `crate::lab::kube::control::readiness_changed(world, pod)`
-/// is to be called here.
-fn readiness(_world: &mut World, _pod: &str) {}
-
-fn plan(world: &mut World, when: (u64, u64)) {
-    if world.vault.pending.is_none() {
-        world.vault.plans += 1;
-        let plan = world.vault.plans;
-        world.vault.pending = Some(plan);
-        within(world, when, Task::Election { plan });
-    }
-}
-
-/// The leader gives its leadership away; another one is elected at once.
-pub(super) fn hand_over(world: &mut World) {
-    world.vault.stepped = world.vault.led.as_ref().map(|led| led.node.clone());
-    release(world);
-    world.vault.pending = None;
-    if raft::quorum(world) {
-        plan(world, TRANSFER);
-    }
-    tidy(world);
-}
-
-/// Nobody leads any more.
-fn release(world: &mut World) {
-    let leader = world.vault.led.as_ref().map(|led| led.node.clone());
-    let names: Vec<String> = world.vault.voters.keys().cloned().collect();
-    // The leader last: the others take over what it has.
-    for pod in names.iter().filter(|n| Some(*n) != leader.as_ref()) {
-        settle(world, pod);
-    }
-    if let Some(leader) = leader {
-        settle(world, &leader);
-    }
-    world.vault.led = None;
-}
-
-/// It is no peer any more. A leader that removed itself leads no further.
-pub(super) fn leave(world: &mut World, pod: &str) {
-    if world.vault.led.as_ref().is_some_and(|led| led.node == pod) {
-        return hand_over(world);
-    }
-    settle(world, pod);
-    tidy(world);
-}
-
-fn election(world: &mut World, plan: u64) {
-    if world.vault.pending != Some(plan) {
-        return;
-    }
-    world.vault.pending = None;
-    let quorum = raft::quorum(world);
-    if raft::leads_on(world) && quorum {
-        return;
-    }
-    release(world);
-    if quorum {
-        elect(world);
-    }
-}
-
-fn elect(world: &mut World) {
-    let able = raft::reach(world);
-    let log = |pod: &String| truth::disk(world, pod).map(|d| (d.term, d.applied));
-    let best = able.iter().filter_map(log).max();
-    let mut fit: Vec<String> = able.iter().filter(|p| log(p) == best).cloned().collect();
-    let stepped = world.vault.stepped.take();
-    if fit.len() > 1 {
-        fit.retain(|p| Some(p) != stepped.as_ref());
-    }
-    let chosen = world.chance.between(0, fit.len().saturating_sub(1) as u64);
-    let Some(node) = usize::try_from(chosen).ok().and_then(|n| fit.get(n)).cloned() else { return };
-    let (term, applied) = best.unwrap_or_default();
-    let base = applied + world.chance.between(SETTING_UP.0, SETTING_UP.1);
-    let (now, stands) = (world.now, false);
-    let led = Led { node: node.clone(), term: term + 1, since: now, base, at: now, stands, wrote: now };
-    world.vault.led = Some(led);
-    if let Some(voter) = world.vault.voters.get_mut(&node) {
-        (voter.follows, voter.left) = (None, None);
-    }
-    let peers = truth::peers(world);
-    let names: Vec<String> = world.vault.voters.keys().cloned().collect();
-    for pod in names.iter().filter(|p| **p != node) {
-        let boot = world.vault.voters.get(pod).map_or(0, |v| v.boots);
-        if raft::up(world, pod) && peers.contains_key(pod) {
-            follow(world, pod, (100, 400));
-        } else if is_boot(world, pod, boot) {
-            within(world, (200, 2_000), Task::Join { pod: pod.clone(), boot });
-        }
-    }
-    fault::elected(world);
 }

@@ -13,6 +13,7 @@
 
 mod access;
 mod answer;
+mod election;
 mod fault;
 mod kv;
 mod life;

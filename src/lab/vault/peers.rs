@@ -3,7 +3,7 @@
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::Led;
-use super::{VERSION, life, raft, status, truth};
+use super::{VERSION, election, raft, status, truth};
 use crate::event::{Span, Time};
 use crate::lab::World;
 use serde_json::{Map, Value, json};
@@ -116,13 +116,9 @@ fn go_span(span: Span) -> String {
         ms if ms < 3_600_000 => {
             format!("{}m{}.{:03}s", ms / 60_000, ms / 1000 % 60, ms % 1000)
         }
-        ms => format!(
-            "{}h{}m{}.{:03}s",
-            ms / 3_600_000,
-            ms / 60_000 % 60,
-            ms / 1000 % 60,
-            ms % 1000
-        ),
+        ms => {
+            format!("{}h{}m{}.{:03}s", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+        }
     }
 }
 
@@ -161,7 +157,7 @@ fn remove(world: &mut World, ask: &Ask) -> Reply {
         raft::write(world, |data| {
             data.peers.remove(id);
         });
-        life::leave(world, id);
+        election::leave(world, id);
     }
     reply::done()
 }

@@ -13,12 +13,18 @@ pub(super) fn up(world: &World, pod: &str) -> bool {
     initialised && voter.is_some_and(|v| v.process == Process::Running && !v.sealed)
 }
 
+/// It leads, or led until it ended.
+pub(super) fn leads(world: &World, pod: &str) -> bool {
+    let boot = world.vault.voters.get(pod).map(|v| v.boots);
+    world.vault.led.as_ref().is_some_and(|led| led.node == pod && Some(led.boot) == boot)
+}
+
 /// Voters that raft reaches. A leader deadlocked on its disk goes on sending heartbeats.
 pub(super) fn reach(world: &World) -> Vec<String> {
     let leader = world.vault.led.as_ref().map(|led| &led.node);
     let hung = |pod: &String| {
         let process = world.vault.voters.get(pod).map(|v| v.process);
-        Some(pod) == leader && process == Some(Process::Hung)
+        Some(pod) == leader && leads(world, pod) && process == Some(Process::Hung)
     };
     let peers = truth::peers(world);
     let voting = peers.into_iter().filter(|(_, votes)| *votes).map(|(pod, _)| pod);
@@ -34,7 +40,9 @@ pub(super) fn quorum(world: &World) -> bool {
 /// The leader's heartbeats go out.
 pub(super) fn leads_on(world: &World) -> bool {
     let Some(led) = &world.vault.led else { return false };
-    let Some(voter) = world.vault.voters.get(&led.node) else { return false };
+    let Some(voter) = world.vault.voters.get(&led.node).filter(|_| leads(world, &led.node)) else {
+        return false;
+    };
     matches!(voter.process, Process::Running | Process::Hung)
         && !voter.sealed
         && truth::peers(world).contains_key(&led.node)
@@ -43,7 +51,8 @@ pub(super) fn leads_on(world: &World) -> bool {
 /// The leader takes requests, and writes reach a quorum.
 pub(super) fn serves(world: &World) -> bool {
     let led = world.vault.led.as_ref();
-    led.is_some_and(|led| up(world, &led.node) && !led.stands) && quorum(world)
+    let answers = |node: &str| up(world, node) && leads(world, node);
+    led.is_some_and(|led| answers(&led.node) && !led.stands) && quorum(world)
 }
 
 /// Nothing is committed from now on.
@@ -70,8 +79,7 @@ pub(super) fn write(world: &mut World, change: impl FnOnce(&mut Data)) {
     let now = world.now;
     let raft = &mut world.vault;
     let Some(led) = raft.led.as_mut() else { return };
-    let Some(leader) = raft.voters.get(&led.node) else { return };
-    let Some(disk) = raft.disks.get_mut(&leader.disk) else { return };
+    let Some(disk) = raft.disks.get_mut(&led.disk) else { return };
     (led.base, led.wrote) = (led.base + 1, now);
     change(Arc::make_mut(&mut disk.data));
     let data = Arc::clone(&disk.data);

@@ -3,7 +3,7 @@
 use super::answer::Ask;
 use super::reply::{self, Reply};
 use super::state::Process;
-use super::{ROOT_TOKEN, life, raft, status, truth};
+use super::{ROOT_TOKEN, election, life, raft, status, truth};
 use crate::lab::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -46,7 +46,7 @@ pub(super) fn unseal(world: &mut World, pod: &str, key: &str) -> Result<(), Stri
     if named && raft::leads_on(world) {
         life::follow(world, pod, (300, 2_500));
     }
-    life::tidy(world);
+    election::tidy(world);
     Ok(())
 }
 
@@ -77,7 +77,7 @@ pub(super) fn seal(world: &mut World) -> Reply {
         return reply::error(503, "Vault is sealed");
     };
     close(world, &leader);
-    life::hand_over(world);
+    election::hand_over(world);
     reply::done()
 }
 

@@ -4,7 +4,7 @@
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::{Data, Keyring};
-use super::{SNAPSHOT_EMPTY, life, raft, seal, truth};
+use super::{SNAPSHOT_EMPTY, election, raft, seal, truth};
 use crate::lab::World;
 use bytes::Bytes;
 use flate2::Compression;
@@ -92,7 +92,8 @@ fn proof(keyring: &Keyring, sums: &[u8]) -> Vec<u8> {
 
 fn unpacked(raw: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     // Whatever broke it, the real one says this.
-    let says = "failed to read snapshot file: failed to read or write snapshot data: unexpected EOF";
+    let says =
+        "failed to read snapshot file: failed to read or write snapshot data: unexpected EOF";
     let broken = |_: Error| says.to_owned();
     if !raw.starts_with(&[0x1f, 0x8b]) {
         return Err("failed to decompress snapshot: unexpected EOF".into());
@@ -121,11 +122,13 @@ fn checked(raw: &[u8], keyring: Option<&Keyring>) -> Result<(Data, bool), String
     for name in ["state.bin", "meta.json"] {
         let line = format!("{}  {name}", hex(part(name)?));
         if !text.lines().any(|l| l == line) {
-            return Err(format!("failed checking integrity of snapshot: hash check failed for {name:?}"));
+            return Err(format!(
+                "failed checking integrity of snapshot: hash check failed for {name:?}"
+            ));
         }
     }
-    let data = serde_json::from_slice(state)
-        .map_err(|e| format!("failed to restore snapshot: {e}"))?;
+    let data =
+        serde_json::from_slice(state).map_err(|e| format!("failed to restore snapshot: {e}"))?;
     let own = keyring.is_some_and(|k| proof(k, sums) == *part("SHA256SUMS.sealed").unwrap_or(sums));
     Ok((data, own))
 }
@@ -158,7 +161,7 @@ fn restore(world: &mut World, ask: &Ask, force: bool) -> Reply {
                 seal::close(world, &pod);
             }
         }
-        life::hand_over(world);
+        election::hand_over(world);
     }
     reply::done()
 }

@@ -112,6 +112,10 @@ pub struct Follows {
 pub struct Led {
     /// The leader.
     pub node: String,
+    /// Its disk, and which of its processes leads: one that comes back leads no more.
+    pub disk: String,
+    /// Counts as [`Voter::boots`] does.
+    pub boot: u64,
     /// Raft's term.
     pub term: u64,
     /// Since when it is active.

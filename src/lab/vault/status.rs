@@ -4,7 +4,7 @@
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::Led;
-use super::{VERSION, peers, seal, truth};
+use super::{VERSION, peers, raft, seal, truth};
 use crate::event::{Span, Time};
 use crate::lab::World;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub(super) fn known(world: &World, name: &str) -> Option<String> {
     let led = world.vault.led.as_ref()?;
     let voter = world.vault.voters.get(name)?;
     let follows = voter.follows.is_some_and(|f| world.now >= f.began + Span(200).min(late(f)));
-    (led.node == name || follows).then(|| led.node.clone())
+    (raft::leads(world, name) || follows).then(|| led.node.clone())
 }
 
 fn late(follows: super::Follows) -> Span {
@@ -76,7 +76,7 @@ fn health(world: &World, name: &str, ask: &Ask) -> Reply {
     };
     let standby_ok = ask.query.get("standbyok").is_some_and(|v| v != "false");
     let sealed = world.vault.voters.get(name).is_none_or(|v| v.sealed);
-    let leads = !sealed && world.vault.led.as_ref().is_some_and(|led| led.node == name);
+    let leads = !sealed && raft::leads(world, name);
     let code = match (initialised(world, name), sealed, leads) {
         (false, ..) => uninit,
         (_, true, _) => sealed_code,
@@ -109,7 +109,7 @@ const YEAR_ONE: &str = "0001-01-01T00:00:00Z";
 fn leader(world: &World, name: &str) -> Reply {
     let known = known(world, name);
     let at = known.as_ref().and_then(|led| world.vault.voters.get(led));
-    let led = world.vault.led.as_ref().filter(|led| led.node == name);
+    let led = world.vault.led.as_ref().filter(|_| raft::leads(world, name));
     let applied = truth::applied(world, name);
     reply::json(
         200,
@@ -117,7 +117,7 @@ fn leader(world: &World, name: &str) -> Reply {
             "ha_enabled": true, "is_self": led.is_some(),
             "active_time": led.map_or_else(|| YEAR_ONE.to_owned(), |led| led.since.to_string()),
             "leader_address": at.map(|v| v.api.as_str()).unwrap_or_default(),
-            "leader_cluster_address": at.map(|v| cluster(v)).unwrap_or_default(),
+            "leader_cluster_address": at.map(cluster).unwrap_or_default(),
             "performance_standby": false, "performance_standby_last_remote_wal": 0,
             "raft_committed_index": applied, "raft_applied_index": applied,
         }),

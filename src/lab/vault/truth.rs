@@ -1,7 +1,7 @@
 //! What is so, for scenarios and oracles, whatever anybody answers.
 
 use super::state::{Data, Disk, Keyring, Led, Mount, Process, Rule, Secret, Token, Version};
-use super::{OPERATOR_TOKEN, ROOT_TOKEN, UNSEAL_KEY, life};
+use super::{OPERATOR_TOKEN, ROOT_TOKEN, UNSEAL_KEY, election, life};
 use crate::event::{Span, Time};
 use crate::lab::World;
 use serde_json::json;
@@ -72,7 +72,7 @@ pub fn ready(world: &World, pod: &str) -> bool {
 pub fn applied(world: &World, pod: &str) -> u64 {
     let own = disk(world, pod).map_or(0, |d| d.applied);
     let Some(led) = &world.vault.led else { return own };
-    if led.node == pod {
+    if super::raft::leads(world, pod) {
         return led.commit(world.now);
     }
     let Some(follows) = world.vault.voters.get(pod).and_then(|v| v.follows) else { return own };
@@ -88,7 +88,7 @@ pub(super) fn disk<'a>(world: &'a World, pod: &str) -> Option<&'a Disk> {
 
 /// What the leader has; without one, what the one with the longest log has.
 pub(super) fn data(world: &World) -> Option<&Data> {
-    let led = world.vault.led.as_ref().and_then(|led| disk(world, &led.node));
+    let led = world.vault.led.as_ref().and_then(|led| world.vault.disks.get(&led.disk));
     let all = world.vault.voters.keys().filter_map(|pod| disk(world, pod));
     let longest = || all.max_by_key(|d| (d.term, d.applied));
     led.or_else(longest).map(|d| &*d.data)
@@ -116,14 +116,19 @@ pub fn initialise(world: &mut World, names: &[&str], disks: &[&str], leader: usi
     }
     let since = now - Span(world.chance.between(3_600_000, 400_000_000));
     let node = names.get(leader).or(names.first()).map(|n| (*n).to_owned()).unwrap_or_default();
+    // It has been so for a while: the next entry is not due at a round time from now.
+    let at = now - Span(world.chance.between(500, 9_500));
+    let led = world.vault.voters.get(&node).map(|v| (v.disk.clone(), v.boots));
+    let (disk, boot) = led.unwrap_or_default();
+    let (stands, wrote) = (false, since);
     world.vault.led =
-        Some(Led { node: node.clone(), term, since, base, at: now, stands: false, wrote: since });
+        Some(Led { node: node.clone(), disk, boot, term, since, base, at, stands, wrote });
     for (name, voter) in world.vault.voters.iter_mut().filter(|(n, _)| **n != node) {
         if names.contains(&name.as_str()) {
             voter.follows = Some(super::Follows { from: base, began: since, until: since });
         }
     }
-    life::tidy(world);
+    election::tidy(world);
 }
 
 /// What a cluster has from its beginning, and a bit of use.
