@@ -28,6 +28,8 @@ pub struct World {
     pub vault: Raft,
     /// The lab's own machine's files.
     pub files: Files,
+    /// What controllers and kubelets remember.
+    pub control: control::Control,
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
@@ -45,6 +47,7 @@ impl World {
             console: Console::default(),
             vault: Raft::default(),
             files: Files::default(),
+            control: control::Control::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
         }

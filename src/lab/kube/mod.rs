@@ -11,7 +11,9 @@ pub mod ports;
 pub mod service;
 mod store;
 
+pub use self::api::admit;
 pub use self::access::{Access, Act, Rule, User};
 pub use self::console::Console;
 pub use self::kinds::{KINDS, Kind, kind};
-pub use self::store::{Change, Deleting, Denied, Key, Store, Text, Touched};
+pub use self::service::client;
+pub use self::store::{Change, Deleting, Denied, Key, Store, Text, Touched, stamp};

@@ -57,6 +57,13 @@ pub fn world(seed: u64, now: Time) -> World {
     for object in manifests::cluster() {
         place(&mut world, object);
     }
+    if let Some(namespaces) = kind("namespaces") {
+        // The one identity that a cluster has; created just above.
+        let _ = world.store.update(&Key::new(namespaces, "", "kube-system"), |o| {
+            let uid = o["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+            o["metadata"]["uid"] = marked(&uid);
+        });
+    }
     world.advance(now - AGE + Span::secs(600));
     for object in manifests::applications() {
         place(&mut world, object);
@@ -121,6 +128,6 @@ pub fn is_lab(uid: &str) -> bool {
 }
 
 /// Gives a lab's cluster its mark.
-pub(super) fn marked(uid: &str) -> Value {
+fn marked(uid: &str) -> Value {
     json!(format!("{MARK}{}", uid.get(9..).unwrap_or_default()))
 }

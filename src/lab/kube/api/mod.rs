@@ -35,6 +35,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use self::admission::admit;
 use self::call::{Call, Done};
 use self::error::Refusal;
 use self::path::{Query, Route};
