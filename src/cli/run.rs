@@ -9,7 +9,7 @@ use crate::remote::Remote;
 use crate::runbook::model::{ParamKind, Runbook};
 use crate::runbook::{check_param, load};
 use crate::session::{Answers, parse_answers};
-use crate::site::mismatch;
+use crate::site::{KUBERNETES, is_lab, mismatch};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -222,6 +222,10 @@ async fn pins(
     match pinned {
         Some(pinned) => {
             let wrong = mismatch(&pinned, &found);
+            // The badge goes by the header's identities, which would be the file's.
+            if is_lab(&pinned) != is_lab(&found) && found.contains_key(KUBERNETES) {
+                return Err(format!("this is not the site that was pinned: {}", wrong.join("; ")));
+            }
             if wrong.is_empty() || !write {
                 return Ok(pinned);
             }

@@ -7,6 +7,7 @@ use crate::observe;
 use crate::run::{Intent, State};
 use crate::session::engine::{Handle, Live};
 use crate::session::terminal::{Taken, copy, resume, suspend, take};
+use crate::site::is_lab;
 use crate::ui::{Asked, Entry, Frame, Look, Model, busy, draw, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
@@ -29,9 +30,12 @@ enum Then {
     Leave,
 }
 
-/// The wall clock with its zone, for the title bar only.
+/// The wall clock with its zone, for the title bar only; a lab has a clock of its own.
 #[allow(clippy::disallowed_methods, reason = "shown, never part of the run")]
-fn wall_clock() -> String {
+fn wall_clock(shown: &Shown<'_>) -> String {
+    if is_lab(&shown.state.header.pins) {
+        return shown.now.timestamp().strftime("%H:%M:%S lab").to_string();
+    }
     jiff::Zoned::now().strftime("%H:%M:%S %Z").to_string()
 }
 
@@ -67,7 +71,7 @@ impl Stage {
             health: shown.health,
             show_only: shown.show_only,
             now: shown.now,
-            clock: &wall_clock(),
+            clock: &wall_clock(shown),
             look: self.look,
         };
         screen.draw(|f| draw(f, &frame)).map_err(gone)?;

@@ -11,8 +11,8 @@ pub mod ports;
 pub mod service;
 mod store;
 
-pub use self::api::admit;
 pub use self::access::{Access, Act, Rule, User};
+pub use self::api::admit;
 pub use self::console::Console;
 pub use self::kinds::{KINDS, Kind, kind};
 pub use self::service::client;

@@ -9,6 +9,7 @@ mod manifests;
 use crate::event::{Span, Time};
 use crate::lab::kube::{Key, kind};
 use crate::lab::{World, vault};
+use crate::site::LAB_MARK;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -26,9 +27,6 @@ pub const SECOND_COPY: &str = "/mnt/second/anchors";
 pub const VOTERS: [&str; 3] = ["vault-0", "vault-1", "vault-2"];
 /// How long the site has been up when it is opened.
 const AGE: Span = Span::secs(23 * 86_400);
-/// A lab's cluster tells itself by how its identity begins; no other's does.
-pub const MARK: &str = "1ab51de0-";
-
 /// The site file of the lab.
 #[must_use]
 pub fn site_file() -> String {
@@ -121,13 +119,7 @@ fn start_vault(world: &mut World) {
     }
 }
 
-/// Whether an identity is a lab's.
-#[must_use]
-pub fn is_lab(uid: &str) -> bool {
-    uid.starts_with(MARK)
-}
-
 /// Gives a lab's cluster its mark.
 fn marked(uid: &str) -> Value {
-    json!(format!("{MARK}{}", uid.get(9..).unwrap_or_default()))
+    json!(format!("{LAB_MARK}{}", uid.get(9..).unwrap_or_default()))
 }
