@@ -9,6 +9,7 @@
 mod args;
 mod kube;
 mod kube_apply;
+mod kube_claims;
 mod kube_do;
 mod shell;
 mod snapshot;

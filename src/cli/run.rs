@@ -158,7 +158,6 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
-    let values = found.site.values.iter();
     let header = Header {
         format: FORMAT,
         run: String::new(),
@@ -166,9 +165,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         runbook_path: wanted.path.clone(),
         params,
         site: found.site.name.clone(),
-        site_values: values
-            .filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?)))
-            .collect(),
+        site_values: found.site.json_values(),
         pins: found.pins.clone().unwrap_or_default(),
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),
@@ -245,12 +242,15 @@ pub(crate) fn params(
     for text in given {
         let (name, value) =
             text.split_once('=').ok_or_else(|| format!("--param {text}: write NAME=VALUE"))?;
-        let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
         let param = runbook.params.get(name).ok_or_else(|| {
-            format!(
-                "--param {name}: the runbook has no such parameter; it has {}",
-                known.join(", ")
-            )
+            let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
+            match known.as_slice() {
+                [] => format!("--param {name}: the runbook has no parameters; leave it out"),
+                known => format!(
+                    "--param {name}: the runbook has no such parameter; it has {}",
+                    known.join(", ")
+                ),
+            }
         })?;
         let json = match param.kind {
             ParamKind::String | ParamKind::Duration => Value::String(value.into()),
@@ -275,4 +275,22 @@ pub(crate) fn params(
         return Ok(params);
     }
     Err(format!("the runbook wants parameters:\n  {}", missing.join("\n  ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_answered_with_those_that_are() {
+        let runbook = load(WATCH).unwrap().runbook;
+        let given = ["x=1".to_owned()];
+        assert_eq!(
+            params(&runbook, &given).unwrap_err(),
+            "--param x: the runbook has no parameters; leave it out"
+        );
+        let text = WATCH.replacen("[[phase]]", "[params.y]\ntype = \"int\"\n[[phase]]", 1);
+        let runbook = load(&text).unwrap().runbook;
+        assert!(params(&runbook, &given).unwrap_err().ends_with("; it has y"));
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) async fn read(remote: &Remote) -> Change {
             source: Source::Http,
             status: Status::NotConfigured,
             as_of: None,
+            reach: None,
             update: Update::Nothing,
         };
     }
@@ -32,6 +33,7 @@ pub(crate) async fn read(remote: &Remote) -> Change {
         source: Source::Http,
         status: Status::Live,
         as_of: Some(at),
+        reach: None,
         update: Update::Http(answers),
     }
 }

@@ -73,8 +73,8 @@ pub struct Remote {
     pub site: Site,
     /// The API server, or why there is none.
     pub kube: Result<::kube::Client, String>,
-    /// Path of the kubeconfig in use, for equivalent commands.
-    pub kubeconfig: PathBuf,
+    /// Paths of the kubeconfig in use, for equivalent commands.
+    pub kubeconfig: Vec<PathBuf>,
     /// One a voter, in the site file's order.
     pub voters: Vec<VoterClient>,
     /// Where Vault's token and its certificate authority lie, for equivalent commands; the
@@ -122,7 +122,7 @@ impl Remote {
         around: &Surroundings,
         clock: Clock,
     ) -> Result<Self, ConnectError> {
-        let kubeconfig = kubeconfig_path(&site, around);
+        let kubeconfig = kubeconfig_paths(&site, around);
         let kube = match &site.kubernetes {
             Some(k) => self::kube::client(&kubeconfig, &k.context).await,
             None => Err("the site file has no [kubernetes]".into()),
@@ -157,7 +157,7 @@ impl Remote {
         Self {
             site,
             kube,
-            kubeconfig: PathBuf::new(),
+            kubeconfig: Vec::new(),
             voters,
             vault_files: (None, None),
             token,
@@ -231,14 +231,16 @@ impl Remote {
     }
 }
 
-/// The kubeconfig in use.
+/// The kubeconfig in use: one file, or those that `KUBECONFIG` lists, which are merged as
+/// kubectl does.
 #[must_use]
-pub fn kubeconfig_path(site: &Site, around: &Surroundings) -> PathBuf {
-    let named = site.kubernetes.as_ref().and_then(|k| k.kubeconfig.clone());
-    match named.or_else(|| around.kubeconfig.clone()) {
-        Some(path) => expand(&path, around),
-        None => around.home.join(".kube/config"),
+pub fn kubeconfig_paths(site: &Site, around: &Surroundings) -> Vec<PathBuf> {
+    if let Some(path) = site.kubernetes.as_ref().and_then(|k| k.kubeconfig.as_ref()) {
+        return vec![expand(path, around)];
     }
+    let listed = around.kubeconfig.iter().flat_map(std::env::split_paths);
+    let listed: Vec<_> = listed.filter(|p| !p.as_os_str().is_empty()).collect();
+    if listed.is_empty() { vec![around.home.join(".kube/config")] } else { listed }
 }
 
 fn expand(path: &str, around: &Surroundings) -> PathBuf {

@@ -348,7 +348,7 @@ fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
             ticket: s.ticket,
             purpose,
             call: rendered(state, addr).ok().flatten(),
-            sources: gates::sources(state, addr),
+            reading: gates::reading(state, addr),
         }]
     };
     match &entry.event {

@@ -137,6 +137,7 @@ fn stale_or_missing_data_is_inconclusive_before_anything_is_evaluated() {
         source: Source::Raft,
         status: holdpoint::world::Status::Forbidden { right: "list x".into() },
         as_of: None,
+        reach: None,
         update: Update::Nothing,
     };
     run.look(vec![forbidden]);

@@ -137,6 +137,7 @@ fn states() -> Vec<(&'static str, Shown)> {
                 right: "list persistentvolumeclaims".into(),
             },
             as_of: None,
+            reach: None,
             update: Update::Nothing,
         }]);
     }

@@ -139,7 +139,7 @@ pub fn pod(name: &str) -> Pod {
 }
 
 pub fn live(source: Source, at: Time, update: Update) -> Change {
-    Change { source, status: Status::Live, as_of: Some(at), update }
+    Change { source, status: Status::Live, as_of: Some(at), reach: None, update }
 }
 
 /// The world in which everything is well.
@@ -261,7 +261,7 @@ impl Run {
     /// Answers what the run wants to know, once, with this picture of the world.
     pub fn look(&mut self, changes: Vec<Change>) -> Vec<Event> {
         let Some(want) = wants(&self.state) else { return vec![] };
-        let changes = changes.into_iter().filter(|c| want.sources.contains(&c.source)).collect();
+        let changes = changes.into_iter().filter(|c| want.reading.contains(&c.source)).collect();
         self.system(Intent::Looked { look: want.look, ticket: want.ticket, changes })
     }
 

@@ -149,7 +149,7 @@ impl Scene {
             return;
         };
         let changes = self.world(edit);
-        let changes = changes.into_iter().filter(|c| want.sources.contains(&c.source)).collect();
+        let changes = changes.into_iter().filter(|c| want.reading.contains(&c.source)).collect();
         self.system(said, Intent::Looked { look: want.look, ticket: want.ticket, changes });
     }
 
@@ -254,9 +254,9 @@ fn judged(gates: &[GateJudged]) -> String {
 
 fn work(effect: &Effect) -> String {
     match effect {
-        Effect::Prepare { step, purpose, call, sources, ticket } => {
+        Effect::Prepare { step, purpose, call, reading, ticket } => {
             let call = call.as_ref().map(|c| format!("{} {:?}", c.verb, c.args));
-            format!("prepare {step} {purpose:?} ticket {ticket} {call:?} {sources:?}")
+            format!("prepare {step} {purpose:?} ticket {ticket} {call:?} {reading:?}")
         }
         Effect::Execute { step, effect, proposal } => {
             format!("execute {step} {} {}", effect.0, proposal.sentence)
@@ -310,7 +310,7 @@ fn summary(state: &State, start: Time) -> BTreeMap<String, String> {
         .as_ref()
         .map(|(asked, why, t)| format!("{asked}: {why} at {}", at(&Some(*t))));
     let want = wants(state)
-        .map(|w| format!("{:?} ticket {} {:?} every {}", w.look, w.ticket, w.sources, w.every.0));
+        .map(|w| format!("{:?} ticket {} {:?} every {}", w.look, w.ticket, w.reading, w.every.0));
     map.insert("current".into(), format!("{:?}", state.current().map(|c| c.to_string())));
     map.insert("run".into(), format!(
         "choice {:?} evidence {:?} line {:?} running {:?} next effect {} output {output:?} refused {refused:?} aborted {:?} ended {:?} breached {:?}",

@@ -8,11 +8,12 @@ use crate::cli::check::read;
 use crate::cli::{UNDONE, refuse, runtime, site};
 use crate::observe;
 use crate::remote::{Remote, review_access};
-use crate::runbook::load;
-use crate::runbook::model::{Does, Runbook};
+use crate::runbook::model::{Does, Param, Runbook};
+use crate::runbook::{load, namespaces};
 use crate::site::{mismatch, render_pins, unread};
-use crate::world::{Source, Status, Update};
-use std::collections::BTreeSet;
+use crate::world::{Reading, Status, Update};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -86,7 +87,8 @@ async fn examine(args: &Args) -> Result<bool, String> {
         .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
     reach(&remote, &mut report).await;
-    watches(&remote, &mut report).await;
+    let named = runbook.as_ref().map(|r| namespaces(r, &defaults(r), &remote.site.json_values()));
+    watches(&remote, &named.unwrap_or_default(), &mut report).await;
     let now = remote.identities().await;
     for (name, value) in &now {
         report.say(Level::Ok, name, value);
@@ -130,9 +132,14 @@ fn runbook(path: &Path) -> Result<Runbook, String> {
     load(&text).map(|l| l.runbook).map_err(|p| crate::problem::render(&name, &text, &p))
 }
 
+/// Parameters as they are where none is given.
+fn defaults(runbook: &Runbook) -> BTreeMap<String, Value> {
+    let given = |(name, p): (&String, &Param)| Some((name.clone(), p.default.clone()?));
+    runbook.params.iter().filter_map(given).collect()
+}
+
 async fn reach(remote: &Arc<Remote>, report: &mut Report) {
-    let sources: BTreeSet<Source> = Source::ALL.into_iter().collect();
-    for change in observe::read(remote, &sources).await {
+    for change in observe::read(remote, &Reading::everything()).await {
         let name = change.source.name();
         match &change.status {
             Status::Live => report.say(Level::Ok, name, "answers"),
@@ -159,9 +166,9 @@ async fn reach(remote: &Arc<Remote>, report: &mut Report) {
 }
 
 /// Panes are fed by watches, which lists do not imply. Only what is missing is named.
-async fn watches(remote: &Remote, report: &mut Report) {
+async fn watches(remote: &Remote, named: &BTreeSet<String>, report: &mut Report) {
     let Ok(client) = &remote.kube else { return };
-    let wanted = observe::watched(remote);
+    let wanted = observe::watched(remote, named);
     let mut missing = false;
     for (group, resource, namespace) in &wanted {
         let answer = review_access(client, "watch", group, resource, namespace.as_deref()).await;
