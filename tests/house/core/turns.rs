@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Status, wants};
+use holdpoint::run::{Intent, PhaseStatus, Status, wants};
 use holdpoint::world::*;
 
 const TURNS: &str = r#"
@@ -92,8 +92,10 @@ fn skip(run: &mut Run, step: &str) {
 #[test]
 fn what_was_not_needed_is_asked_anew_only_where_the_run_still_is() {
     let mut run = Run::new(TURNS, Mode::Write);
+    assert_eq!(run.state.progress(), (0, 0));
     reach(&mut run, "a/look");
     assert_eq!(run.status("a/maybe"), Status::NotNeeded);
+    assert_eq!(run.state.progress(), (2, 3));
     run.ask(&driver(), Intent::Review { step: addr("a/look") }).unwrap();
     let why = retry(&mut run, "a/maybe").unwrap_err();
     assert!(why.contains("leave the step in hand first"), "{why}");
@@ -112,6 +114,7 @@ fn what_was_not_needed_is_asked_anew_only_where_the_run_still_is() {
     assert_eq!(run.state.current(), Some(addr("a/look")));
     skip(&mut run, "a/look");
     reach(&mut run, "b[vault-0]/look");
+    assert_eq!(run.state.progress(), (4, 5));
     skip(&mut run, "b[vault-0]/look");
     reach(&mut run, "b[vault-1]/look");
     for over in ["b[vault-0]/maybe", "a/never"] {
@@ -157,6 +160,41 @@ fn whether_a_step_is_needed_is_not_guessed() {
     // It is known at last.
     run.look(leads(&run, "vault-1"));
     assert_eq!((s(&run).status, s(&run).why), (Status::Ready, None));
+}
+
+/// Only what is named is read: a set when its phase opens, and not again at each turn.
+#[test]
+fn what_comes_next_reads_what_it_names() {
+    let mut run = Run::new(TURNS, Mode::Write);
+    let reads = |run: &Run| wants(&run.state).unwrap().sources.into_iter().collect::<Vec<_>>();
+    assert_eq!(reads(&run), [], "the first phase has no items");
+    reach(&mut run, "a/look");
+    skip(&mut run, "a/look");
+    run.look(vec![]);
+    assert_eq!(
+        (run.state.phases[1].status, reads(&run)),
+        (PhaseStatus::Waiting, vec![Source::Raft])
+    );
+    run.look(leads(&run, "vault-2"));
+    assert_eq!((run.state.phases[1].status, reads(&run)), (PhaseStatus::Open, vec![]));
+    run.look(vec![]);
+    assert_eq!(reads(&run), [Source::Raft], "whether its first step is needed");
+}
+
+/// A verify is looked at as often as it takes to settle in time, within bounds.
+#[test]
+fn a_verify_is_looked_at_as_often_as_it_must_pass() {
+    for (settle, every) in
+        [("2 in 2s", 2000), ("4 in 3s", 1000), ("9 in 1s", 250), ("2 in 60s", 2000)]
+    {
+        let text = RUNBOOK.replacen("2 in 2s", settle, 1).replacen("\"10s\"", "\"90s\"", 1);
+        let mut run = Run::new(&text, Mode::Write);
+        let (_, effect) = run.reach_running();
+        let (outcome, result) = (Outcome::Ok, serde_json::json!({}));
+        run.system(Intent::EffectEnded { effect, outcome, result });
+        assert_eq!(run.status("one[vault-0]/claims"), Status::Verifying);
+        assert_eq!(wants(&run.state).unwrap().every, Span(every), "{settle}");
+    }
 }
 
 /// A journal cut between the two entries of an abort: the run is over and asks nothing.
