@@ -28,13 +28,13 @@ const NFS: i64 = 0x6969;
 /// `f_type` of tmpfs.
 const TMPFS: i64 = 0x0102_1994;
 
-async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
+pub(crate) async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
     for voter in &remote.voters {
         if let Ok((true, index, base)) = leads(remote, voter).await {
             return Ok((voter, index, base));
         }
     }
-    Err("no voter says that it leads; without a leader there is no snapshot".into())
+    Err("no voter says that it leads; without a leader Vault can neither be asked nor told".into())
 }
 
 /// Refuses places from which an anchor would be missing when it is needed.

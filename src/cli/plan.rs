@@ -1,7 +1,7 @@
 //! `holdpoint plan RUNBOOK`: the change as a Markdown document.
 
 use crate::cli::check::read;
-use crate::cli::{refuse, run::params};
+use crate::cli::{refuse, run::params_or_names};
 use crate::problem::render;
 use crate::report::plan;
 use crate::runbook::load;
@@ -28,24 +28,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&render(&name, &text, &problems)),
     };
-    // What is missing stays symbolic, as an `each` does.
-    let given: Vec<String> = args
-        .params
-        .iter()
-        .cloned()
-        .chain(
-            loaded
-                .runbook
-                .params
-                .iter()
-                .filter(|(name, p)| {
-                    p.default.is_none()
-                        && !args.params.iter().any(|g| g.starts_with(&format!("{name}=")))
-                })
-                .map(|(name, _)| format!("{name}=<{name}>")),
-        )
-        .collect();
-    match params(&loaded.runbook, &given) {
+    match params_or_names(&loaded.runbook, &args.params) {
         Ok(params) => {
             print!("{}", plan(&loaded.runbook, &params));
             ExitCode::SUCCESS

@@ -86,7 +86,8 @@ fn step_lines(
     params: &BTreeMap<String, Value>,
     item: Option<&(String, String)>,
 ) {
-    let fill = |t: &Template| filled(t, params, item);
+    let site = BTreeMap::new();
+    let fill = |t: &Template| filled(t, params, &site, item);
     let hold = match step.hold {
         Hold::Release => "released by a person",
         Hold::TwoPerson => "released by two people",
@@ -155,6 +156,25 @@ fn step_lines(
     }
 }
 
+/// A call with what is known of its arguments filled in; the rest stays as it was written.
+#[must_use]
+pub fn known(
+    call: &Call<Template>,
+    params: &BTreeMap<String, Value>,
+    site: &BTreeMap<String, Value>,
+    item: Option<&(String, String)>,
+) -> Call<String> {
+    let fill = |t: &Template| filled(t, params, site, item);
+    let arg = |arg: &Arg<Template>| match arg {
+        Arg::Bool(b) => Arg::Bool(*b),
+        Arg::Int(i) => Arg::Int(*i),
+        Arg::Text(t) => Arg::Text(fill(t)),
+        Arg::List(l) => Arg::List(l.iter().map(fill).collect()),
+    };
+    let args = call.args.iter().map(|(name, a)| (name.clone(), arg(a))).collect();
+    Call { verb: call.verb.clone(), args }
+}
+
 fn call_line(call: &Call<Template>, fill: &dyn Fn(&Template) -> String) -> String {
     let args: Vec<_> = call
         .args
@@ -174,6 +194,7 @@ fn call_line(call: &Call<Template>, fill: &dyn Fn(&Template) -> String) -> Strin
 fn filled(
     template: &Template,
     params: &BTreeMap<String, Value>,
+    site: &BTreeMap<String, Value>,
     item: Option<&(String, String)>,
 ) -> String {
     let (world, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
@@ -181,7 +202,7 @@ fn filled(
         world: &world,
         now: Time(0),
         params,
-        site: &none,
+        site,
         evidence: &none,
         choice: &choice,
         item: item.map(|(var, name)| (var.as_str(), name.as_str(), Time(0))),
