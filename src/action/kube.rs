@@ -41,7 +41,7 @@ fn kubectl_with(kubeconfig: &[PathBuf], context: &str) -> String {
     }
 }
 
-fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
+pub(crate) fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
     let of_vault = remote.site.vault.as_ref().map(|v| v.namespace.as_str());
     args.opt("namespace").or(of_vault).unwrap_or("default")
 }

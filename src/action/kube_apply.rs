@@ -5,7 +5,7 @@
 
 use crate::action::args::Args;
 use crate::action::kube::{client, kubectl, within};
-use crate::action::{Ended, Seen, failed, quoted};
+use crate::action::{Ended, Right, Seen, failed, quoted};
 use crate::event::{Outcome, Probed, Proposal, Target, Time};
 use crate::remote::{Machine, Remote, Trouble, review_access};
 use kube::api::{Patch, PatchParams};
@@ -72,6 +72,23 @@ async fn api(client: &Client, m: &Manifest) -> Result<(Api<DynamicObject>, Strin
         (_, kube::discovery::Scope::Cluster) => Api::all_with(client.clone(), &resource),
     };
     Ok((api, plural))
+}
+
+/// Rights on what the manifest holds: a kind that is not there yet is created by the patch.
+pub(crate) async fn rights(remote: &Remote, args: &Args<'_>) -> Result<Vec<Right>, String> {
+    let client = client(remote)?;
+    let m = read(args.text("manifest")?)?;
+    let (resource, capabilities) =
+        within(kube::discovery::pinned_kind(client, &m.kind)).await.map_err(|e| e.to_string())?;
+    let namespaced = capabilities.scope == kube::discovery::Scope::Namespaced;
+    let namespace = m.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let right = |verb| Right {
+        verb,
+        group: m.kind.group.clone(),
+        resource: resource.plural.clone(),
+        namespace: namespaced.then(|| namespace.clone()),
+    };
+    Ok(["get", "patch", "create"].map(right).into())
 }
 
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {

@@ -23,13 +23,13 @@ const QUIET: Duration = Duration::from_secs(30);
 /// Directories that are emptied at a reboot or by age, unless the runbook names others.
 const TEMPORARY: &str = "/tmp:/var/tmp:/dev/shm:/run";
 
-async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
+pub(crate) async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
     for voter in &remote.voters {
         if let Ok((true, index, base)) = leads(remote, voter).await {
             return Ok((voter, index, base));
         }
     }
-    Err("no voter says that it leads; without a leader there is no snapshot".into())
+    Err("no voter says that it leads; without a leader Vault can neither be asked nor told".into())
 }
 
 /// Refuses places from which an anchor would be missing when it is needed.

@@ -282,6 +282,18 @@ pub(crate) fn params(
     Err(format!("the runbook wants parameters:\n  {}", missing.join("\n  ")))
 }
 
+/// The same where what is missing stays as its name, as an `each` does.
+pub(crate) fn params_or_names(
+    runbook: &Runbook,
+    given: &[String],
+) -> Result<BTreeMap<String, Value>, String> {
+    let mut named = runbook.clone();
+    for (name, param) in &mut named.params {
+        param.default.get_or_insert_with(|| Value::String(format!("<{name}>")));
+    }
+    params(&named, given)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
