@@ -197,6 +197,19 @@ fn a_verify_is_looked_at_as_often_as_it_must_pass() {
     }
 }
 
+/// Within ten seconds is at ten seconds too, and no longer.
+#[test]
+fn a_verify_has_all_of_its_time() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = run.reach_running();
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: serde_json::json!({}) });
+    for (ms, status) in [(10_000, Status::Verifying), (1, Status::Failed)] {
+        run.pass(ms);
+        run.look(well(run.now));
+        assert_eq!(run.status("one[vault-0]/claims"), status);
+    }
+}
+
 /// A journal cut between the two entries of an abort: the run is over and asks nothing.
 #[test]
 fn a_run_that_was_given_up_asks_nothing_also_where_its_end_is_not_told() {
