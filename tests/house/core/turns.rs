@@ -160,6 +160,57 @@ fn whether_a_step_is_needed_is_not_guessed() {
     assert_eq!((s(&run).status, s(&run).why), (Status::Ready, None));
 }
 
+/// Only what is named is read: a set when its phase opens, and not again at each turn.
+#[test]
+fn what_comes_next_reads_what_it_names() {
+    let mut run = Run::new(TURNS, Mode::Write);
+    let reads = |run: &Run| {
+        let reading = wants(&run.state).unwrap().reading;
+        reading.iter().map(|(source, _)| source).collect::<Vec<_>>()
+    };
+    assert_eq!(reads(&run), [], "the first phase has no items");
+    reach(&mut run, "a/look");
+    skip(&mut run, "a/look");
+    run.look(vec![]);
+    assert_eq!(
+        (run.state.phases[1].status, reads(&run)),
+        (PhaseStatus::Waiting, vec![Source::Raft])
+    );
+    run.look(leads(&run, "vault-2"));
+    assert_eq!((run.state.phases[1].status, reads(&run)), (PhaseStatus::Open, vec![]));
+    run.look(vec![]);
+    assert_eq!(reads(&run), [Source::Raft], "whether its first step is needed");
+}
+
+/// A verify is looked at as often as it takes to settle in time, within bounds.
+#[test]
+fn a_verify_is_looked_at_as_often_as_it_must_pass() {
+    for (settle, every) in
+        [("2 in 2s", 2000), ("4 in 3s", 1000), ("9 in 1s", 250), ("2 in 60s", 2000)]
+    {
+        let text = RUNBOOK.replacen("2 in 2s", settle, 1).replacen("\"10s\"", "\"90s\"", 1);
+        let mut run = Run::new(&text, Mode::Write);
+        let (_, effect) = run.reach_running();
+        let (outcome, result) = (Outcome::Ok, serde_json::json!({}));
+        run.system(Intent::EffectEnded { effect, outcome, result });
+        assert_eq!(run.status("one[vault-0]/claims"), Status::Verifying);
+        assert_eq!(wants(&run.state).unwrap().every, Span(every), "{settle}");
+    }
+}
+
+/// Within ten seconds is at ten seconds too, and no longer.
+#[test]
+fn a_verify_has_all_of_its_time() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = run.reach_running();
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: serde_json::json!({}) });
+    for (ms, status) in [(10_000, Status::Verifying), (1, Status::Failed)] {
+        run.pass(ms);
+        run.look(well(run.now));
+        assert_eq!(run.status("one[vault-0]/claims"), status);
+    }
+}
+
 /// A journal cut between the two entries of an abort: the run is over and asks nothing.
 #[test]
 fn a_run_that_was_given_up_asks_nothing_also_where_its_end_is_not_told() {

@@ -177,3 +177,33 @@ fn of_long_output_the_last_lines_are_kept() {
         assert_eq!(kept, (first..=last).collect::<Vec<_>>());
     }
 }
+
+/// Every breach is told and stops the clock, also one for the reason of the last; while it
+/// lasts, only a new reason is news.
+#[test]
+fn a_soak_that_breaks_again_for_the_same_reason_starts_again() {
+    let mut run = Run::new(SOAK, Mode::Write);
+    run.observe(well(run.now));
+    for _ in 0..3 {
+        run.look(well(run.now));
+    }
+    let mut silent = raft("vault-2");
+    silent.leader_answers = false;
+    let bad = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(silent.clone())))];
+    let lost = |at| -> Vec<Change> {
+        let why = "no path".into();
+        let status = holdpoint::world::Status::Unreachable { why };
+        bad(at).into_iter().map(|c| Change { status: status.clone(), ..c }).collect()
+    };
+    let clock = |run: &Run| run.state.steps.values().map(|s| s.soak.observed_ms).sum::<u64>();
+    for _ in 0..2 {
+        run.pass(5_000);
+        run.look(well(run.now));
+        assert_eq!(clock(&run), 5_000);
+        let told = [bad(run.now), bad(run.now), lost(run.now), bad(run.now), bad(run.now)]
+            .map(|changes| run.look(changes).len());
+        assert_eq!(told, [1, 0, 1, 1, 0]);
+        run.look(well(run.now));
+        assert_eq!(clock(&run), 0);
+    }
+}
