@@ -15,4 +15,6 @@ pub fn run(_world: &mut World, task: Task) {
 }
 
 /// Something changed.
-pub fn look(_world: &mut World, _touched: &Touched) {}
+pub fn look(world: &mut World, touched: &Touched) {
+    super::gc::look(world, touched);
+}

@@ -3,15 +3,20 @@
 
 mod access;
 pub mod api;
+mod bulk;
 pub mod console;
 pub mod control;
 pub mod faults;
+mod gc;
+mod kept;
 mod kinds;
 pub mod ports;
+mod rules;
 pub mod service;
 mod store;
 
 pub use self::access::{Access, Act, Rule, User};
 pub use self::console::Console;
+pub use self::kept::Text;
 pub use self::kinds::{KINDS, Kind, kind};
-pub use self::store::{Change, Deleting, Denied, Key, Store, Text, Touched};
+pub use self::store::{Change, Deleting, Denied, Key, Store, Touched};
