@@ -34,6 +34,8 @@ mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watch_tests;
 
 use self::call::{Call, Done};
 use self::error::Refusal;
