@@ -3,17 +3,22 @@
 
 mod access;
 pub mod api;
+mod bulk;
 pub mod console;
 pub mod control;
 pub mod faults;
+mod gc;
+mod kept;
 mod kinds;
 pub mod ports;
+mod rules;
 pub mod service;
 mod store;
 
 pub use self::access::{Access, Act, Rule, User};
 pub use self::api::admit;
 pub use self::console::Console;
+pub use self::kept::Text;
 pub use self::kinds::{KINDS, Kind, kind};
 pub use self::service::client;
-pub use self::store::{Change, Deleting, Denied, Key, Store, Text, Touched, stamp};
+pub use self::store::{Change, Deleting, Denied, Key, Store, Touched, stamp};

@@ -1,15 +1,18 @@
 //! Objects, and what holds for all kinds: identities, resource versions, generations,
 //! finalizers, grace, and a history that watches read.
 
+use super::kept::{Slot, Text, pairs};
 use super::kinds::{self, Kind};
+use super::rules::{goes, has_generation, preconditions};
+pub use super::rules::{metadata, stamp};
 use crate::event::Time;
 use crate::lab::Chance;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// Changes that a watch can go back; older is `410 Gone`.
 const HISTORY: usize = 4096;
@@ -36,52 +39,6 @@ impl Key {
     }
 }
 
-/// An object as it is kept: compact JSON without `apiVersion` and `kind`, which its key
-/// knows. Parsed objects take ten times as much, and a lab may hold 20,000 pods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text(Arc<str>);
-
-impl Text {
-    fn of(object: &Value) -> Self {
-        let mut text = String::from("{");
-        for (name, value) in object.as_object().into_iter().flatten() {
-            if name != "apiVersion" && name != "kind" {
-                if text.len() > 1 {
-                    text.push(',');
-                }
-                text.push_str(&Value::from(name.as_str()).to_string());
-                text.push(':');
-                text.push_str(&value.to_string());
-            }
-        }
-        text.push('}');
-        Self(text.into())
-    }
-
-    /// The object, of that kind.
-    #[must_use]
-    pub fn value(&self, kind: &Kind) -> Value {
-        let mut object: Value = serde_json::from_str(&self.0).unwrap_or_else(|_| json!({}));
-        object["apiVersion"] = json!(kind.api_version());
-        object["kind"] = json!(kind.kind);
-        object
-    }
-
-    /// Its JSON as a list holds it: without `apiVersion` and `kind`.
-    #[must_use]
-    pub fn bare(&self) -> &str {
-        &self.0
-    }
-
-    /// Its whole JSON.
-    #[must_use]
-    pub fn whole(&self, kind: &Kind) -> String {
-        let (version, name) = (kind.api_version(), kind.kind);
-        let comma = if self.0.len() > 2 { "," } else { "" };
-        format!(r#"{{"kind":"{name}","apiVersion":"{version}"{comma}{}"#, &self.0[1..])
-    }
-}
-
 /// One change of one object.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -93,19 +50,6 @@ pub struct Change {
     pub old: Option<Text>,
     /// As it is; none: it is gone. What went has the version of its going.
     pub new: Option<Text>,
-}
-
-/// An object in its place, and parsed if a controller has looked at it lately.
-#[derive(Debug)]
-struct Slot {
-    text: Text,
-    parsed: OnceLock<Arc<Value>>,
-}
-
-impl Slot {
-    fn new(text: Text) -> Self {
-        Self { text, parsed: OnceLock::new() }
-    }
 }
 
 /// Something for controllers to look at.
@@ -414,70 +358,5 @@ impl Store {
         }
         let (version, key) = (self.version, key.clone());
         self.history.push_back(Change { version, key, old: was, new: is });
-    }
-}
-
-/// The object's `metadata`, made if it is missing.
-pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
-    if !object["metadata"].is_object() {
-        object["metadata"] = json!({});
-    }
-    match &mut object["metadata"] {
-        Value::Object(map) => map,
-        _ => unreachable!("made an object above"),
-    }
-}
-
-/// A time as Kubernetes writes it: whole seconds.
-#[must_use]
-pub fn stamp(at: Time) -> String {
-    at.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn has_generation(kind: &Kind) -> bool {
-    matches!(kind.group, "apps" | "batch") || kind.id == "pods"
-}
-
-/// Marked, and nothing holds it any more.
-fn goes(object: &Value) -> bool {
-    let meta = &object["metadata"];
-    let free = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-    !meta["deletionTimestamp"].is_null()
-        && meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
-        && free(&meta["finalizers"])
-        // A namespace is held by what lies in it.
-        && free(&object["spec"]["finalizers"])
-}
-
-fn preconditions(object: &Value, how: &Deleting) -> Result<(), Denied> {
-    let meta = &object["metadata"];
-    let is = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
-    if let Some(uid) = how.uid.as_ref().filter(|u| **u != is("uid")) {
-        return Err(Denied::Conflict(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            is("uid")
-        )));
-    }
-    if let Some(version) = how.version.as_ref().filter(|v| **v != is("resourceVersion")) {
-        return Err(Denied::Conflict(format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
-            is("resourceVersion")
-        )));
-    }
-    Ok(())
-}
-
-/// A map with keys that are no strings, as a list of pairs.
-mod pairs {
-    use super::{BTreeMap, Deserialize, Key, Slot, Text, Value};
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(map: &BTreeMap<Key, Slot>, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_seq(map.iter().map(|(key, slot)| (key, slot.text.value(key.kind))))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<Key, Slot>, D::Error> {
-        let pairs = Vec::<(Key, Value)>::deserialize(d)?.into_iter();
-        Ok(pairs.map(|(key, object)| (key, Slot::new(Text::of(&object)))).collect())
     }
 }

@@ -216,9 +216,8 @@ fn remove(object: &mut Value, path: &[String], owned: &Fields, others: &Fields) 
     // A map that nobody wanted for itself goes with its last field.
     let empty = place.as_object().is_some_and(serde_json::Map::is_empty)
         || place.as_array().is_some_and(Vec::is_empty);
-    if empty && above.len() > 1 {
-        remove(object, above, owned, others);
-    } else if empty && above.len() == 1 && above[0] != "f:spec" && above[0] != "f:metadata" {
+    let part = above.len() == 1 && (above[0] == "f:spec" || above[0] == "f:metadata");
+    if empty && !above.is_empty() && !part {
         remove(object, above, owned, others);
     }
 }

@@ -34,6 +34,8 @@ mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watch_tests;
 
 pub use self::admission::admit;
 use self::call::{Call, Done};

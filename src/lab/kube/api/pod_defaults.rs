@@ -101,5 +101,5 @@ pub fn qos(spec: &Value) -> &'static str {
             !most.is_null() && (asked.is_null() || asked == most)
         })
     };
-    if containers.iter().all(|r| guaranteed(r)) { "Guaranteed" } else { "Burstable" }
+    if containers.iter().all(guaranteed) { "Guaranteed" } else { "Burstable" }
 }

@@ -211,7 +211,9 @@ pub fn evict(world: &mut World, call: &Call) -> Result<Done, Refusal> {
     let old = list::found(world, call)?;
     preconditions(call.place.kind, &old, &options)?;
     delete(world, &call.key(), &old, &options)?;
-    Ok(Done::Status(201, success(None)))
+    let mut status = success(None);
+    status["code"] = json!(201);
+    Ok(Done::Status(201, status))
 }
 
 /// Whether the fault [`faults::FORBIDDEN`] is about that.

@@ -71,7 +71,7 @@ pub(super) fn reconcile(world: &mut World, volume_key: &Key) -> Result<(), Again
 
 fn erase(world: &mut World, attachment: &Value) {
     if let Some(key) = key_of(attachment) {
-        super::collect::erase(world, &key, attachment);
+        super::pods::erase(world, &key, attachment);
     }
 }
 

@@ -4,16 +4,16 @@ use super::object::{
     ATTACHMENTS, CLAIMS, CLASSES, CSI_NODES, DEPLOYMENTS, NODES, PODS, REPLICASETS, SETS, VOLUMES,
     all, get, key, key_of, marked, namespace, selects, text,
 };
-use super::{Role, after, attach, binder, collect, faults, kubelet, owners, pods, soon};
+use super::{Role, after, attach, binder, faults, kubelet, owners, pods, soon};
 use crate::event::Span;
 use crate::lab::World;
-use crate::lab::kube::{KINDS, Key, Touched};
+use crate::lab::kube::{KINDS, Key, Touched, gc};
 use serde_json::Value;
 
 /// Something changed.
 pub fn look(world: &mut World, touched: &Touched) {
     faults::set_deleted(world, touched);
-    collect::concerns(world, touched);
+    gc::look(world, touched);
     match touched.key.kind.id {
         PODS => pod(world, touched),
         CLAIMS => claim(world, touched),

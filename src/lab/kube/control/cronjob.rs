@@ -1,10 +1,10 @@
 //! The CronJob controller: a job when it is time.
 
-use super::collect::erase;
 use super::cron::Schedule;
 use super::events::{normal, warning};
 use super::job::finished;
 use super::object::{JOBS, condition, get, key, key_of, list, marked, name, namespace, text, uid};
+use super::pods::erase;
 use super::{Again, Role, after, owners};
 use crate::event::{Span, Time};
 use crate::lab::World;

@@ -7,7 +7,7 @@ mod status;
 use super::events::normal;
 use super::object::{REPLICASETS, annotation, hash, key, key_of, marked, name, namespace, text};
 use super::replicaset::wanted;
-use super::{Again, collect, owners};
+use super::{Again, owners, pods};
 use crate::lab::World;
 use crate::lab::kube::Key;
 use serde_json::{Value, json};
@@ -150,7 +150,7 @@ fn forget(world: &mut World, deployment: &Value) {
     let over = idle.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
     for set in &idle[..over] {
         if let Some(key) = key_of(set) {
-            collect::erase(world, &key, set);
+            pods::erase(world, &key, set);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::events::{normal, warning};
 use super::object::{PODS, condition, list, marked, name, text, uid};
 use super::replicaset::{create, delete};
-use super::{Again, Role, after, collect, owners, pods};
+use super::{Again, Role, after, owners, pods};
 use crate::event::{Span, Time};
 use crate::lab::World;
 use crate::lab::kube::Key;
@@ -169,7 +169,7 @@ fn expire(world: &mut World, key: &Key, job: &Value) {
     let ended = last.and_then(|c| text(&c["lastTransitionTime"]).parse().ok());
     let due = ended.unwrap_or(world.now) + Span::secs(life);
     if due <= world.now {
-        collect::erase(world, key, job);
+        pods::erase(world, key, job);
     } else {
         after(world, Role::Control, key.clone(), due.since(world.now));
     }

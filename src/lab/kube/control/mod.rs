@@ -1,5 +1,5 @@
 //! Those who act on objects by themselves: controllers, binder, provisioners, scheduler,
-//! attacher and the kubelets' stand-in.
+//! attacher and the kubelets' stand-in. (The garbage collector is the API's.)
 //!
 //! Each has a queue of one kind of item. A change of an object enters the items that it may
 //! concern ([`look`]); some time later the item is reconciled from what the store holds then,
@@ -11,7 +11,6 @@
 
 mod attach;
 mod binder;
-mod collect;
 mod concerns;
 mod cron;
 mod cronjob;
@@ -66,8 +65,6 @@ pub struct Item {
 enum Role {
     /// The controller of the object's own kind.
     Control,
-    /// The garbage collector.
-    Collect,
     /// The protection of what is in use.
     Guard,
     /// The provisioner: makes a claim's volume.
@@ -97,8 +94,6 @@ pub struct Control {
     assumed: BTreeMap<String, String>,
     #[serde(with = "pairs")]
     runs: BTreeMap<Key, kubelet::Run>,
-    #[serde(with = "pairs")]
-    logs: BTreeMap<Key, BTreeMap<String, kubelet::Log>>,
     disks: BTreeMap<String, Disk>,
     events: events::Recorder,
     #[serde(with = "pairs")]
@@ -120,7 +115,6 @@ pub fn run(world: &mut World, task: Task) {
     let key = &item.key;
     let done = match item.role {
         Role::Control => control(world, key),
-        Role::Collect => collect::reconcile(world, key),
         Role::Guard => guards::reconcile(world, key),
         Role::Provision => provision::make(world, key),
         Role::Reclaim => provision::take(world, key),

@@ -1,6 +1,6 @@
 //! Pods as controllers make, read and delete them.
 
-use super::object::{condition, list, marked, text, uid};
+use super::object::{PODS, condition, list, marked, text, uid};
 use super::owners;
 use crate::lab::World;
 use crate::lab::kube::{Deleting, Key};
@@ -46,6 +46,16 @@ fn fill(spec: &mut Value) {
             spec[name] = value;
         }
     }
+}
+
+/// Deletes an object as a client would who names its UID; a pod with its own grace.
+pub(super) fn erase(world: &mut World, key: &Key, object: &Value) {
+    if key.kind.id == PODS {
+        delete(world, key, object);
+        return;
+    }
+    let how = Deleting { uid: Some(uid(object).into()), ..Deleting::default() };
+    let _gone = world.store.delete(key, &how, world.now);
 }
 
 /// Deletes a pod with its own grace; one that runs nowhere needs none.

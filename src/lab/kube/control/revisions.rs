@@ -1,8 +1,8 @@
 //! ControllerRevisions: the templates that a StatefulSet had.
 
-use super::collect::erase;
 use super::object::{REVISIONS, all, hash, key, key_of, marked, name, namespace, selects, text};
 use super::owners;
+use super::pods::erase;
 use crate::lab::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -11,7 +11,6 @@ mod status;
 mod voter;
 
 use self::container::{Container, State};
-pub(super) use self::logs::Log;
 pub use self::logs::{logs, say};
 pub(super) use self::status::set_condition;
 use super::events::{Note, emit};
@@ -211,7 +210,7 @@ fn forget(world: &mut World, key: &Key) {
     {
         crate::lab::vault::stopped(world, &key.name);
     }
-    world.control.logs.remove(key);
+    world.console.forget(&run.uid);
     world.control.assumed.remove(&run.uid);
 }
 

@@ -128,11 +128,11 @@ fn on_nfs_it_needs_none_and_the_log_is_bounded() {
     site.until(30, "running", |s| s.state("vault-0").starts_with("running"));
     site.pass(20_000);
     assert_eq!(status(&site, "vault-0")["containerStatuses"][0]["restartCount"], 0);
-    for n in 0..600 {
+    for n in 0..3000 {
         say(&mut site.0, "vault", "vault-0", "vault", &format!("line {n}"));
     }
     let said = logs(&site.0, "vault", "vault-0", "vault", false).unwrap();
-    assert_eq!((said.lines().count(), said.lines().last()), (500, Some("line 599")));
+    assert_eq!((said.lines().count(), said.lines().last()), (2000, Some("line 2999")));
     assert_eq!(site.names(CLAIMS).len(), 2);
 }
 

@@ -135,7 +135,7 @@ impl Site {
     pub(super) fn delete(&mut self, id: &str, name: &str) {
         let key = self.place(id, name);
         let object = self.0.store.get(&key).unwrap();
-        super::collect::erase(&mut self.0, &key, &object);
+        super::pods::erase(&mut self.0, &key, &object);
     }
 
     pub(super) fn place(&self, id: &str, name: &str) -> Key {
