@@ -6,7 +6,7 @@ use crate::event::{Header, Time};
 use crate::remote::Remote;
 use crate::run::State;
 use crate::runbook::model::Runbook;
-use crate::session::{Answers, Engine, Handle, Opening, Stage, open, plain, tui};
+use crate::session::{Answers, Engine, Handle, Keep, Opening, Stage, open, plain, tui};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub(crate) struct Conduct {
     pub(crate) header: Header,
     /// Directory of all runs.
     pub(crate) runs: PathBuf,
-    /// The journal is written on the session's own thread.
-    pub(crate) inline: bool,
+    /// How its journal is kept.
+    pub(crate) keep: Keep,
     pub(crate) answers: Option<Answers>,
     /// The terminal, if it is full screen; else it goes line by line.
     pub(crate) stage: Option<Stage>,
@@ -49,10 +49,10 @@ pub(crate) fn stage(
 /// Opens the journal and runs until the change is done or its person leaves; true if it
 /// was done.
 pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
-    let Conduct { remote, runbook, header, runs, inline, answers, stage, begun } = run;
+    let Conduct { remote, runbook, header, runs, keep, answers, stage, begun } = run;
     let actor = header.opened_by.clone();
     let clock = Arc::clone(&remote.clock);
-    let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, inline };
+    let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, keep };
     let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
     let (handle, task) = Engine::start(state, writer, Arc::new(remote));
     begun(&handle);

@@ -7,7 +7,7 @@ use crate::event::{Actor, FORMAT, Header, Mode, Role, Time};
 use crate::lab::{self, Lab, pace, site as labsite};
 use crate::run::{State, Status};
 use crate::runbook::load;
-use crate::session::{Answers, Handle};
+use crate::session::{Answers, Handle, Keep};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -106,8 +106,8 @@ async fn session(args: &Args) -> Result<bool, String> {
         tokio::spawn(hurry(handle.live.clone(), speed));
     });
     let runs = site::runs(args.state.as_deref());
-    let inline = args.headless;
-    conduct(Conduct { remote, runbook, header, runs, inline, answers, stage, begun }).await
+    let keep = if args.headless { Keep::Loosely } else { Keep::Durable };
+    conduct(Conduct { remote, runbook, header, runs, keep, answers, stage, begun }).await
 }
 
 /// Time goes faster while there is nothing to do but to watch.

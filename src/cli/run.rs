@@ -8,7 +8,7 @@ use crate::problem::render;
 use crate::remote::Remote;
 use crate::runbook::model::{ParamKind, Runbook};
 use crate::runbook::{check_param, load};
-use crate::session::{Answers, parse_answers};
+use crate::session::{Answers, Keep, parse_answers};
 use crate::site::{KUBERNETES, is_lab, mismatch};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -187,7 +187,8 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let runs = site::runs(wanted.state);
     let answers = answers.map(|(_, a)| a);
     let begun = Box::new(|_: &_| ());
-    conduct(Conduct { remote, runbook, header, runs, inline: false, answers, stage, begun }).await
+    conduct(Conduct { remote, runbook, header, runs, keep: Keep::Durable, answers, stage, begun })
+        .await
 }
 
 fn answers(

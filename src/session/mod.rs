@@ -15,7 +15,7 @@ mod tui;
 
 pub use answers::{Answers, parse_answers};
 pub use engine::{Engine, Handle, Live};
-pub use open::{OpenError, Opening, fold, open};
-pub use plain::plain;
+pub use open::{Keep, OpenError, Opening, fold, open};
+pub use plain::{plain, unattended};
 pub use terminal::{Taken, take};
 pub use tui::{Stage, tui};

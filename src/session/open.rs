@@ -1,7 +1,7 @@
 //! A run's beginning: its directory, its header, its first state; and folding it back.
 
 use crate::event::{Entry, Event, Header};
-use crate::journal::{FileDisk, JournalError, Writer};
+use crate::journal::{Disk, FileDisk, JournalError, Writer};
 use crate::remote::Clock;
 use crate::run::{State, apply};
 use crate::runbook::{self, model::Runbook};
@@ -20,8 +20,44 @@ pub struct Opening {
     pub nonce: String,
     /// Where time comes from.
     pub clock: Clock,
-    /// The journal is written on the session's own thread.
-    pub inline: bool,
+    /// How its journal is kept.
+    pub keep: Keep,
+}
+
+/// How a journal is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// Durable before anything follows from it, by a thread of its own.
+    Durable,
+    /// Written on the session's own thread, and left to the system's cache: for a rehearsal
+    /// that nobody watches, whose time must not pass while a disk is slow.
+    Loosely,
+    /// Not at all: for a rehearsal that only its report is wanted of.
+    Nowhere,
+}
+
+/// A file that is left to the system's cache.
+struct Loose(FileDisk);
+
+impl Disk for Loose {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.append(bytes)
+    }
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// No file.
+struct Nowhere;
+
+impl Disk for Nowhere {
+    fn append(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why a run cannot begin, or not be read.
@@ -43,16 +79,19 @@ pub enum OpenError {
 
 /// Makes the run's directory and writes its header.
 pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenError> {
-    let Opening { runs, mut header, runbook, nonce, clock, inline } = opening;
+    let Opening { runs, mut header, runbook, nonce, clock, keep } = opening;
     let now = clock();
     let stamp = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
     header.run = format!("{stamp}-{}-{nonce}", runbook.id);
     let dir = runs.join(&header.run);
-    let disk = Box::new(FileDisk::create(&dir)?);
     let theirs = Box::new(move || clock());
-    let writer = match inline {
-        true => Writer::inline(disk, None, theirs),
-        false => Writer::start(disk, None, theirs).map_err(OpenError::Thread)?,
+    let writer = match keep {
+        Keep::Durable => {
+            let disk = Box::new(FileDisk::create(&dir)?);
+            Writer::start(disk, None, theirs).map_err(OpenError::Thread)?
+        }
+        Keep::Loosely => Writer::inline(Box::new(Loose(FileDisk::create(&dir)?)), None, theirs),
+        Keep::Nowhere => Writer::inline(Box::new(Nowhere), None, theirs),
     };
     let entry = Entry {
         seq: 0,

@@ -71,7 +71,7 @@ pub fn world(seed: u64, now: Time) -> World {
     world.advance(settled);
     start_vault(&mut world);
     place(&mut world, manifests::backup());
-    world.advance(now);
+    world.advance(settled + Span::secs(3600));
     let manifest = serde_yaml_ng::to_string(&manifests::vault(NEW_CLASS)).unwrap_or_default();
     world.files.put(Path::new(MANIFEST), manifest.into_bytes(), settled);
     world
@@ -122,4 +122,49 @@ fn start_vault(world: &mut World) {
 /// Gives a lab's cluster its mark.
 fn marked(uid: &str) -> Value {
     json!(format!("{LAB_MARK}{}", uid.get(9..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::kube::KINDS;
+
+    #[test]
+    fn everything_runs_and_the_third_voter_leads() {
+        let world = world(1, Time(1_777_150_800_000));
+        let of = |id: &str| {
+            let kind = KINDS.iter().find(|k| k.id == id).unwrap();
+            world.store.list(kind, None).map(|(k, v)| (k.name.clone(), v)).collect::<Vec<_>>()
+        };
+        let ready = |o: &Value| {
+            let all = o["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
+            !all.is_empty() && all.iter().all(|c| c["ready"] == true)
+        };
+        let waiting: Vec<_> = of("pods")
+            .into_iter()
+            .filter(|(_, p)| !ready(p) && p["status"]["phase"] != "Succeeded")
+            .collect();
+        let first = waiting.first().map(|(name, pod)| {
+            let about: Vec<_> = of("events")
+                .into_iter()
+                .filter(|(_, e)| e["involvedObject"]["name"] == json!(name))
+                .map(|(_, e)| e["message"].clone())
+                .collect();
+            format!("{name} {} {about:?}", pod["status"])
+        });
+        assert!(waiting.is_empty(), "{} wait: {first:?}", waiting.len());
+        assert_eq!(vault::leader(&world).as_deref(), Some("vault-2"));
+        let claims = of("persistentvolumeclaims");
+        let block = claims
+            .iter()
+            .filter(|(_, c)| c["spec"]["storageClassName"].as_str().unwrap().starts_with("proxmox"))
+            .count();
+        assert_eq!((block, claims.len()), (95, 195));
+        assert!(claims.iter().all(|(_, c)| c["status"]["phase"] == "Bound"));
+        let jobs = of("cronjobs.batch");
+        assert!(
+            jobs.iter().all(|(_, j)| j["status"]["lastSuccessfulTime"].is_string()),
+            "{jobs:?}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ mod unattended;
 use crate::event::Actor;
 use crate::run::{Intent, State};
 use crate::session::answers::Answers;
-use crate::session::engine::Handle;
+use crate::session::engine::{Handle, Live};
 use printer::Printer;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -18,37 +18,17 @@ status · quit";
 
 /// Runs to the end, or until input ends. True if the change was done.
 pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) -> bool {
+    let mut out = |line: String| println!("{line}");
+    if let Some(answers) = answers {
+        return unattended(handle, actor, answers, &mut out).await;
+    }
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut unattended = answers.map(Unattended::new);
-    let mut beat = tokio::time::interval(Duration::from_millis(200));
     loop {
         let now = live.borrow_and_update().clone();
-        printer.print(&now.state);
-        if let Some(done) = now.state.ended {
+        if let Some(done) = told(&mut printer, &now, &mut out) {
             return done;
-        }
-        if let Some(why) = now.show_only {
-            println!("SHOW-ONLY: the journal cannot be written: {why}");
-            println!(
-                "nothing is executed any more; make room, then start again with --state on another disk"
-            );
-            return false;
-        }
-        if let Some(unattended) = &mut unattended {
-            match unattended.step(handle, actor, &now.state).await {
-                Go::On => {}
-                Go::Stop(why) => {
-                    println!("STOPPED: {why}");
-                    return false;
-                }
-            }
-            tokio::select! {
-                _ = live.changed() => {}
-                _ = beat.tick() => {}
-            }
-            continue;
         }
         tokio::select! {
             changed = live.changed() => if changed.is_err() { return false; },
@@ -76,6 +56,49 @@ pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) ->
             },
         }
     }
+}
+
+/// Goes by answers, a line for each piece of news, to the end or to what they do not answer.
+/// True if the change was done.
+pub async fn unattended(
+    handle: &Handle,
+    actor: &Actor,
+    answers: &Answers,
+    out: &mut dyn FnMut(String),
+) -> bool {
+    let mut printer = Printer::default();
+    let mut live = handle.live.clone();
+    let mut unattended = Unattended::new(answers);
+    let mut beat = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        let now = live.borrow_and_update().clone();
+        if let Some(done) = told(&mut printer, &now, out) {
+            return done;
+        }
+        if let Go::Stop(why) = unattended.step(handle, actor, &now.state).await {
+            out(format!("STOPPED: {why}"));
+            return false;
+        }
+        tokio::select! {
+            biased;
+            _ = live.changed() => {}
+            _ = beat.tick() => {}
+        }
+    }
+}
+
+/// Says what is new; whether the run is over, and how.
+fn told(printer: &mut Printer, now: &Live, out: &mut dyn FnMut(String)) -> Option<bool> {
+    printer.print(&now.state);
+    printer.take().into_iter().for_each(&mut *out);
+    if now.state.ended.is_some() {
+        return now.state.ended;
+    }
+    let why = now.show_only.as_ref()?;
+    out(format!("SHOW-ONLY: the journal cannot be written: {why}"));
+    out("nothing is executed any more; make room, then start again with --state on another disk"
+        .into());
+    Some(false)
 }
 
 enum Typed {

@@ -5,6 +5,11 @@ use crate::run::{State, Status};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
 
+/// A line to be printed.
+macro_rules! say {
+    ($printer:expr, $($text:tt)*) => { $printer.lines.push(format!($($text)*)) };
+}
+
 /// Prints what is new, a line each.
 #[derive(Default)]
 pub(super) struct Printer {
@@ -15,16 +20,22 @@ pub(super) struct Printer {
     outputs: u64,
     blocked: BTreeMap<String, String>,
     leader: String,
+    lines: Vec<String>,
 }
 
 impl Printer {
+    /// What is to be printed.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
     pub(super) fn print(&mut self, state: &State) {
         self.world(state);
         for p in &state.phases {
             if let Some(why) = &p.blocked
                 && self.blocked.insert(p.id.clone(), why.clone()).as_ref() != Some(why)
             {
-                println!("phase {} cannot go on: {why}", p.id);
+                say!(self, "phase {} cannot go on: {why}", p.id);
             }
         }
         for (addr, s) in &state.steps {
@@ -37,9 +48,10 @@ impl Printer {
                 // Each review anew, also one that resolves to the same as before.
                 && self.reviewed.insert(addr.clone(), s.ticket) != Some(s.ticket)
             {
-                println!("  will {}", proposal.sentence);
+                say!(self, "  will {}", proposal.sentence);
                 for t in &proposal.targets {
-                    println!(
+                    say!(
+                        self,
                         "    {} {} {} {}",
                         t.kind,
                         t.name,
@@ -47,12 +59,12 @@ impl Printer {
                         t.note
                     );
                 }
-                proposal.commands.iter().for_each(|c| println!("    $ {c}"));
-                proposal.cautions.iter().for_each(|c| println!("    caution: {c}"));
-                println!("    proposal {}", &digest[..digest.len().min(12)]);
+                proposal.commands.iter().for_each(|c| say!(self, "    $ {c}"));
+                proposal.cautions.iter().for_each(|c| say!(self, "    caution: {c}"));
+                say!(self, "    proposal {}", &digest[..digest.len().min(12)]);
                 let typed = state.confirm_text(addr);
                 let typed = if typed.is_empty() { String::new() } else { format!(" {typed}") };
-                println!("  to release it: release{typed}");
+                say!(self, "  to release it: release{typed}");
             }
             self.verdicts(state, addr);
         }
@@ -62,7 +74,8 @@ impl Printer {
     fn world(&mut self, state: &State) {
         let raft = &state.world.raft;
         if raft.leader != self.leader {
-            println!(
+            say!(
+                self,
                 "raft: leader is {}",
                 if raft.leader.is_empty() { "nobody" } else { &raft.leader }
             );
@@ -73,33 +86,38 @@ impl Printer {
                 && (g.breached || self.guards.len() > 1)
             {
                 let how = if g.breached { "BREACHED" } else { "holds" };
-                println!("guard {id} {how}: {}", g.judged.why);
+                say!(self, "guard {id} {how}: {}", g.judged.why);
             }
         }
     }
 
-    fn moved(&self, state: &State, addr: &StepAddr) {
+    fn moved(&mut self, state: &State, addr: &StepAddr) {
         let Some(s) = state.steps.get(addr) else { return };
-        println!("{addr}#{} {}: {}", s.attempt, s.status, state.title(addr));
+        say!(self, "{addr}#{} {}: {}", s.attempt, s.status, state.title(addr));
         if let Some(why) = &s.why {
-            println!("  {why}");
+            say!(self, "  {why}");
         }
         if !s.changed.is_empty() && s.status != Status::Released {
-            println!("  nothing was done: between release and effect this changed");
-            s.changed.iter().for_each(|line| println!("  changed: {line}"));
+            say!(self, "  nothing was done: between release and effect this changed");
+            s.changed.iter().for_each(|line| say!(self, "  changed: {line}"));
         }
         match (s.status, state.step(addr).map(|d| &d.does)) {
             (Status::Ready, Some(Does::Choose { question, branches })) => {
                 let scope = state.scope(Some(addr), &state.world, &[], state.at);
-                println!("  {}", question.render(&scope).unwrap_or_else(|_| question.text.clone()));
-                branches.iter().for_each(|(id, title)| println!("    choose {id}: {title}"));
+                say!(
+                    self,
+                    "  {}",
+                    question.render(&scope).unwrap_or_else(|_| question.text.clone())
+                );
+                branches.iter().for_each(|(id, title)| say!(self, "    choose {id}: {title}"));
             }
             (
                 Status::Ready | Status::Blocked | Status::Shown,
                 Some(Does::Manual { instruction, .. }),
             ) => {
                 let scope = state.scope(Some(addr), &state.world, &[], state.at);
-                println!(
+                say!(
+                    self,
                     "  {}",
                     instruction.render(&scope).unwrap_or_else(|_| instruction.text.clone())
                 );
@@ -120,7 +138,7 @@ impl Printer {
             } else {
                 format!(" ({})", g.judged.why)
             };
-            println!("  gate {} {}: {}{why}", g.gate, g.judged.verdict, g.says);
+            say!(self, "  gate {} {}: {}{why}", g.gate, g.judged.verdict, g.says);
         }
         self.gates.insert(addr.clone(), now);
     }
@@ -129,20 +147,20 @@ impl Printer {
         for line in &state.output {
             let order = u64::try_from(line.at.0).unwrap_or(0);
             if order > self.outputs {
-                println!("  | {}", line.text);
+                say!(self, "  | {}", line.text);
             }
         }
         let last = state.output.back().map_or(0, |l| u64::try_from(l.at.0).unwrap_or(0));
         self.outputs = self.outputs.max(last);
     }
 
-    pub(super) fn status(&self, state: &State) {
+    pub(super) fn status(&mut self, state: &State) {
         match state.current() {
             Some(addr) => self.moved(state, &addr),
-            None => println!("between steps"),
+            None => say!(self, "between steps"),
         }
         for v in &state.world.raft.voters {
-            println!("  {} {} applied {} behind {}", v.name, v.verdict, v.applied, v.behind);
+            say!(self, "  {} {} applied {} behind {}", v.name, v.verdict, v.applied, v.behind);
         }
     }
 }
