@@ -143,8 +143,9 @@ pub(super) fn settle(world: &mut World, pod: &str) {
     let (commit, term) = (led.commit(now), led.term);
     let disk = raft.voters.get(pod).map(|v| v.disk.clone()).unwrap_or_default();
     if let Some(disk) = raft.disks.get_mut(&disk) {
-        disk.term = term;
         disk.applied = if level { commit } else { applied };
+        // Entries of this term come last: who has not all of them has none.
+        disk.term = if level { term } else { disk.term };
         if let Some(data) = data.filter(|_| level) {
             disk.data = data;
         }
@@ -180,6 +181,12 @@ fn sidecar(world: &mut World, pod: &str, boot: u64) {
     if sealed(world) {
         world.later(SIDECAR, crate::lab::Task::Vault(Task::Sidecar { pod: pod.to_owned(), boot }));
     }
+}
+
+/// It asks again, soon.
+pub(super) fn retry(world: &mut World, pod: &str) {
+    let boot = world.vault.voters.get(pod).map_or(0, |v| v.boots);
+    within(world, (100, 500), Task::Join { pod: pod.to_owned(), boot });
 }
 
 fn join(world: &mut World, pod: &str, boot: u64) {

@@ -124,8 +124,10 @@ pub struct Led {
     pub base: u64,
     /// When `base` was right.
     pub at: Time,
-    /// Nothing is committed any more.
+    /// Nothing is committed: not any more, or not yet.
     pub stands: bool,
+    /// Entries that a new leader sets up with, to be committed first.
+    pub setup: u64,
     /// When something was last written.
     pub wrote: Time,
 }
