@@ -148,6 +148,7 @@ fn elect(world: &mut World) {
         stands: true,
         setup,
         wrote: now,
+        reads_until: now,
     };
     world.vault.led = Some(led);
     if let Some(voter) = world.vault.voters.get_mut(&node) {

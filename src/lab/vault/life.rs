@@ -60,7 +60,10 @@ pub(super) fn is_boot(world: &World, pod: &str, boot: u64) -> bool {
 
 /// The container of a voter's pod starts, with this disk (the UID of the claim whose
 /// template is `data`): a disk never seen before is empty.
+///
+/// Without a claim its data lies in the pod.
 pub fn started(world: &mut World, pod: &str, disk: &str) {
+    let disk = if disk.is_empty() { pod } else { disk };
     let voter = world.vault.voters.entry(pod.to_owned()).or_default();
     if voter.wanted && voter.process != Process::Absent && voter.disk == disk {
         return;
@@ -103,7 +106,7 @@ pub(super) fn launch(world: &mut World, pod: &str) {
     let boot = voter.boots;
     let disk = world.vault.disks.entry(voter.disk.clone()).or_default();
     if disk.data.keyring.is_none() {
-        within(world, (500, 2_000), Task::Join { pod: pod.to_owned(), boot });
+        within(world, (100, 1_000), Task::Join { pod: pod.to_owned(), boot });
     }
     poll(world, pod, (1_000, SIDECAR.0));
 }

@@ -6,6 +6,7 @@ use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::{Data, Keyring};
 use super::{SNAPSHOT_EMPTY, election, raft, seal, truth};
+use crate::event::Span;
 use crate::lab::World;
 use bytes::Bytes;
 use flate2::Compression;
@@ -184,8 +185,9 @@ fn restore(world: &mut World, ask: &Ask, force: bool) -> Reply {
         let peers = std::mem::take(&mut data.peers);
         *data = Data { peers, ..saved };
     });
+    let reads = Span(world.chance.between(2_000, 6_000));
     if let Some(led) = world.vault.led.as_mut() {
-        led.base += 12;
+        (led.base, led.reads_until) = (led.base + 12, world.now + reads);
     }
     if !opens {
         // Nobody of this cluster has the key of what they hold now.

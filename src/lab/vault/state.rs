@@ -130,6 +130,8 @@ pub struct Led {
     pub setup: u64,
     /// When something was last written.
     pub wrote: Time,
+    /// Until then the leader reads what was restored, and answers nothing that needs it.
+    pub reads_until: Time,
 }
 
 /// How often something is committed though nobody asks for it.

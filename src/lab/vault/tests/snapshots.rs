@@ -39,6 +39,8 @@ async fn a_snapshot_reads_back_with_its_sums_and_restores() {
     }
     assert_eq!(value(&lab).await, "after");
     assert_eq!(restored(&lab, "snapshot", &snapshot).await.0, 204);
+    assert_eq!(silence(&lab, "vault-2", "kv/data/x").await, None, "it reads the state first");
+    seconds(4).await;
     assert_eq!(value(&lab).await, "before");
     assert_eq!(leads(&lab).as_deref(), Some("vault-2"));
     lab.with(|world| fault(world, SNAPSHOT_EMPTY, true));
