@@ -1,9 +1,9 @@
 //! Everything that exists in a lab, and the handle to it.
 
 use crate::event::{Span, Time};
-use crate::lab::kube::{Store, control};
+use crate::lab::kube::{Access, Console, Store, control};
 use crate::lab::vault::Raft;
-use crate::lab::{Chance, Task};
+use crate::lab::{Chance, Files, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,18 @@ pub struct World {
     pub chance: Chance,
     /// The API server's objects.
     pub store: Store,
+    /// Who may ask the API server for what.
+    #[serde(default)]
+    pub access: Access,
+    /// What containers printed.
+    #[serde(default)]
+    pub console: Console,
     /// The voters.
     pub vault: Raft,
+    /// The lab's own machine's files.
+    pub files: Files,
+    /// What controllers and kubelets remember.
+    pub control: control::Control,
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
@@ -33,7 +43,11 @@ impl World {
             now,
             chance: Chance::new(seed),
             store: Store::default(),
+            access: Access::default(),
+            console: Console::default(),
             vault: Raft::default(),
+            files: Files::default(),
+            control: control::Control::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
         }
@@ -99,13 +113,15 @@ impl Lab {
     /// Asks or changes something, now.
     pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = world.next();
+        let (before, faults) = (world.next(), world.faults.clone());
         world.advance((self.clock)());
         let result = act(&mut world);
         world.settle();
         let (next, version) = (world.next(), world.store.version());
+        // Watches feel faults at once.
+        let other = world.faults != faults;
         drop(world);
-        self.version.send_if_modified(|last| std::mem::replace(last, version) != version);
+        self.version.send_if_modified(|last| std::mem::replace(last, version) != version || other);
         if next.is_some() && (before.is_none() || next < before) {
             self.planned.notify_one();
         }

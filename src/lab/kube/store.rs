@@ -1,17 +1,23 @@
 //! Objects, and what holds for all kinds: identities, resource versions, generations,
 //! finalizers, grace, and a history that watches read.
 
+use super::kept::{Slot, Text, pairs};
 use super::kinds::{self, Kind};
+use super::rules::{goes, has_generation, preconditions};
+pub use super::rules::{metadata, stamp};
 use crate::event::Time;
 use crate::lab::Chance;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Changes that a watch can go back; older is `410 Gone`.
 const HISTORY: usize = 4096;
+/// Objects that stay parsed.
+const WARM: usize = 1024;
 
 /// Where an object lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,9 +47,9 @@ pub struct Change {
     /// Which object.
     pub key: Key,
     /// As it was; none: it was created.
-    pub old: Option<Arc<Value>>,
+    pub old: Option<Text>,
     /// As it is; none: it is gone. What went has the version of its going.
-    pub new: Option<Arc<Value>>,
+    pub new: Option<Text>,
 }
 
 /// Something for controllers to look at.
@@ -84,7 +90,9 @@ pub enum Denied {
 pub struct Store {
     version: u64,
     #[serde(with = "pairs")]
-    objects: BTreeMap<Key, Arc<Value>>,
+    objects: BTreeMap<Key, Slot>,
+    #[serde(skip)]
+    warm: AtomicUsize,
     touched: VecDeque<Touched>,
     #[serde(skip)]
     history: VecDeque<Change>,
@@ -100,7 +108,14 @@ impl Store {
     /// The object at that place.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Arc<Value>> {
-        self.objects.get(key).cloned()
+        let slot = self.objects.get(key)?;
+        Some(slot.parsed.get().cloned().unwrap_or_else(|| Arc::new(slot.text.value(key.kind))))
+    }
+
+    /// The object at that place, as it is kept.
+    #[must_use]
+    pub fn text(&self, key: &Key) -> Option<Text> {
+        self.objects.get(key).map(|slot| slot.text.clone())
     }
 
     /// Objects of a kind, of one namespace or of all, by namespace and name.
@@ -109,6 +124,29 @@ impl Store {
         kind: &'static Kind,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
+        self.slots(kind, namespace).map(|(key, slot)| {
+            let parsed = slot.parsed.get_or_init(|| {
+                self.warm.fetch_add(1, Ordering::Relaxed);
+                Arc::new(slot.text.value(kind))
+            });
+            (key, parsed)
+        })
+    }
+
+    /// The same as they are kept: for long lists.
+    pub fn texts(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (&Key, &Text)> {
+        self.slots(kind, namespace).map(|(key, slot)| (key, &slot.text))
+    }
+
+    fn slots(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (&Key, &Slot)> {
         let first = Key::new(kind, namespace.unwrap_or_default(), "");
         let namespace = namespace.map(str::to_owned);
         self.objects.range((Bound::Included(first), Bound::Unbounded)).take_while(
@@ -116,6 +154,28 @@ impl Store {
                 key.kind == kind && namespace.as_ref().is_none_or(|n| *n == key.namespace)
             },
         )
+    }
+
+    /// Objects as they were at an earlier version; none if that is forgotten.
+    #[must_use]
+    pub fn at(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        version: u64,
+    ) -> Option<BTreeMap<Key, Text>> {
+        let mut then: BTreeMap<Key, Text> =
+            self.texts(kind, namespace).map(|(k, t)| (k.clone(), t.clone())).collect();
+        let changes: Vec<&Change> = self.since(version)?.collect();
+        let ours =
+            |c: &&&Change| c.key.kind == kind && namespace.is_none_or(|n| n == c.key.namespace);
+        for change in changes.iter().rev().filter(ours) {
+            match &change.old {
+                Some(old) => then.insert(change.key.clone(), old.clone()),
+                None => then.remove(&change.key),
+            };
+        }
+        Some(then)
     }
 
     /// Changes after that version; none if the history does not reach so far back, which
@@ -167,9 +227,32 @@ impl Store {
             fields.insert("kind".into(), json!(key.kind.kind));
         }
         let object = Arc::new(object);
-        self.objects.insert(key.clone(), Arc::clone(&object));
+        self.put(key, &object);
         self.changed(key, None, Some(Arc::clone(&object)));
         Ok(object)
+    }
+
+    /// Puts many objects there that nobody looks at: no controller, no watch.
+    pub fn plant(&mut self, key: &Key, object: Value, now: Time, chance: &mut Chance) {
+        if self.create(key, object, now, chance).is_ok() {
+            self.touched.pop_back();
+            self.compact();
+        }
+    }
+
+    fn put(&mut self, key: &Key, object: &Value) {
+        let cold = self.objects.insert(key.clone(), Slot::new(Text::of(object)));
+        if cold.is_some_and(|slot| slot.parsed.get().is_some()) {
+            self.warm.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Arc<Value>> {
+        let slot = self.objects.remove(key)?;
+        if slot.parsed.get().is_some() {
+            self.warm.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(slot.parsed.into_inner().unwrap_or_else(|| Arc::new(slot.text.value(key.kind))))
     }
 
     /// Changes an object. Nothing happens if `change` leaves it as it was. An object that is
@@ -179,7 +262,7 @@ impl Store {
         key: &Key,
         change: impl FnOnce(&mut Value),
     ) -> Result<Arc<Value>, Denied> {
-        let old = self.objects.get(key).cloned().ok_or(Denied::NotFound)?;
+        let old = self.get(key).ok_or(Denied::NotFound)?;
         let mut new = (*old).clone();
         change(&mut new);
         if new == *old {
@@ -198,11 +281,11 @@ impl Store {
         }
         let new = Arc::new(new);
         if goes(&new) {
-            self.objects.remove(key);
+            self.take(key);
             self.changed(key, Some(old), None);
             return Ok(new);
         }
-        self.objects.insert(key.clone(), Arc::clone(&new));
+        self.put(key, &new);
         self.changed(key, Some(old), Some(Arc::clone(&new)));
         Ok(new)
     }
@@ -210,7 +293,7 @@ impl Store {
     /// Deletes an object, or marks it if finalizers or grace still hold it. What is returned
     /// is the object as it is then or was last.
     pub fn delete(&mut self, key: &Key, how: &Deleting, now: Time) -> Result<Arc<Value>, Denied> {
-        let old = self.objects.get(key).cloned().ok_or(Denied::NotFound)?;
+        let old = self.get(key).ok_or(Denied::NotFound)?;
         preconditions(&old, how)?;
         if !old["metadata"]["deletionTimestamp"].is_null() {
             // A second delete can only shorten the grace.
@@ -228,9 +311,30 @@ impl Store {
         })
     }
 
+    /// Marks an object as [`Self::delete`] does, and gives it these finalizers with the same
+    /// change.
+    pub fn mark(
+        &mut self,
+        key: &Key,
+        finalizers: &[String],
+        how: &Deleting,
+        now: Time,
+    ) -> Result<Arc<Value>, Denied> {
+        self.update(key, |o| {
+            let until = now + crate::event::Span::secs(u64::try_from(how.grace).unwrap_or(0));
+            let meta = metadata(o);
+            meta.insert("deletionTimestamp".into(), json!(stamp(until)));
+            meta.insert("deletionGracePeriodSeconds".into(), json!(how.grace));
+            match finalizers {
+                [] => drop(meta.remove("finalizers")),
+                list => drop(meta.insert("finalizers".into(), json!(list))),
+            }
+        })
+    }
+
     /// Takes an object away whatever holds it; the kubelet's last word about a pod.
     pub fn remove(&mut self, key: &Key) {
-        if let Some(old) = self.objects.remove(key) {
+        if let Some(old) = self.take(key) {
             self.version += 1;
             self.changed(key, Some(old), None);
         }
@@ -238,80 +342,21 @@ impl Store {
 
     /// The next change that controllers have not looked at.
     pub fn take_touched(&mut self) -> Option<Touched> {
-        self.touched.pop_front()
+        let next = self.touched.pop_front();
+        if next.is_none() && self.warm.load(Ordering::Relaxed) > WARM {
+            self.objects.values_mut().for_each(|slot| drop(slot.parsed.take()));
+            self.warm.store(0, Ordering::Relaxed);
+        }
+        next
     }
 
     fn changed(&mut self, key: &Key, old: Option<Arc<Value>>, new: Option<Arc<Value>>) {
-        self.touched.push_back(Touched { key: key.clone(), old: old.clone(), new: new.clone() });
+        let (was, is) = (old.as_deref().map(Text::of), self.text(key));
+        self.touched.push_back(Touched { key: key.clone(), old, new });
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(Change { version: self.version, key: key.clone(), old, new });
-    }
-}
-
-/// The object's `metadata`, made if it is missing.
-pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
-    if !object["metadata"].is_object() {
-        object["metadata"] = json!({});
-    }
-    match &mut object["metadata"] {
-        Value::Object(map) => map,
-        _ => unreachable!("made an object above"),
-    }
-}
-
-/// A time as Kubernetes writes it: whole seconds.
-#[must_use]
-pub fn stamp(at: Time) -> String {
-    at.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn has_generation(kind: &Kind) -> bool {
-    matches!(kind.group, "apps" | "batch") || kind.id == "pods"
-}
-
-/// Marked, and nothing holds it any more.
-fn goes(object: &Value) -> bool {
-    let meta = &object["metadata"];
-    !meta["deletionTimestamp"].is_null()
-        && meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
-        && meta["finalizers"].as_array().is_none_or(Vec::is_empty)
-}
-
-fn preconditions(object: &Value, how: &Deleting) -> Result<(), Denied> {
-    let meta = &object["metadata"];
-    let is = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
-    if let Some(uid) = how.uid.as_ref().filter(|u| **u != is("uid")) {
-        return Err(Denied::Conflict(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            is("uid")
-        )));
-    }
-    if let Some(version) = how.version.as_ref().filter(|v| **v != is("resourceVersion")) {
-        return Err(Denied::Conflict(format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
-            is("resourceVersion")
-        )));
-    }
-    Ok(())
-}
-
-/// A map with keys that are no strings, as a list of pairs.
-mod pairs {
-    use super::{Arc, BTreeMap, Deserialize, Key, Value};
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(
-        map: &BTreeMap<Key, Arc<Value>>,
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
-        s.collect_seq(map.iter())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        d: D,
-    ) -> Result<BTreeMap<Key, Arc<Value>>, D::Error> {
-        Ok(Vec::<(Key, Arc<Value>)>::deserialize(d)?.into_iter().collect())
+        let (version, key) = (self.version, key.clone());
+        self.history.push_back(Change { version, key, old: was, new: is });
     }
 }

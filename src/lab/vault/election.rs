@@ -57,9 +57,10 @@ fn stray(world: &World, pod: &str) -> bool {
     alone && named && raft::leads_on(world) && !raft::leads(world, pod) && raft::up(world, pod)
 }
 
-/// A voter's readiness changed: `crate::lab::kube::control::readiness_changed(world, pod)`
-/// is to be called here.
-fn readiness(_world: &mut World, _pod: &str) {}
+/// A voter's readiness changed: its kubelet looks again.
+fn readiness(world: &mut World, pod: &str) {
+    crate::lab::kube::control::readiness_changed(world, pod);
+}
 
 fn plan(world: &mut World, when: (u64, u64)) {
     if world.vault.pending.is_none() {

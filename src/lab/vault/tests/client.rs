@@ -6,8 +6,8 @@ use crate::event::{Outcome, Probed};
 use crate::observe;
 use crate::remote::{Remote, rig};
 use crate::runbook::model::{Arg, Call};
-use crate::world::{Raft as Seen, Source, Update, VoterVerdict as V};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::world::{Raft as Seen, Reach, Reading, Source, Update, VoterVerdict as V};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A lab whose time is set by hand, its voters served, and a site of them.
@@ -41,7 +41,9 @@ fn later(lab: &Lab, now: &AtomicI64, seconds: i64) {
 }
 
 async fn seen(remote: &Arc<Remote>) -> Seen {
-    let changes = observe::read(remote, &BTreeSet::from([Source::Raft])).await;
+    let mut reading = Reading::default();
+    reading.add(Source::Raft, Reach::default());
+    let changes = observe::read(remote, &reading).await;
     let Update::Raft(raft) = changes[0].update.clone() else { panic!("{changes:?}") };
     *raft
 }

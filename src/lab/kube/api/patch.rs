@@ -1,0 +1,76 @@
+//! Patches of every kind.
+
+use super::call::{Call, Done};
+use super::error::{Cause, Refusal};
+use super::{apply, list, merge, scale, write};
+use crate::lab::World;
+use crate::lab::kube::Kind;
+use serde_json::{Value, json};
+
+pub fn patch(world: &mut World, call: &Call) -> Result<Done, Refusal> {
+    let content = call.content.split(';').next().unwrap_or_default();
+    if content.starts_with("application/apply-patch+") {
+        return apply::apply(world, call);
+    }
+    if call.query.flag("force") {
+        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(Refusal::options("PatchOptions", cause));
+    }
+    let old = list::found(world, call)?;
+    let subject = if call.place.sub == "scale" { scale::of(call, &old) } else { old.clone() };
+    let new = patched(call, content, &subject)?;
+    if call.place.sub == "scale" {
+        return scale::set(world, call, &old, &new);
+    }
+    unchanged(call.place.kind, &old, &new)?;
+    write::replace(world, call, &old, new).map(|object| Done::Object(200, object))
+}
+
+fn patched(call: &Call, content: &str, old: &Value) -> Result<Value, Refusal> {
+    let body: Value = serde_json::from_slice(&call.body)
+        .map_err(|e| Refusal::bad(&format!("error decoding patch: {e}")))?;
+    let mut new = old.clone();
+    match content {
+        "application/json-patch+json" => {
+            let kind = if body.is_object() { "object" } else { "value" };
+            let operations: json_patch::Patch = serde_json::from_value(body).map_err(|_| {
+                Refusal::bad(&format!(
+                    "error decoding patch: json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
+                ))
+            })?;
+            json_patch::patch(&mut new, &operations).map_err(|_| {
+                let message = "the server rejected our request due to an error in our request";
+                Refusal::new(422, "Invalid", message, Some(json!({})))
+            })?;
+        }
+        "application/merge-patch+json" => merge::json_merge(&mut new, &body),
+        "application/strategic-merge-patch+json" => {
+            merge::strategic(&mut new, &body).map_err(|e| Refusal::bad(&e))?;
+        }
+        _ => {
+            let message = "415: Unsupported Media Type";
+            return Err(Refusal::new(415, "UnsupportedMediaType", message, Some(json!({}))));
+        }
+    }
+    Ok(new)
+}
+
+/// What a patch may not change: what the object is.
+pub fn unchanged(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusal> {
+    let name = |o: &Value| o["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    if name(old) != name(new) {
+        return Err(Refusal::bad(&format!(
+            "the name of the object ({}) does not match the name on the URL ({})",
+            name(new),
+            name(old)
+        )));
+    }
+    if old["kind"] != new["kind"] || old["apiVersion"] != new["apiVersion"] {
+        return Err(Refusal::bad(&format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            new["apiVersion"].as_str().unwrap_or_default(),
+            kind.api_version()
+        )));
+    }
+    Ok(())
+}
