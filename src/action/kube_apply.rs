@@ -77,7 +77,7 @@ async fn api(client: &Client, m: &Manifest) -> Result<(Api<DynamicObject>, Strin
 /// Rights on what the manifest holds: a kind that is not there yet is created by the patch.
 pub(crate) async fn rights(remote: &Remote, args: &Args<'_>) -> Result<Vec<Right>, String> {
     let client = client(remote)?;
-    let m = read(args.text("manifest")?)?;
+    let m = read(remote.machine.as_ref(), args.text("manifest")?)?;
     let (resource, capabilities) =
         within(kube::discovery::pinned_kind(client, &m.kind)).await.map_err(|e| e.to_string())?;
     let namespaced = capabilities.scope == kube::discovery::Scope::Namespaced;

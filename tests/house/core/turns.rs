@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Status, wants};
+use holdpoint::run::{Intent, PhaseStatus, Status, wants};
 use holdpoint::world::*;
 
 const TURNS: &str = r#"
