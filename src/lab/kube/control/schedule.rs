@@ -3,8 +3,7 @@
 use super::binder::{self, NODE};
 use super::events::{normal, warning};
 use super::object::{
-    ATTACHMENTS, CLAIMS, NODES, PODS, all, annotation, get, key, list, marked, name, namespace,
-    text, uid,
+    ATTACHMENTS, CLAIMS, NODES, all, annotation, get, key, list, marked, name, namespace, text, uid,
 };
 use super::{Again, attach, kubelet, owners, pods, volumes};
 use crate::lab::World;
@@ -149,7 +148,7 @@ fn against(world: &World, pod: &Value, node: &Value) -> Option<String> {
     if volumes.iter().any(|v| !volume_fits(v, labels)) {
         return Some("node(s) didn't match PersistentVolume's node affinity".into());
     }
-    let mut drivers = wanted(world, pod).into_keys();
+    let mut drivers = by_driver(world, pod).into_keys();
     if drivers.any(|driver| attach::elsewhere(world, name(node), &driver)) {
         return Some("node(s) didn't find available persistent volumes to bind".into());
     }
@@ -171,7 +170,7 @@ fn volume_fits(volume: &Value, labels: &Value) -> bool {
 }
 
 /// The pod's volumes by their drivers; of those that are yet to be made the claims.
-fn wanted(world: &World, pod: &Value) -> BTreeMap<String, BTreeSet<String>> {
+fn by_driver(world: &World, pod: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, wants) in pods::claims(pod) {
         let Some(claim) = get(world, CLAIMS, namespace(pod), wants) else { continue };
@@ -190,7 +189,7 @@ fn wanted(world: &World, pod: &Value) -> BTreeMap<String, BTreeSet<String>> {
 
 /// Whether the pod's volumes are more than the node still takes.
 fn full(world: &World, pod: &Value, node: &Value) -> bool {
-    wanted(world, pod).into_iter().any(|(driver, mut wanted)| {
+    by_driver(world, pod).into_iter().any(|(driver, mut wanted)| {
         let Some(limit) = attach::limit(world, name(node), &driver) else { return false };
         let mut there = BTreeSet::new();
         for attachment in all(world, ATTACHMENTS, None) {
