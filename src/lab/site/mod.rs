@@ -71,7 +71,7 @@ pub fn world(seed: u64, now: Time) -> World {
     world.advance(settled);
     start_vault(&mut world);
     place(&mut world, manifests::backup());
-    world.advance(settled + Span::secs(3600));
+    world.advance(now);
     let manifest = serde_yaml_ng::to_string(&manifests::vault(NEW_CLASS)).unwrap_or_default();
     world.files.put(Path::new(MANIFEST), manifest.into_bytes(), settled);
     world

@@ -5,7 +5,7 @@ use crate::lab::Lab;
 use crate::lab::kube::{Rule, User, faults, service};
 use crate::observe;
 use crate::remote::{Remote, rig};
-use crate::world::{Source, Status, World};
+use crate::world::{Reach, Reading, Source, Status, World};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::api::{AttachParams, LogParams};
@@ -211,7 +211,7 @@ async fn the_panes_fill_and_follow() {
     let client = furnish(&lab).await;
     let remote = remote(&client).await;
     let (out, mut changes) = tokio::sync::mpsc::channel(64);
-    observe::spawn(&remote, &out);
+    observe::spawn(&remote, &std::collections::BTreeSet::new(), &out);
     let mut seen = World::default();
     let kube = [
         Source::Claims,
@@ -227,7 +227,9 @@ async fn the_panes_fill_and_follow() {
         seen.apply(&changes.recv().await.unwrap());
     }
     let mut read = World::default();
-    for change in observe::read(&remote, &kube.into()).await {
+    let mut reading = Reading::default();
+    kube.iter().for_each(|s| reading.add(*s, Reach::default()));
+    for change in observe::read(&remote, &reading).await {
         read.apply(&change);
     }
     assert_eq!(seen.pods.iter().collect::<Vec<_>>(), read.pods.iter().collect::<Vec<_>>());
