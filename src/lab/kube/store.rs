@@ -151,7 +151,8 @@ impl Store {
         let namespace = namespace.map(str::to_owned);
         self.objects.range((Bound::Included(first), Bound::Unbounded)).take_while(
             move |(key, _)| {
-                key.kind == kind && namespace.as_ref().is_none_or(|n| *n == key.namespace)
+                std::ptr::eq(key.kind, kind)
+                    && namespace.as_ref().is_none_or(|n| *n == key.namespace)
             },
         )
     }

@@ -129,8 +129,13 @@ fn claim(world: &mut World, touched: &Touched) {
             soon(world, Role::Attach, key(VOLUMES, "", volume));
         }
     }
-    let mut users = all(world, PODS, Some(&touched.key.namespace));
-    users.retain(|p| pods::uses(p, &touched.key.name));
+    waiting_for(world, &touched.key.namespace, &touched.key.name);
+}
+
+/// Pods that wait for that claim or for its volume.
+fn waiting_for(world: &mut World, namespace: &str, claim: &str) {
+    let mut users = all(world, PODS, Some(namespace));
+    users.retain(|p| pods::uses(p, claim));
     for pod in users {
         let Some(key) = key_of(&pod) else { continue };
         if text(&pod["spec"]["nodeName"]).is_empty() {
@@ -162,11 +167,13 @@ fn volume(world: &mut World, touched: &Touched) {
 }
 
 fn attachment(world: &mut World, touched: &Touched) {
-    for object in both(touched) {
-        let volume = text(&object["spec"]["source"]["persistentVolumeName"]);
-        soon(world, Role::Attach, key(VOLUMES, "", volume));
+    let of = |o: &Value| text(&o["spec"]["source"]["persistentVolumeName"]).to_owned();
+    let volume = both(touched).map(of).next().unwrap_or_default();
+    soon(world, Role::Attach, key(VOLUMES, "", &volume));
+    if let Some(volume) = get(world, VOLUMES, "", &volume) {
+        let claim = &volume["spec"]["claimRef"];
+        waiting_for(world, text(&claim["namespace"]), text(&claim["name"]));
     }
-    kubelet::look_at_waiting(world);
     if touched.new.as_ref().is_some_and(|a| marked(a)) {
         let wait = Span(world.chance.between(500, 1500));
         after(world, Role::Attacher, touched.key.clone(), wait);

@@ -97,8 +97,9 @@ fn choose(world: &mut World, pod: &Value, nodes: &[Arc<Value>]) -> Result<String
     }
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut fitting = Vec::new();
+    let needs = Needs { volumes: volumes_of(world, pod), drivers: by_driver(world, pod) };
     for node in nodes {
-        match against(world, pod, node) {
+        match against(world, pod, &needs, node) {
             Some(reason) => *reasons.entry(reason).or_default() += 1,
             None => fitting.push(name(node).to_owned()),
         }
@@ -121,8 +122,14 @@ fn choose(world: &mut World, pod: &Value, nodes: &[Arc<Value>]) -> Result<String
     fitting.get(at).cloned().ok_or_else(|| "no nodes available to schedule pods".into())
 }
 
+/// What a pod needs of a node beside what it says itself.
+struct Needs {
+    volumes: Vec<Arc<Value>>,
+    drivers: BTreeMap<String, BTreeSet<String>>,
+}
+
 /// What speaks against a node.
-fn against(world: &World, pod: &Value, node: &Value) -> Option<String> {
+fn against(world: &World, pod: &Value, needs: &Needs, node: &Value) -> Option<String> {
     if node["spec"]["unschedulable"] == true {
         return Some("node(s) were unschedulable".into());
     }
@@ -144,15 +151,13 @@ fn against(world: &World, pod: &Value, node: &Value) -> Option<String> {
         let (key, value) = (text(&taint["key"]), text(&taint["value"]));
         return Some(format!("node(s) had untolerated taint {{{key}: {value}}}"));
     }
-    let volumes = volumes_of(world, pod);
-    if volumes.iter().any(|v| !volume_fits(v, labels)) {
+    if needs.volumes.iter().any(|v| !volume_fits(v, labels)) {
         return Some("node(s) didn't match PersistentVolume's node affinity".into());
     }
-    let mut drivers = by_driver(world, pod).into_keys();
-    if drivers.any(|driver| attach::elsewhere(world, name(node), &driver)) {
+    if needs.drivers.keys().any(|driver| attach::elsewhere(world, name(node), driver)) {
         return Some("node(s) didn't find available persistent volumes to bind".into());
     }
-    full(world, pod, node).then(|| "node(s) exceed max volume count".into())
+    full(world, &needs.drivers, node).then(|| "node(s) exceed max volume count".into())
 }
 
 fn volumes_of(world: &World, pod: &Value) -> Vec<Arc<Value>> {
@@ -188,18 +193,17 @@ fn by_driver(world: &World, pod: &Value) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// Whether the pod's volumes are more than the node still takes.
-fn full(world: &World, pod: &Value, node: &Value) -> bool {
-    by_driver(world, pod).into_iter().any(|(driver, mut wanted)| {
-        let Some(limit) = attach::limit(world, name(node), &driver) else { return false };
+fn full(world: &World, drivers: &BTreeMap<String, BTreeSet<String>>, node: &Value) -> bool {
+    drivers.iter().any(|(driver, wanted)| {
+        let Some(limit) = attach::limit(world, name(node), driver) else { return false };
         let mut there = BTreeSet::new();
         for attachment in all(world, ATTACHMENTS, None) {
             let spec = &attachment["spec"];
-            if text(&spec["nodeName"]) == name(node) && text(&spec["attacher"]) == driver {
+            if text(&spec["nodeName"]) == name(node) && text(&spec["attacher"]) == driver.as_str() {
                 there.insert(text(&spec["source"]["persistentVolumeName"]).to_owned());
             }
         }
-        wanted.retain(|volume| !there.contains(volume));
-        there.len() + wanted.len() > limit
+        there.union(wanted).count() > limit
     })
 }
 

@@ -131,7 +131,6 @@ fn replica(
     }
     if pods::phase(pod) == "Pending" {
         missing_claims(world, set, at).map_err(|_| Again)?;
-        identity::keep_claims(world, set, at, Some(pod));
     }
     if monotonic(set) && (marked(pod) || !pods::ready(pod)) {
         return Ok(Step::Break(()));

@@ -58,14 +58,6 @@ pub(super) fn look_if_waiting(world: &mut World, key: &Key) {
     }
 }
 
-/// As before, for every pod.
-pub(super) fn look_at_waiting(world: &mut World) {
-    let runs = world.control.runs.iter();
-    let waiting: Vec<Key> =
-        runs.filter(|(_, r)| r.stage == Stage::Mounting).map(|(key, _)| key.clone()).collect();
-    waiting.iter().for_each(|key| look(world, key));
-}
-
 /// What a voter's readiness probe would find has changed.
 pub fn readiness_changed(world: &mut World, pod: &str) {
     let runs = world.control.runs.keys().filter(|key| key.name == pod);

@@ -1,7 +1,9 @@
 //! A voter's way from one class to the other, and what can be wrong about the order.
 
-use super::super::faults;
-use super::super::object::{ATTACHMENTS, CLAIMS, PODS, SETS, VOLUMES, has_finalizer, marked, text};
+use super::super::object::{
+    ATTACHMENTS, CLAIMS, PODS, SECRETS, SETS, VOLUMES, has_finalizer, list, marked, text, uid,
+};
+use super::super::{faults, readiness_changed};
 use super::{BLOCK, NEW, OLD, Site, brought_up, on_delete, set};
 use serde_json::json;
 
@@ -47,7 +49,7 @@ fn claims_before_the_pod_come_back_in_the_new_class() {
         let csi = &new["spec"]["csi"];
         assert_eq!(csi["driver"], BLOCK);
         let handle = text(&csi["volumeHandle"]);
-        let end = format!("/local-lvm/vm-9999-pvc-{}", super::super::object::uid(&claim));
+        let end = format!("/local-lvm/vm-9999-pvc-{}", uid(&claim));
         assert!(handle.starts_with("pve/pve-") && handle.ends_with(&end), "{handle}");
         assert_eq!(csi["nodeStageSecretRef"]["name"], "proxmox-csi-encryption");
         let node = site.the(PODS, "vault-1")["spec"]["nodeName"].clone();
@@ -127,4 +129,49 @@ fn protection_that_is_taken_off_a_claim_in_use_comes_back() {
     site.patch(CLAIMS, "data-vault-0", |c| c["metadata"]["finalizers"] = json!([]));
     site.pass(200);
     assert!(has_finalizer(&site.the(CLAIMS, "data-vault-0"), "kubernetes.io/pvc-protection"));
+}
+
+/// Vault itself, on the claims' disks.
+#[test]
+fn a_voter_comes_back_on_an_empty_disk_and_is_ready_when_it_is_unsealed() {
+    let mut site = Site::new(50);
+    let vault = |class: &str| {
+        let mut set = set(3, class, "Parallel", on_delete());
+        set["spec"]["template"]["spec"]["containers"][0]["name"] = json!("vault");
+        set
+    };
+    site.create(SECRETS, "vault", "vault-unseal-key", json!({"data": {"unseal-key": "bGFi"}}));
+    site.create(SETS, "vault", "vault", vault(OLD));
+    site.until(60, "running", |s| (0..3).all(|n| s.state(&format!("vault-{n}")) == "running "));
+    let disks: Vec<String> =
+        (0..3).map(|n| uid(&site.the(CLAIMS, &format!("data-vault-{n}"))).to_owned()).collect();
+    let disks: Vec<&str> = disks.iter().map(String::as_str).collect();
+    let names = ["vault-0", "vault-1", "vault-2"];
+    crate::lab::vault::initialise(&mut site.0, &names, &disks, 2);
+    names.iter().for_each(|n| readiness_changed(&mut site.0, n));
+    site.until(30, "ready", |s| s.ready(SETS, "vault") == 3);
+    let statuses = &site.the(PODS, "vault-0")["status"]["containerStatuses"];
+    assert!(list(statuses).iter().all(|c| c["ready"] == true), "2/2");
+    site.orphan(SETS, "vault");
+    site.until(2, "the set went", |s| s.get(SETS, "vault").is_none());
+    site.create(SETS, "vault", "vault", vault(NEW));
+    for voter in ["vault-0", "vault-1"] {
+        for claim in ["data", "audit"] {
+            site.delete(CLAIMS, &format!("{claim}-{voter}"));
+        }
+        site.pass(1000);
+        site.delete(PODS, voter);
+        site.until(90, "running", |s| {
+            s.state(voter) == "running " && s.get(PODS, voter).is_some_and(|p| !marked(&p))
+        });
+        assert!(!site.is_ready(voter), "sealed at first");
+        site.until(90, "ready", |s| s.is_ready(voter));
+        assert_eq!(class_of(&site, &format!("data-{voter}")), NEW);
+    }
+    // Sealed again it is not ready, and says why.
+    site.until(10, "all", |s| s.ready(SETS, "vault") == 3);
+    site.delete(PODS, "vault-1");
+    site.until(20, "gone", |s| s.get(PODS, "vault-1").is_none_or(|p| !marked(&p)));
+    site.until(60, "ready", |s| s.is_ready("vault-1"));
+    assert!(site.heard("vault-1 Unhealthy: Readiness probe failed"));
 }
