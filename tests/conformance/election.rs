@@ -17,7 +17,8 @@ cases![
     a_step_down_that_is_not_forwarded,
     a_stopped_leader_is_replaced_and_comes_back_as_a_standby,
     a_stopped_standby_costs_the_tolerance,
-    two_stopped_voters_leave_no_leader,
+    a_standby_without_a_quorum,
+    a_leader_without_a_quorum,
     a_hung_leader_goes_on_leading,
 ];
 
@@ -214,23 +215,38 @@ async fn a_stopped_standby_costs_the_tolerance(w: &World) -> Done {
     Ok(())
 }
 
-/// Without a quorum nobody leads for long, and who is left names nobody.
-async fn two_stopped_voters_leave_no_leader(w: &World) -> Done {
+/// Who is left leads nothing, and goes on naming the last one who did.
+async fn a_standby_without_a_quorum(w: &World) -> Done {
     let (leader, [standby, other]) = w.calm().await?;
     w.act(Act::Stop(leader.n)).await;
     w.act(Act::Stop(other.n)).await;
-    w.says(
-        &standby,
-        "sys/leader",
-        200,
-        &json!({
-            "is_self": false, "leader_address": "", "leader_cluster_address": "",
-        }),
-    )
+    w.stays("nobody leads", async || {
+        standby.get("sys/health").await.code(429)?;
+        standby.get("sys/leader").await.code(200)?.has(&json!({
+            "is_self": false, "leader_address": leader.base(),
+        }))?;
+        Ok(())
+    })
     .await?;
-    standby.get("sys/health").await.code(429)?;
+    standby.put("kv/data/none", &json!({"data": {"v": "1"}})).await.code(0)?;
     w.act(Act::Continue(leader.n)).await;
     w.act(Act::Continue(other.n)).await;
+    w.calm().await?;
+    Ok(())
+}
+
+/// It cannot reach a majority, and stops leading by itself.
+async fn a_leader_without_a_quorum(w: &World) -> Done {
+    let (leader, standbys) = w.calm().await?;
+    for standby in &standbys {
+        w.act(Act::Stop(standby.n)).await;
+    }
+    let nobody = json!({"is_self": false, "active_time": "0001-01-01T00:00:00Z"});
+    w.says(&leader, "sys/leader", 200, &nobody).await?;
+    w.says(&leader, "sys/health", 429, &json!({"standby": true, "sealed": false})).await?;
+    for standby in &standbys {
+        w.act(Act::Continue(standby.n)).await;
+    }
     w.calm().await?;
     Ok(())
 }

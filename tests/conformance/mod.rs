@@ -33,7 +33,7 @@ use std::time::Duration;
 /// key; nodes; the classes `nfs-proxmox` (Immediate) and `proxmox-lvm` (WaitForFirstConsumer),
 /// both Retain, and somebody who provisions for them and for every class of their provisioners.
 pub trait Servers {
-    /// A client of the Kubernetes API.
+    /// A client of the Kubernetes API, which asks once: it never retries by itself.
     fn kube<'a>(&'a self, user: &'a User) -> LocalBoxFuture<'a, kube::Client>;
     /// Base address of a voter's own API: not of anything in front of it.
     fn voter(&self, n: usize) -> String;

@@ -68,7 +68,7 @@ async fn a_json_patch_is_all_or_nothing(w: &World) -> Done {
         json!([{"op": "test", "path": "/data/none", "value": "1"}]),
         json!([{"op": "test", "path": "/metadata/finalizers/0", "value": "x"}]),
         json!([{"op": "remove", "path": "/data/none"}]),
-        json!([{"op": "replace", "path": "/data/none", "value": "1"}]),
+        json!([{"op": "add", "path": "/none/none", "value": "1"}]),
     ] {
         w.kube.json_patch(&w.core(CM), &wrong).await?.refused(
             422,
@@ -85,7 +85,11 @@ async fn a_json_patch_is_all_or_nothing(w: &World) -> Done {
         {"op": "remove", "path": "/data/a"},
     ]);
     let seen = w.kube.json_patch(&w.core(CM), &right).await?.code(200)?;
-    so(seen.body["data"] == json!({"b": "2"}), "b", seen.text())
+    so(seen.body["data"] == json!({"b": "2"}), "b", seen.text())?;
+    // To replace what is not there is to add it.
+    let absent = json!([{"op": "replace", "path": "/data/none", "value": "3"}]);
+    let seen = w.kube.json_patch(&w.core(CM), &absent).await?.code(200)?;
+    so(seen.body["data"] == json!({"b": "2", "none": "3"}), "b and none", seen.text())
 }
 
 async fn what_is_no_patch(w: &World) -> Done {
@@ -213,7 +217,11 @@ async fn a_patch_that_is_invalid(w: &World) -> Done {
     }))?;
     let starts = "ConfigMap \"c\" is invalid: metadata.labels: Invalid value: \"not a label\": ";
     so(seen.word("/message").starts_with(starts), starts, seen.text())?;
-    let unknown = json!({"data": {"a": 1}});
-    w.kube.merge(&w.core(CM), &unknown).await?.code(400)?.has(&json!({"reason": "BadRequest"}))?;
-    Ok(())
+    let number = json!({"data": {"a": 1}});
+    let seen = w.kube.merge(&w.core(CM), &number).await?.code(422)?.has(&json!({
+        "reason": "Invalid",
+        "details": {"causes": [{"reason": "FieldValueInvalid", "field": "patch"}]},
+    }))?;
+    let ends = "json: cannot unmarshal number into Go struct field ConfigMap.data of type string";
+    so(seen.word("/message").ends_with(ends), ends, seen.text())
 }

@@ -10,7 +10,7 @@ cases![
     a_claim_in_use_stays,
     an_unused_claim_goes,
     a_pod_without_a_node_holds_no_claim,
-    a_pod_that_has_ended_holds_no_claim,
+    a_pod_that_has_ended_holds_its_claim,
     protection_comes_back,
     a_wrong_uid_deletes_no_claim,
     what_has_finalizers_stays_until_the_last_one_goes,
@@ -70,14 +70,22 @@ async fn a_pod_without_a_node_holds_no_claim(w: &World) -> Done {
     Ok(())
 }
 
-async fn a_pod_that_has_ended_holds_no_claim(w: &World) -> Done {
+/// As long as there is a pod, whatever its phase.
+async fn a_pod_that_has_ended_holds_its_claim(w: &World) -> Done {
+    let claim = w.core("persistentvolumeclaims/c");
     w.make_claim("c", IMMEDIATE).await?;
     w.bound("c").await?;
     w.make_pod("p", Some("c")).await?;
     let ended = json!({"status": {"phase": "Succeeded"}});
     w.kube.merge(&w.core("pods/p/status"), &ended).await?.code(200)?;
-    w.kube.delete(&w.core("persistentvolumeclaims/c")).await?.code(200)?;
-    w.gone(&w.core("persistentvolumeclaims/c")).await
+    w.kube.delete(&claim).await?.code(200)?;
+    w.stays("held", async || {
+        w.kube.get(&claim).await?.code(200)?;
+        Ok(())
+    })
+    .await?;
+    w.kube.delete(&w.core("pods/p")).await?.code(200)?;
+    w.gone(&claim).await
 }
 
 /// Taken from a claim that nobody deletes, its protection is put back.

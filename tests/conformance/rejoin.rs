@@ -5,14 +5,15 @@ use super::answer::{Done, so};
 use super::calm::{AUTOPILOT, CONFIGURATION, SEALED, configuration, server};
 use super::run::cases;
 use super::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 cases![
     an_empty_voter_waits_sealed,
     an_empty_voter_catches_up,
     an_empty_voter_that_reaches_nobody,
     an_empty_leader_comes_back_as_a_standby,
-    an_empty_voter_is_unsealed_by_nobody_else,
+    an_empty_voter_joined_by_hand,
+    a_wrong_key_for_an_empty_voter,
 ];
 
 /// It has reached a peer and waits for the key; to the others it is what it was.
@@ -39,10 +40,6 @@ async fn an_empty_voter_waits_sealed(w: &World) -> Done {
         Ok(())
     })
     .await?;
-    let other = json!({"key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="});
-    let seen = standby.put("sys/unseal", &other).await.code(500)?;
-    let starts = "error decrypting challenge: ";
-    so(seen.word("/errors/0").starts_with(starts), starts, seen.text())?;
     w.mend().await;
     w.calm().await?;
     Ok(())
@@ -118,8 +115,8 @@ async fn an_empty_leader_comes_back_as_a_standby(w: &World) -> Done {
     Ok(())
 }
 
-/// The key of the cluster opens it, by hand joined or not.
-async fn an_empty_voter_is_unsealed_by_nobody_else(w: &World) -> Done {
+/// Where somebody has named the leader, a wrong key does no harm.
+async fn an_empty_voter_joined_by_hand(w: &World) -> Done {
     let (leader, [standby, _]) = w.calm().await?;
     w.act(Act::Unsealer(false)).await;
     w.empty(&standby).await?;
@@ -128,8 +125,35 @@ async fn an_empty_voter_is_unsealed_by_nobody_else(w: &World) -> Done {
     let seen = standby.put("sys/storage/raft/join", &at).await.code(200)?;
     seen.is(&json!({"joined": true}))?;
     standby.get("sys/health").await.code(503)?;
-    w.mend().await;
+    let seen = standby.put("sys/unseal", &wrong_key()).await.code(500)?;
+    let starts = "error decrypting challenge: ";
+    so(seen.word("/errors/0").starts_with(starts), starts, seen.text())?;
+    let key = w.unseal_key().await?;
+    standby.put("sys/unseal", &key).await.code(200)?.has(&json!({"sealed": true}))?;
     w.says(&standby, "sys/health", 429, &json!({"sealed": false})).await?;
+    w.mend().await;
     w.calm().await?;
     Ok(())
+}
+
+/// Where nobody has, it tries that key for ever and answers nothing more: only a new process
+/// takes another one.
+async fn a_wrong_key_for_an_empty_voter(w: &World) -> Done {
+    let (_, [standby, _]) = w.calm().await?;
+    w.act(Act::Unsealer(false)).await;
+    w.empty(&standby).await?;
+    w.says(&standby, "sys/health", 503, &json!({"initialized": true})).await?;
+    standby.put("sys/unseal", &wrong_key()).await.code(0)?;
+    for path in ["sys/health", "sys/seal-status"] {
+        standby.get(path).await.code(0)?;
+    }
+    w.restart(&standby).await?;
+    w.says(&standby, "sys/health", 503, &json!({"initialized": true, "sealed": true})).await?;
+    w.mend().await;
+    w.calm().await?;
+    Ok(())
+}
+
+fn wrong_key() -> Value {
+    json!({"key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="})
 }

@@ -305,7 +305,7 @@ async fn noted(w: &World, names: &[&str]) -> Done {
 async fn a_watch_from_a_forgotten_version(w: &World) -> Done {
     noted(w, &["a"]).await?;
     let from = w.kube.get(&w.core("events")).await?.code(200)?.version();
-    noted(w, &["b"]).await?;
+    noted(w, &["b", "c", "d"]).await?;
     w.act(Act::Forget).await;
     let path = w.core(&format!("events?watch=true&resourceVersion={from}"));
     let mut stream = w.kube.watch(&path).await?;

@@ -10,7 +10,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Nothing takes longer than this, unless it hangs.
 pub const HANG: Duration = Duration::from_secs(60);
@@ -89,7 +89,11 @@ impl World {
         look: impl AsyncFn() -> Result<V, Wrong>,
     ) -> Result<V, Wrong> {
         let mut last = Wrong(String::new());
+        let started = Instant::now();
         for _ in 0..HANG.as_millis() / STEP.as_millis() {
+            if started.elapsed() > HANG * 2 {
+                break;
+            }
             match look().await {
                 Ok(it) => return Ok(it),
                 Err(not) => last = not,

@@ -30,6 +30,7 @@ impl Real {
         }
         let options = KubeConfigOptions::default();
         let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        config.default_retry = false;
         if let User::Only(namespace) = user {
             self.rights(namespace);
             let name = format!("only-{namespace}");
