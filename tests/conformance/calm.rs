@@ -2,7 +2,8 @@
 
 use super::Act;
 use super::answer::{Answer, Wrong, so, wrong};
-use super::world::{Voter, World};
+use super::voter::Voter;
+use super::world::World;
 use base64::Engine;
 use serde_json::{Value, json};
 use std::time::Duration;

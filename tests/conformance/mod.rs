@@ -20,6 +20,7 @@ mod snapshot;
 mod status;
 mod tables;
 mod things;
+mod voter;
 mod watch;
 mod world;
 
@@ -28,10 +29,19 @@ use std::time::Duration;
 
 /// What a case may do besides asking the servers.
 ///
-/// There is a namespace `vault` with a StatefulSet `vault` of three pods, each of which is a
-/// Vault on the claims `data-vault-N` and `audit-vault-N`; a Secret `vault-unseal-key` with the
-/// key; nodes; the classes `nfs-proxmox` (Immediate) and `proxmox-lvm` (WaitForFirstConsumer),
-/// both Retain, and somebody who provisions for them and for every class of their provisioners.
+/// What there is before the first case:
+///
+/// - the nodes `node-1` to `node-3`;
+/// - the classes `nfs-proxmox` (provisioner `nfs.csi.k8s.io`, Immediate) and `proxmox-lvm`
+///   (`csi.proxmox.sinextra.dev`, WaitForFirstConsumer), both Retain, and somebody who provisions
+///   for every class of these provisioners, and removes released volumes where it says Delete;
+/// - a namespace `vault` with a StatefulSet `vault` of three pods, each of which is a Vault on the
+///   claims `data-vault-N` and `audit-vault-N`, with raft node id and pod name the same, unsealed
+///   from the Secret `vault-unseal-key`, with a store of values of version 2 at `kv/`;
+/// - in every namespace the ConfigMap `kube-root-ca.crt`.
+///
+/// Pods outside `vault` get a node and are ended when they are deleted; nobody but the case
+/// reports how they are.
 pub trait Servers {
     /// A client of the Kubernetes API, which asks once: it never retries by itself.
     fn kube<'a>(&'a self, user: &'a User) -> LocalBoxFuture<'a, kube::Client>;

@@ -2,7 +2,8 @@
 
 use super::answer::{Answer, Done, Wrong, so, wrong};
 use super::run::cases;
-use super::world::{Voter, World};
+use super::voter::Voter;
+use super::world::World;
 use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,6 +1,7 @@
 //! What a case has in its hands.
 
 use super::answer::{Answer, Wrong, wrong};
+use super::voter::Voter;
 use super::{Act, Servers, User};
 use futures::StreamExt;
 use http::{Method, Request};
@@ -17,9 +18,6 @@ pub const HANG: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(200);
 /// How long something has to stay as it is to count as staying.
 const A_WHILE: usize = 8;
-/// Who does not answer within this does not answer.
-const SILENCE: Duration = Duration::from_secs(3);
-
 /// The last exchanges of a case.
 pub type Log = Rc<RefCell<Vec<String>>>;
 
@@ -63,14 +61,13 @@ impl World {
     }
 
     pub fn vault(&self, n: usize) -> Voter {
-        Voter {
+        Voter::new(
             n,
-            base: self.servers.voter(n),
-            token: Some(self.servers.root_token()),
-            header: None,
-            http: self.http.clone(),
-            log: self.log.clone(),
-        }
+            self.servers.voter(n),
+            self.servers.root_token(),
+            self.http.clone(),
+            self.log.clone(),
+        )
     }
 
     pub async fn wait(&self, how_long: Duration) {
@@ -305,71 +302,14 @@ impl Watch {
     }
 }
 
-/// One voter's API.
-#[derive(Clone)]
-pub struct Voter {
-    pub n: usize,
-    base: String,
-    token: Option<String>,
-    header: Option<&'static str>,
-    http: reqwest::Client,
-    log: Log,
-}
-
-impl Voter {
-    pub fn name(&self) -> String {
-        format!("vault-{}", self.n)
-    }
-
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
-    pub fn token(mut self, token: Option<&str>) -> Self {
-        self.token = token.map(str::to_owned);
-        self
-    }
-
-    /// The server is not to forward it.
-    pub fn unforwarded(mut self) -> Self {
-        self.header = Some("X-Vault-No-Request-Forwarding");
-        self
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.ask(Method::GET, path, Vec::new(), SILENCE).await
-    }
-
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        self.ask(Method::PUT, path, body, SILENCE).await
-    }
-
-    /// Whatever it takes; the code is 0 if there is no answer.
-    pub async fn ask(&self, method: Method, path: &str, body: Vec<u8>, limit: Duration) -> Answer {
-        let asked = format!("{} {method} /v1/{path} {} bytes", self.name(), body.len());
-        let url = format!("{}/v1/{path}", self.base);
-        let mut request = self.http.request(method, url).body(body).timeout(limit);
-        if let Some(token) = &self.token {
-            request = request.header("X-Vault-Token", token);
-        }
-        if let Some(header) = self.header {
-            request = request.header(header, "true");
-        }
-        let work = async {
-            let response = request.send().await?;
-            let (code, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok::<_, reqwest::Error>((code, headers, response.bytes().await?.to_vec()))
-        };
-        let (code, headers, raw) = match work.await {
-            Ok(it) => it,
-            Err(e) => (0, http::HeaderMap::new(), e.to_string().into_bytes()),
-        };
-        answer(&self.log, asked, code, headers, raw)
-    }
-}
-
-fn answer(log: &Log, asked: String, code: u16, headers: http::HeaderMap, raw: Vec<u8>) -> Answer {
+/// Notes an answer and reads it.
+pub fn answer(
+    log: &Log,
+    asked: String,
+    code: u16,
+    headers: http::HeaderMap,
+    raw: Vec<u8>,
+) -> Answer {
     let mut body: Value = serde_json::from_slice(&raw).unwrap_or_default();
     // Who owns which field is noise, except where a case is about that.
     if !asked.contains("fieldManager")
