@@ -42,7 +42,7 @@ pub struct Group {
 
 pub const GROUPS: &[Group] = &[
     group("finalizers and the race of pod and claims", 8, &[protection::CASES, race::CASES]),
-    group("lists and watches", 6, &[watch::CASES]),
+    group("lists and watches", 8, &[watch::CASES]),
     group("preconditions", 6, &[preconditions::CASES]),
     group("adoption and cascades", 6, &[adoption::CASES, cascade::CASES]),
     group("binding", 6, &[binding::CASES]),
