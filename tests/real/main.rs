@@ -11,6 +11,9 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod conform;
+#[path = "../conformance/mod.rs"]
+mod conformance;
 mod driver;
 mod equivalence;
 mod incident;

@@ -23,6 +23,7 @@ import (
 // plane is the control plane: etcd, apiserver, controller manager, scheduler.
 type plane struct {
 	port   int
+	store  string
 	client *kubernetes.Clientset
 }
 
@@ -37,7 +38,7 @@ func (s *site) startPlane(ctx context.Context) error {
 	}
 	etcd := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	peer := fmt.Sprintf("http://127.0.0.1:%d", ports[1])
-	s.plane.port = ports[2]
+	s.plane.port, s.plane.store = ports[2], etcd
 	if err := writeServiceKeys(d); err != nil {
 		return err
 	}

@@ -37,6 +37,22 @@ func (s *site) provision(ctx context.Context) {
 		// It exists already while the controller manager has not bound it yet.
 		_, _ = s.plane.client.CoreV1().PersistentVolumes().Create(ctx, volumeFor(c, class), metav1.CreateOptions{})
 	}
+	s.reclaim(ctx)
+}
+
+// reclaim removes the released volumes of classes whose policy is Delete, as the CSI
+// provisioners do; the controller manager leaves that to them.
+func (s *site) reclaim(ctx context.Context) {
+	volumes, err := s.plane.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return
+	}
+	for i := range volumes.Items {
+		v := &volumes.Items[i]
+		if v.Status.Phase == corev1.VolumeReleased && v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
+			_ = s.plane.client.CoreV1().PersistentVolumes().Delete(ctx, v.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &v.UID}})
+		}
+	}
 }
 
 func volumeFor(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) *corev1.PersistentVolume {

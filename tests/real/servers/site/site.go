@@ -117,6 +117,7 @@ func (s *site) facts() map[string]any {
 		"kube_system_uid": s.kubeUID, "vault_cluster_id": s.clusterID, "voters": voters,
 		"token_file": filepath.Join(s.dir, "vault-token"), "site_file": filepath.Join(s.dir, "site.toml"),
 		"control": s.control, "manifest": filepath.Join(s.dir, "vault-statefulset-block.yaml"), "freeze": s.loop,
+		"store": s.plane.store,
 	}
 }
 
