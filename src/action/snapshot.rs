@@ -7,7 +7,7 @@ use crate::action::args::Args;
 use crate::action::vault::{capable, command, leads};
 use crate::action::{Ended, Say, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
-use crate::remote::{Ground, Machine, Remote, VoterClient, root};
+use crate::remote::{Ground, Machine, Remote, VoterClient, apart, root};
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -159,11 +159,11 @@ async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Va
     })?;
     let (path, copy, say) = (path.to_owned(), copy.to_owned(), say.clone());
     let (now, machine) = (remote.now(), Arc::clone(machine));
-    let checked = tokio::task::spawn_blocking(move || {
+    apart(&remote.machine, move || {
         let kept = Kept { machine: machine.as_ref(), path: &path, copy: &copy };
         kept.keep(&part, index, bytes, now, &say)
-    });
-    checked.await.map_err(|e| e.to_string())?
+    })
+    .await?
 }
 
 async fn stream(
@@ -180,11 +180,11 @@ async fn stream(
             Ok(Ok(Some(piece))) => {
                 bytes += piece.len() as u64;
                 // A disk that hangs must hold up nobody else.
-                let written = tokio::task::spawn_blocking(move || {
+                let written = apart(machine, move || {
                     file.write_all(&piece)?;
                     Ok(file)
                 });
-                file = written.await.map_err(|e| e.to_string())?.map_err(io)?;
+                file = written.await?.map_err(io)?;
             }
             Ok(Ok(None)) => break,
             Ok(Err(e)) => {
@@ -196,8 +196,7 @@ async fn stream(
             Err(_) => return Err(format!("the snapshot stood still after {bytes} bytes")),
         }
     }
-    let synced = tokio::task::spawn_blocking(move || file.finish());
-    synced.await.map_err(|e| e.to_string())?.map_err(io)?;
+    apart(machine, move || file.finish()).await?.map_err(io)?;
     Ok(bytes)
 }
 

@@ -67,9 +67,24 @@ pub trait Machine: Send + Sync {
     fn copy(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Its files are in memory: nothing is waited for, so no thread is needed to wait.
+    fn quick(&self) -> bool {
+        false
+    }
     /// Why programs are not started here, if they are not. What the machine says itself to
     /// that command stands in `Ok`: status and output.
     fn scripted(&self, argv: &[&str]) -> Option<Result<(i32, String), String>>;
+}
+
+/// Does something with files where it holds up nobody else: a disk can hang.
+pub(crate) async fn apart<T: Send + 'static>(
+    machine: &Arc<dyn Machine>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    if machine.quick() {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())
 }
 
 /// This very machine.

@@ -14,6 +14,7 @@ mod vault;
 mod wire;
 
 pub use self::kube::{Trouble, review_access, trouble};
+pub(crate) use self::local::apart;
 pub use self::local::{FileMeta, Ground, Machine, Sink};
 pub use self::vault::{Asked, Silence, VoterClient};
 pub(crate) use self::wire::root;

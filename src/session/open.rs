@@ -6,7 +6,7 @@ use crate::remote::Clock;
 use crate::run::{State, apply};
 use crate::runbook::{self, model::Runbook};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a new run needs.
 pub struct Opening {
@@ -25,15 +25,15 @@ pub struct Opening {
 }
 
 /// How a journal is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Keep {
     /// Durable before anything follows from it, by a thread of its own.
     Durable,
     /// Written on the session's own thread, and left to the system's cache: for a rehearsal
     /// that nobody watches, whose time must not pass while a disk is slow.
     Loosely,
-    /// Not at all: for a rehearsal that only its report is wanted of.
-    Nowhere,
+    /// In memory: for a rehearsal that only its report is wanted of.
+    Memory(Arc<Mutex<Vec<u8>>>),
 }
 
 /// A file that is left to the system's cache.
@@ -49,32 +49,16 @@ impl Disk for Loose {
 }
 
 /// No file.
-struct Nowhere;
+struct Memory(Arc<Mutex<Vec<u8>>>);
 
-impl Disk for Nowhere {
-    fn append(&mut self, _: &[u8]) -> std::io::Result<()> {
+impl Disk for Memory {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(())
     }
     fn sync(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Why a run cannot begin, or not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The journal cannot be made.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// Its thread cannot be started.
-    #[error("the journal's thread cannot be started: {0}")]
-    Thread(std::io::Error),
-    /// The first entry cannot be written.
-    #[error("the journal cannot be written: {0}; use another directory with --state")]
-    Write(String),
-    /// A journal that this version cannot fold.
-    #[error("the journal cannot be folded: {0}")]
-    Fold(String),
 }
 
 /// Makes the run's directory and writes its header.
@@ -91,7 +75,7 @@ pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenErro
             Writer::start(disk, None, theirs).map_err(OpenError::Thread)?
         }
         Keep::Loosely => Writer::inline(Box::new(Loose(FileDisk::create(&dir)?)), None, theirs),
-        Keep::Nowhere => Writer::inline(Box::new(Nowhere), None, theirs),
+        Keep::Memory(bytes) => Writer::inline(Box::new(Memory(bytes)), None, theirs),
     };
     let entry = Entry {
         seq: 0,

@@ -53,7 +53,7 @@ impl Text {
 }
 
 /// An object in its place, and parsed if a controller has looked at it lately.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub text: Text,
     pub parsed: OnceLock<Arc<Value>>,

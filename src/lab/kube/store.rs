@@ -98,6 +98,18 @@ pub struct Store {
     history: VecDeque<Change>,
 }
 
+impl Clone for Store {
+    fn clone(&self) -> Self {
+        Self {
+            version: self.version,
+            objects: self.objects.clone(),
+            warm: AtomicUsize::new(self.warm.load(Ordering::Relaxed)),
+            touched: self.touched.clone(),
+            history: self.history.clone(),
+        }
+    }
+}
+
 impl Store {
     /// The latest resource version.
     #[must_use]
@@ -238,22 +250,36 @@ impl Store {
         if self.create(key, object, now, chance).is_ok() {
             self.touched.pop_back();
             self.compact();
+            // Not looked at soon either.
+            if let Some(slot) = self.objects.get_mut(key)
+                && slot.parsed.take().is_some()
+            {
+                self.warm.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
-    fn put(&mut self, key: &Key, object: &Value) {
-        let cold = self.objects.insert(key.clone(), Slot::new(Text::of(object)));
-        if cold.is_some_and(|slot| slot.parsed.get().is_some()) {
-            self.warm.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// What is new is looked at soon: it stays parsed. What was there before, as it was kept.
+    fn put(&mut self, key: &Key, object: &Arc<Value>) -> Option<Text> {
+        let slot = Slot { text: Text::of(object), parsed: Arc::clone(object).into() };
+        self.warm.fetch_add(1, Ordering::Relaxed);
+        let old = self.objects.insert(key.clone(), slot)?;
+        self.cooled(&old);
+        Some(old.text)
     }
 
-    fn take(&mut self, key: &Key) -> Option<Arc<Value>> {
+    fn take(&mut self, key: &Key) -> Option<(Arc<Value>, Text)> {
         let slot = self.objects.remove(key)?;
+        self.cooled(&slot);
+        let Slot { text, parsed } = slot;
+        let object = parsed.into_inner().unwrap_or_else(|| Arc::new(text.value(key.kind)));
+        Some((object, text))
+    }
+
+    fn cooled(&self, slot: &Slot) {
         if slot.parsed.get().is_some() {
             self.warm.fetch_sub(1, Ordering::Relaxed);
         }
-        Some(slot.parsed.into_inner().unwrap_or_else(|| Arc::new(slot.text.value(key.kind))))
     }
 
     /// Changes an object. Nothing happens if `change` leaves it as it was. An object that is
@@ -282,12 +308,12 @@ impl Store {
         }
         let new = Arc::new(new);
         if goes(&new) {
-            self.take(key);
-            self.changed(key, Some(old), None);
+            let old = self.take(key);
+            self.changed(key, old, None);
             return Ok(new);
         }
-        self.put(key, &new);
-        self.changed(key, Some(old), Some(Arc::clone(&new)));
+        let text = self.put(key, &new);
+        self.changed(key, text.map(|text| (old, text)), Some(Arc::clone(&new)));
         Ok(new)
     }
 
@@ -351,8 +377,9 @@ impl Store {
         next
     }
 
-    fn changed(&mut self, key: &Key, old: Option<Arc<Value>>, new: Option<Arc<Value>>) {
-        let (was, is) = (old.as_deref().map(Text::of), self.text(key));
+    fn changed(&mut self, key: &Key, old: Option<(Arc<Value>, Text)>, new: Option<Arc<Value>>) {
+        let is = self.text(key);
+        let (old, was) = old.unzip();
         self.touched.push_back(Touched { key: key.clone(), old, new });
         if self.history.len() == HISTORY {
             self.history.pop_front();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// All voters, and the disks that they have or had.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Raft {
     /// By raft node id, which is the pod's name.
     pub voters: BTreeMap<String, Voter>,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 const LIFE: Span = Span::secs(3600);
 
 /// The Events that there are.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Recorder {
     /// By what they say and about what.
     told: BTreeMap<String, Key>,

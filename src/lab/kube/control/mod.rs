@@ -82,7 +82,7 @@ enum Role {
 }
 
 /// What they remember beside the objects.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Control {
     #[serde(with = "pairs")]
     due: BTreeMap<Item, Time>,

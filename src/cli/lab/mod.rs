@@ -1,0 +1,54 @@
+//! Verbs on a lab: the only place where one is built.
+
+pub mod demo;
+pub mod play;
+pub mod rehearse;
+mod serve;
+
+use crate::cli::refuse;
+use crate::lab::faults::FAULTS;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// Verbs of `lab`.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Offer the lab to other tools, on loopback only, until it is interrupted
+    Serve(serve::Args),
+    /// List the faults: what each does, and which step of the Vault runbook should catch it
+    Faults,
+}
+
+pub(crate) fn run(verb: &Verb) -> ExitCode {
+    match verb {
+        Verb::Serve(args) => serve::run(args),
+        Verb::Faults => faults(),
+    }
+}
+
+fn faults() -> ExitCode {
+    for fault in FAULTS {
+        println!("{}\n    {}", fault.name, fault.does);
+        println!("    begins at {} unless told otherwise", fault.start);
+        match fault.caught_by {
+            [] => println!("    lived through"),
+            places => println!("    caught by {}", places.join(" or ")),
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs something on a lab's own time.
+pub(crate) fn on_lab_time(work: impl Future<Output = Result<bool, String>>) -> ExitCode {
+    let runtime = match crate::lab::pace::runtime() {
+        Ok(runtime) => runtime,
+        Err(e) => return refuse(&format!("the runtime cannot be started: {e}")),
+    };
+    let code = match runtime.block_on(work) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(crate::cli::UNDONE),
+        Err(why) => refuse(&why),
+    };
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    code
+}
