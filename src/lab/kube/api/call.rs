@@ -136,10 +136,13 @@ impl Call {
     }
 }
 
-/// JSON, or YAML where it is said to be.
+/// JSON, or what it is said to be.
 pub fn parse(content: &str, body: &[u8]) -> Result<Value, String> {
     if body.is_empty() {
         return Err("unexpected end of JSON input".into());
+    }
+    if content.contains("protobuf") {
+        return super::proto_in::json(body);
     }
     if content.contains("yaml") {
         return serde_yaml_ng::from_slice(body).map_err(|e| e.to_string());
@@ -158,6 +161,6 @@ pub fn dry(values: &[String], options: &str) -> Result<bool, Refusal> {
     Ok(!values.is_empty())
 }
 
-fn header(headers: &HeaderMap, name: header::HeaderName) -> &str {
+pub fn header(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }

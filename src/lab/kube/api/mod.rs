@@ -22,11 +22,13 @@ mod path;
 mod pod_cells;
 mod pod_defaults;
 mod proto;
+mod proto_in;
 mod remove;
 mod reply;
 mod scale;
 mod select;
 mod table;
+mod typed;
 mod upgrade;
 mod validate;
 mod watch;
@@ -58,7 +60,16 @@ pub async fn answer(lab: &Lab, user: &User, request: Request<Bytes>) -> Response
     if let Some(milliseconds) = slow {
         tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
     }
-    resolve(lab, user, request).unwrap_or_else(|refusal| refusal.response())
+    match resolve(lab, user, request) {
+        Ok(response) => response,
+        Err(refusal) => {
+            if refusal.code() == 504 {
+                // The real server hopes that its cache catches up.
+                tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            }
+            refusal.response()
+        }
+    }
 }
 
 /// The answer to a request whose token nobody knows.
@@ -72,7 +83,7 @@ fn resolve(lab: &Lab, user: &User, request: Request<Bytes>) -> Result<Response<B
         Route::NoResource => Err(Refusal::no_resource()),
         Route::Other => Ok(discovery::answer(&request)),
         Route::Review(plural) => {
-            let object = access::review(lab, user, plural, request.body())?;
+            let object = access::review(lab, user, plural, &request)?;
             Ok(reply::bytes(201, reply::JSON, object.to_string()))
         }
         Route::Objects(place) => {
