@@ -108,7 +108,12 @@ impl Call {
                 kind.kind
             ))
         };
-        let mut object = parse(&self.content, &self.body).map_err(|e| unrecognised(&e))?;
+        let mut object = match parse(&self.content, &self.body) {
+            Err(why) if self.content.contains("protobuf") => {
+                return Err(Refusal::new(415, "UnsupportedMediaType", &why, Some(json!({}))));
+            }
+            other => other.map_err(|e| unrecognised(&e))?,
+        };
         if !object.is_object() {
             return Err(unrecognised("json: cannot unmarshal into Go value"));
         }

@@ -49,8 +49,12 @@ pub fn negotiated(accept: &str, place: &Place, query: &Query) -> Result<Form, Re
                 return Ok(Form::Metadata);
             }
             ("application/json" | "*/*" | "application/*", None) => return Ok(Form::Json),
-            // Only pods are encoded; what asks for nothing else is told so.
-            (PROTOBUF, None) if place.kind.id == "pods" && place.sub.is_empty() => {
+            // Only pods are encoded, and only in part: who takes JSON as well gets it whole.
+            (PROTOBUF, None)
+                if place.kind.id == "pods"
+                    && place.sub.is_empty()
+                    && !accept.contains(super::reply::JSON) =>
+            {
                 return Ok(Form::Protobuf);
             }
             // A log is text, whatever is asked.
