@@ -4,6 +4,7 @@
 //! a StatefulSet its generation. Not: resourceVersion, status, labels.
 
 use crate::action::args::Args;
+use crate::action::kube_claims::claims_of;
 use crate::action::quoted;
 use crate::event::{Proposal, Span, Target, Time};
 use crate::remote::{Remote, Trouble, review_access, trouble};
@@ -11,10 +12,10 @@ use crate::text::clean_line;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The finalizer that is removed, and only that.
@@ -27,14 +28,20 @@ pub(crate) fn client(remote: &Remote) -> Result<&Client, String> {
 
 pub(crate) fn kubectl(remote: &Remote) -> String {
     let context = remote.site.kubernetes.as_ref().map(|k| k.context.as_str()).unwrap_or_default();
-    format!(
-        "kubectl --kubeconfig {} --context {}",
-        quoted(&remote.kubeconfig.display().to_string()),
-        quoted(context)
-    )
+    kubectl_with(&remote.kubeconfig, context)
 }
 
-fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
+/// `--kubeconfig` takes one file; several are merged only from the environment.
+fn kubectl_with(kubeconfig: &[PathBuf], context: &str) -> String {
+    let paths: Vec<_> = kubeconfig.iter().map(|p| p.display().to_string()).collect();
+    let (listed, context) = (quoted(&paths.join(":")), quoted(context));
+    match paths.len() {
+        1 => format!("kubectl --kubeconfig {listed} --context {context}"),
+        _ => format!("KUBECONFIG={listed} kubectl --context {context}"),
+    }
+}
+
+pub(crate) fn namespace<'a>(remote: &'a Remote, args: &Args<'a>) -> &'a str {
     let of_vault = remote.site.vault.as_ref().map(|v| v.namespace.as_str());
     args.opt("namespace").or(of_vault).unwrap_or("default")
 }
@@ -129,36 +136,6 @@ pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result
         cautions: Vec::new(),
         before: json!([{"name": name, "uid": uid}]),
     })
-}
-
-/// The claims of a pod: those that it mounts; where the pod is gone, those that carry its
-/// name as a StatefulSet's claims do.
-async fn claims_of(
-    client: &Client,
-    namespace: &str,
-    pod: &str,
-) -> Result<Vec<PersistentVolumeClaim>, String> {
-    let found = within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(pod))
-        .await
-        .map_err(|e| e.to_string())?;
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let all = within(api.list(&ListParams::default())).await.map_err(|e| e.to_string())?.items;
-    let mounted: Option<Vec<String>> = found.map(|p| {
-        let volumes = p.spec.into_iter().flat_map(|s| s.volumes.unwrap_or_default());
-        volumes.filter_map(|v| v.persistent_volume_claim).map(|c| c.claim_name).collect()
-    });
-    let belongs = |name: &str| match &mounted {
-        Some(names) => names.iter().any(|n| n == name),
-        None => name.ends_with(&format!("-{pod}")),
-    };
-    let claims: Vec<_> = all
-        .into_iter()
-        .filter(|c| belongs(c.metadata.name.as_deref().unwrap_or_default()))
-        .collect();
-    if claims.is_empty() {
-        return Err(format!("pod {namespace}/{pod} has no claims; look at the storage pane"));
-    }
-    Ok(claims)
 }
 
 /// Claims as targets and material, with what happens to their volumes.
@@ -350,4 +327,18 @@ pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Propos
         cautions: Vec::new(),
         before: Value::Null,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_names_one_kubeconfig_or_the_list() {
+        let of = |paths: &[&str]| {
+            kubectl_with(&paths.iter().map(PathBuf::from).collect::<Vec<_>>(), "my ctx")
+        };
+        assert_eq!(of(&["/a"]), "kubectl --kubeconfig /a --context 'my ctx'");
+        assert_eq!(of(&["/a", "/b c"]), "KUBECONFIG='/a:/b c' kubectl --context 'my ctx'");
+    }
 }

@@ -5,14 +5,16 @@
 
 use crate::action::args::Args;
 use crate::action::kube::{client, kubectl, within};
-use crate::action::{Ended, Seen, failed, quoted};
+use crate::action::{Ended, Right, Seen, failed, quoted};
 use crate::event::{Outcome, Probed, Proposal, Target, Time};
-use crate::remote::{Remote, Trouble, review_access};
+use crate::remote::{Machine, Remote, Trouble, review_access};
 use kube::api::{Patch, PatchParams};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
 
 /// Largest manifest; the API server takes little more.
 const LARGEST: u64 = 3 << 20;
@@ -24,13 +26,15 @@ struct Manifest {
     name: String,
 }
 
-fn read(path: &str) -> Result<Manifest, String> {
-    let size =
-        std::fs::metadata(path).map_err(|e| format!("{path}: {e}; check the parameter"))?.len();
-    if size > LARGEST {
-        return Err(format!("{path} has {size} bytes; no manifest is that large"));
+fn read(machine: &dyn Machine, path: &str) -> Result<Manifest, String> {
+    let file =
+        machine.open(Path::new(path)).map_err(|e| format!("{path}: {e}; check the parameter"))?;
+    let mut text = String::new();
+    let bytes = file.take(LARGEST + 1).read_to_string(&mut text);
+    let bytes = bytes.map_err(|e| format!("{path}: {e}"))? as u64;
+    if bytes > LARGEST {
+        return Err(format!("{path} has more than {LARGEST} bytes; no manifest is that large"));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
     let mut documents = serde_yaml_ng::Deserializer::from_str(&text);
     let (Some(first), None) = (documents.next(), documents.next()) else {
         return Err(format!("{path} must hold exactly one object"));
@@ -70,9 +74,26 @@ async fn api(client: &Client, m: &Manifest) -> Result<(Api<DynamicObject>, Strin
     Ok((api, plural))
 }
 
+/// Rights on what the manifest holds: a kind that is not there yet is created by the patch.
+pub(crate) async fn rights(remote: &Remote, args: &Args<'_>) -> Result<Vec<Right>, String> {
+    let client = client(remote)?;
+    let m = read(remote.machine.as_ref(), args.text("manifest")?)?;
+    let (resource, capabilities) =
+        within(kube::discovery::pinned_kind(client, &m.kind)).await.map_err(|e| e.to_string())?;
+    let namespaced = capabilities.scope == kube::discovery::Scope::Namespaced;
+    let namespace = m.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+    let right = |verb| Right {
+        verb,
+        group: m.kind.group.clone(),
+        resource: resource.plural.clone(),
+        namespace: namespaced.then(|| namespace.clone()),
+    };
+    Ok(["get", "patch", "create"].map(right).into())
+}
+
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let client = client(remote)?;
-    let m = read(args.text("manifest")?)?;
+    let m = read(remote.machine.as_ref(), args.text("manifest")?)?;
     let (api, plural) = api(client, &m).await.map_err(|e| e.to_string())?;
     review_access(client, "patch", &m.kind.group, &plural, m.namespace.as_deref())
         .await

@@ -9,11 +9,14 @@
 mod args;
 mod kube;
 mod kube_apply;
+mod kube_claims;
 mod kube_do;
+mod rights;
 mod shell;
 mod snapshot;
 mod vault;
 
+pub use rights::{Right, kube_rights, vault_right, vault_rights};
 pub use snapshot::{Checked, check_snapshot};
 
 use crate::event::{Outcome, Pins, Probed, Proposal, Stream};

@@ -63,6 +63,9 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
     let Some((program, rest)) = argv.split_first() else {
         return (Outcome::Failed("argv names no program".into()), Value::Null);
     };
+    if let Some(said) = remote.machine.scripted(&argv) {
+        return scripted(remote, said, say);
+    }
     let mut command = Command::new(program);
     command.args(rest).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
@@ -102,6 +105,20 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         Ok(Err(e)) => (Outcome::Unknown(e.to_string()), result(-1)),
         Err(_) => (Outcome::Unknown(format!("{program} was ended after {timeout}")), result(-1)),
     }
+}
+
+/// What a machine on which nothing is started says to a command.
+fn scripted(remote: &Remote, said: Result<(i32, String), String>, say: &Say) -> Ended {
+    let (status, out) = match said {
+        Ok(said) => said,
+        Err(why) => return (Outcome::Failed(why), Value::Null),
+    };
+    out.lines().for_each(|line| say(Stream::Out, line.to_owned()));
+    let outcome = match status {
+        0 => Outcome::Ok,
+        status => Outcome::Failed(format!("it ended with status {status}")),
+    };
+    (outcome, json!({"status": status, "out": out, "at": remote.now()}))
 }
 
 /// How long output is waited for after the program itself has ended.

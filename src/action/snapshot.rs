@@ -7,76 +7,72 @@ use crate::action::args::Args;
 use crate::action::vault::{capable, command, leads};
 use crate::action::{Ended, Say, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
-use crate::remote::{Remote, VoterClient};
+use crate::remote::{Ground, Machine, Remote, VoterClient, root};
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 
 /// Longest wait between two pieces of a snapshot.
 const QUIET: Duration = Duration::from_secs(30);
 /// Directories that are emptied at a reboot or by age, unless the runbook names others.
 const TEMPORARY: &str = "/tmp:/var/tmp:/dev/shm:/run";
-/// `f_type` of NFS (statfs(2)).
-const NFS: i64 = 0x6969;
-/// `f_type` of tmpfs.
-const TMPFS: i64 = 0x0102_1994;
 
-async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
+pub(crate) async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
     for voter in &remote.voters {
         if let Ok((true, index, base)) = leads(remote, voter).await {
             return Ok((voter, index, base));
         }
     }
-    Err("no voter says that it leads; without a leader there is no snapshot".into())
+    Err("no voter says that it leads; without a leader Vault can neither be asked nor told".into())
 }
 
 /// Refuses places from which an anchor would be missing when it is needed.
-fn fit(dir: &Path, temporary: &str) -> Result<(), String> {
+fn fit(machine: &dyn Machine, dir: &Path, temporary: &str) -> Result<(), String> {
     let shown = dir.display();
     if !dir.is_absolute() {
         return Err(format!("{shown} is no absolute path"));
     }
-    let there = dir.ancestors().find(|d| d.exists()).unwrap_or(dir);
-    let real = there.canonicalize().map_err(|e| format!("{shown}: {e}"))?;
+    let (real, ground) = machine.ground(dir).map_err(|e| format!("{shown}: {e}"))?;
     if temporary.split(':').any(|t| !t.is_empty() && real.starts_with(t)) {
         return Err(format!(
             "{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"
         ));
     }
-    let fs = rustix::fs::statfs(&real).map_err(|e| format!("{shown}: {e}"))?;
-    match fs.f_type {
-        NFS => Err(format!("{shown} lies on NFS, the storage that is being left. Name another")),
-        TMPFS => Err(format!("{shown} lies in memory. Name another")),
-        _ => Ok(()),
+    match ground {
+        Ground::Nfs => {
+            Err(format!("{shown} lies on NFS, the storage that is being left. Name another"))
+        }
+        Ground::Memory => Err(format!("{shown} lies in memory. Name another")),
+        Ground::Disk => Ok(()),
     }
 }
 
-fn next_name(dirs: [&Path; 2]) -> String {
+fn next_name(machine: &dyn Machine, dirs: [&Path; 2]) -> String {
     (1..100_000)
         .map(|n| format!("vault-raft-{n:04}.snap"))
-        .find(|name| dirs.iter().all(|d| !d.join(name).exists()))
+        .find(|name| dirs.iter().all(|d| !machine.exists(&d.join(name))))
         .unwrap_or_else(|| "vault-raft.snap".into())
 }
 
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (dir, copy) = (PathBuf::from(args.text("dir")?), PathBuf::from(args.text("copy_to")?));
     let temporary = args.opt("temporary").unwrap_or(TEMPORARY);
-    fit(&dir, temporary)?;
-    fit(&copy, temporary)?;
+    let machine = remote.machine.as_ref();
+    fit(machine, &dir, temporary)?;
+    fit(machine, &copy, temporary)?;
     if dir == copy {
         return Err("the second copy would lie beside the first; name another place".into());
     }
     let (voter, _, base) = leader(remote).await?;
     capable(remote, voter, &base, "sys/storage/raft/snapshot", &["read"]).await?;
     let id = remote.identities().await.remove("vault.cluster-id");
-    let name = next_name([&dir, &copy]);
+    let name = next_name(machine, [&dir, &copy]);
     let (path, second) = (dir.join(&name), copy.join(&name));
     let (p, s) = (quoted(&path.display().to_string()), quoted(&second.display().to_string()));
     let target = if voter.only_forwarded() { "/dev/stdout".to_owned() } else { p.clone() };
@@ -143,48 +139,52 @@ async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Va
     let token = remote.token.as_ref().map_err(Clone::clone)?;
     say(Stream::Note, format!("commit index before: {index}"));
     let part = path.with_extension("part");
+    let machine = &remote.machine;
     for dir in [path, copy].iter().filter_map(|p| p.parent()) {
-        make_dir(dir)?;
+        machine.make_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     }
-    let request = voter.request(&base, Method::GET, "sys/storage/raft/snapshot", Some(token));
-    let response = request.send().await.map_err(|e| e.without_url().to_string())?;
+    let path_there = "sys/storage/raft/snapshot";
+    let sent = voter.send(&base, Method::GET, path_there, Some(token), None);
+    let response = match tokio::time::timeout(QUIET, sent).await {
+        Ok(answer) => answer.map_err(|e| root(e.as_ref()))?,
+        Err(_) => return Err(format!("no answer in {} s", QUIET.as_secs())),
+    };
     if !response.status().is_success() {
         return Err(format!("Vault says {} to the snapshot request", response.status().as_u16()));
     }
-    let bytes = stream(response, &part).await.inspect_err(|_| remove(&part))?;
+    let streamed = stream(machine, response, &part).await;
+    let bytes = streamed.inspect_err(|_| {
+        // A part that cannot be removed is overwritten next time.
+        let _ = machine.remove(&part);
+    })?;
     let (path, copy, say) = (path.to_owned(), copy.to_owned(), say.clone());
-    let now = remote.now();
-    let checked =
-        tokio::task::spawn_blocking(move || keep(&part, &path, &copy, index, bytes, now, &say));
+    let (now, machine) = (remote.now(), Arc::clone(machine));
+    let checked = tokio::task::spawn_blocking(move || {
+        let kept = Kept { machine: machine.as_ref(), path: &path, copy: &copy };
+        kept.keep(&part, index, bytes, now, &say)
+    });
     checked.await.map_err(|e| e.to_string())?
 }
 
-fn remove(path: &Path) {
-    // A part that cannot be removed is overwritten next time.
-    let _ = std::fs::remove_file(path);
-}
-
-fn make_dir(dir: &Path) -> Result<(), String> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| format!("{}: {e}", dir.display()))
-}
-
-async fn stream(response: reqwest::Response, part: &Path) -> Result<u64, String> {
+async fn stream(
+    machine: &Arc<dyn Machine>,
+    response: reqwest::Response,
+    part: &Path,
+) -> Result<u64, String> {
     let io = |e: std::io::Error| format!("{}: {e}", part.display());
-    let mut options = tokio::fs::OpenOptions::new();
-    let mut file =
-        options.create(true).truncate(true).write(true).mode(0o600).open(part).await.map_err(io)?;
+    let mut file = machine.create(part).map_err(io)?;
     let mut pieces = response.bytes_stream();
     let mut bytes = 0;
     loop {
         match tokio::time::timeout(QUIET, pieces.try_next()).await {
             Ok(Ok(Some(piece))) => {
                 bytes += piece.len() as u64;
-                file.write_all(&piece).await.map_err(io)?;
+                // A disk that hangs must hold up nobody else.
+                let written = tokio::task::spawn_blocking(move || {
+                    file.write_all(&piece)?;
+                    Ok(file)
+                });
+                file = written.await.map_err(|e| e.to_string())?.map_err(io)?;
             }
             Ok(Ok(None)) => break,
             Ok(Err(e)) => {
@@ -196,46 +196,49 @@ async fn stream(response: reqwest::Response, part: &Path) -> Result<u64, String>
             Err(_) => return Err(format!("the snapshot stood still after {bytes} bytes")),
         }
     }
-    file.sync_all().await.map_err(io)?;
+    let synced = tokio::task::spawn_blocking(move || file.finish());
+    synced.await.map_err(|e| e.to_string())?.map_err(io)?;
     Ok(bytes)
 }
 
-/// Checks, gives the file its name, copies, compares; durable in both places.
-fn keep(
-    part: &Path,
-    path: &Path,
-    copy: &Path,
-    index: i64,
-    bytes: u64,
-    now: Time,
-    say: &Say,
-) -> Result<Value, String> {
-    let checked = check_snapshot(part)?;
-    if checked.index < index {
-        return Err(format!(
-            "the snapshot ends at index {}, before the commit index {index} that was read first",
-            checked.index
-        ));
+/// Where an anchor is kept.
+struct Kept<'a> {
+    machine: &'a dyn Machine,
+    path: &'a Path,
+    copy: &'a Path,
+}
+
+impl Kept<'_> {
+    /// Checks, gives the file its name, copies, compares; durable in both places.
+    fn keep(
+        &self,
+        part: &Path,
+        index: i64,
+        bytes: u64,
+        now: Time,
+        say: &Say,
+    ) -> Result<Value, String> {
+        let Self { machine, path, copy } = *self;
+        let checked = check_snapshot(machine, part)?;
+        if checked.index < index {
+            return Err(format!(
+                "the snapshot ends at index {}, before the commit index {index} that was read first",
+                checked.index
+            ));
+        }
+        machine.rename(part, path).map_err(|e| format!("{}: {e}", path.display()))?;
+        say(
+            Stream::Note,
+            format!("checked: index {}, {bytes} bytes, sha256 {}", checked.index, checked.sha256),
+        );
+        machine.copy(path, copy).map_err(|e| format!("{}: {e}", copy.display()))?;
+        let second = sha256(machine, copy)?;
+        if second != checked.sha256 {
+            return Err(format!("the second copy differs: sha256 {second} at {}", copy.display()));
+        }
+        say(Stream::Note, format!("second copy is the same: {}", copy.display()));
+        Ok(result(path, bytes, &checked, 2, now))
     }
-    let io = |p: &Path| {
-        let p = p.display().to_string();
-        move |e: std::io::Error| format!("{p}: {e}")
-    };
-    std::fs::rename(part, path).map_err(io(path))?;
-    sync_dir(path)?;
-    say(
-        Stream::Note,
-        format!("checked: index {}, {bytes} bytes, sha256 {}", checked.index, checked.sha256),
-    );
-    std::fs::copy(path, copy).map_err(io(copy))?;
-    File::open(copy).and_then(|f| f.sync_all()).map_err(io(copy))?;
-    sync_dir(copy)?;
-    let second = sha256(copy)?;
-    if second != checked.sha256 {
-        return Err(format!("the second copy differs: sha256 {second} at {}", copy.display()));
-    }
-    say(Stream::Note, format!("second copy is the same: {}", copy.display()));
-    Ok(result(path, bytes, &checked, 2, now))
 }
 
 fn result(path: &Path, bytes: u64, checked: &Checked, copies: u32, at: Time) -> Value {
@@ -245,13 +248,8 @@ fn result(path: &Path, bytes: u64, checked: &Checked, copies: u32, at: Time) -> 
     })
 }
 
-fn sync_dir(path: &Path) -> Result<(), String> {
-    let dir = path.parent().unwrap_or(path);
-    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| format!("{}: {e}", dir.display()))
-}
-
-fn sha256(path: &Path) -> Result<String, String> {
-    let mut file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+fn sha256(machine: &dyn Machine, path: &Path) -> Result<String, String> {
+    let mut file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut sha = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -282,9 +280,9 @@ pub struct Checked {
 
 /// Reads a snapshot as Vault wrote it: a gzip tar with meta.json, state.bin and
 /// SHA256SUMS; every sum must fit.
-pub fn check_snapshot(path: &Path) -> Result<Checked, String> {
+pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, String> {
     let bad = |e: std::io::Error| format!("{} is no whole snapshot: {e}", path.display());
-    let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(BufReader::new(file)));
     let (mut sums, mut stated, mut index) = (BTreeMap::new(), BTreeMap::new(), None);
     for entry in archive.entries().map_err(bad)? {
@@ -331,40 +329,37 @@ pub fn check_snapshot(path: &Path) -> Result<Checked, String> {
         }
     }
     let index = index.ok_or_else(|| format!("{}: meta.json has no Index", path.display()))?;
-    Ok(Checked { index, sha256: sha256(path)? })
+    Ok(Checked { index, sha256: sha256(machine, path)? })
 }
 
 pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
-    use std::os::unix::fs::PermissionsExt;
     let (path, copy) = paths(proposal);
-    if !path.exists() {
+    let machine = remote.machine.as_ref();
+    if !machine.exists(&path) {
         return (Probed::NotDone, format!("{} is not there", path.display()), Value::Null);
     }
-    let meta = match std::fs::metadata(&path) {
+    let meta = match machine.meta(&path) {
         Ok(meta) => meta,
         Err(e) => return (Probed::Unknown, format!("{}: {e}", path.display()), Value::Null),
     };
-    if meta.permissions().mode() & 0o077 != 0 {
+    if meta.mode & 0o077 != 0 {
         return (
             Probed::Partly,
             format!("{} can be read by others; chmod 600 it", path.display()),
             Value::Null,
         );
     }
-    let checked = match check_snapshot(&path) {
+    let checked = match check_snapshot(machine, &path) {
         Ok(checked) => checked,
         Err(why) => return (Probed::Partly, why, Value::Null),
     };
-    match sha256(&copy) {
+    match sha256(machine, &copy) {
         Ok(sum) if sum == checked.sha256 => {
-            let made =
-                meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-            let at = made
-                .map_or_else(|| remote.now(), |d| Time(i64::try_from(d.as_millis()).unwrap_or(0)));
+            let at = meta.modified.unwrap_or_else(|| remote.now());
             (
                 Probed::Done,
                 "both copies are there and the same".into(),
-                result(&path, meta.len(), &checked, 2, at),
+                result(&path, meta.size, &checked, 2, at),
             )
         }
         Ok(_) => {

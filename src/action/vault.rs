@@ -7,7 +7,7 @@ use crate::action::args::Args;
 use crate::action::kube::kubectl;
 use crate::action::{Ended, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Target};
-use crate::remote::{Remote, Silence, VoterClient};
+use crate::remote::{Remote, Silence, VoterClient, WireError, root};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -45,19 +45,23 @@ pub(crate) async fn capable(
     wanted: &[&str],
 ) -> Result<(), String> {
     let token = remote.token.as_ref().map_err(Clone::clone)?;
-    let body = json!({"paths": [path]}).to_string();
-    let request = voter
-        .request(base, Method::POST, "sys/capabilities-self", Some(token))
-        .timeout(DEADLINE)
-        .body(body);
-    let response = request
-        .send()
-        .await
-        .map_err(|e| format!("the token's rights cannot be asked: {}", e.without_url()))?;
-    if response.status().as_u16() == 403 {
+    let body = json!({"paths": [path]});
+    let asked = async {
+        let path = "sys/capabilities-self";
+        let response = voter.send(base, Method::POST, path, Some(token), Some(&body)).await?;
+        let code = response.status().as_u16();
+        Ok::<_, WireError>((code, response.bytes().await?))
+    };
+    let (code, bytes) = match tokio::time::timeout(DEADLINE, asked).await {
+        Err(_) => return Err("the token's rights cannot be asked: no answer".into()),
+        Ok(Err(e)) => {
+            return Err(format!("the token's rights cannot be asked: {}", root(e.as_ref())));
+        }
+        Ok(Ok(answer)) => answer,
+    };
+    if code == 403 {
         return Err("forbidden: the Vault token is not accepted; log in again".into());
     }
-    let bytes = response.bytes().await.map_err(|e| e.without_url().to_string())?;
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let has: Vec<&str> = body
         .get(path)

@@ -2,6 +2,7 @@
 
 use crate::problem::{Problem, render};
 use crate::runbook;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,15 +58,33 @@ pub(crate) fn read(file: &Path) -> Result<String, String> {
     if !meta.is_file() {
         return Err("is no regular file; name a file".into());
     }
-    if meta.len() > runbook::LARGEST as u64 {
+    let file = std::fs::File::open(file).map_err(|e| e.to_string())?;
+    text_of(file, runbook::LARGEST)
+}
+
+/// Counts what it reads: what a file says of its size is not what a growing one has.
+fn text_of(from: impl Read, most: usize) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    from.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() > most {
         return Err(format!(
-            "has {} bytes, a runbook has at most {}; is this the right file?",
-            meta.len(),
-            runbook::LARGEST
+            "has more than {most} bytes, the most that is read; is this the right file?"
         ));
     }
-    let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
     String::from_utf8(bytes).map_err(|e| {
         format!("is no UTF-8 text (byte {}); is this the right file?", e.utf8_error().valid_up_to())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_ends_though_the_file_does_not() {
+        let why = text_of(std::io::repeat(b'#'), 1000).unwrap_err();
+        assert!(why.contains("more than 1000 bytes") && why.contains("right file?"), "{why}");
+        assert_eq!(text_of(&b"abc"[..], 3).as_deref(), Ok("abc"));
+        assert!(text_of(&[0xff_u8][..], 3).is_err_and(|why| why.contains("no UTF-8")));
+    }
 }

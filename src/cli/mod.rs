@@ -5,6 +5,8 @@
 //! 2 usage or input error; 130 interrupted.
 
 pub mod check;
+mod conduct;
+pub mod demo;
 pub mod doctor;
 pub mod plan;
 pub mod run;
@@ -29,6 +31,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Try it: a simulated site, the Vault runbook, nothing to configure
+    Demo(demo::Args),
     /// Open the cockpit on a runbook
     Run(run::Args),
     /// Watch a site, without a runbook; nothing is executed
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
     // One TLS provider for every client, before any is built; a second call is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().verb {
+        Verb::Demo(args) => demo::run(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Watch(args) => run::watch(&args),
         Verb::Check(args) => check::run(&args),

@@ -1,12 +1,25 @@
-//! `holdpoint plan RUNBOOK`: the change as a Markdown document.
+//! `holdpoint plan RUNBOOK`: the change as a Markdown document; with a site also the commands
+//! that its actions would be now.
 
+use crate::action;
 use crate::cli::check::read;
-use crate::cli::{refuse, run::params};
+use crate::cli::{refuse, run::params_or_names, runtime, site};
+use crate::event::{Pins, Time};
+use crate::observe;
 use crate::problem::render;
-use crate::report::plan;
-use crate::runbook::load;
+use crate::remote::Remote;
+use crate::report::{OfSite, Resolved, known, plan};
+use crate::runbook::model::{Arg, Call, Does, Phase, Runbook};
+use crate::runbook::{Scope, load};
+use crate::site::mismatch;
+use crate::world::{Reading, World};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+type Params = BTreeMap<String, Value>;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -16,40 +29,201 @@ pub struct Args {
     /// A parameter, NAME=VALUE; one that is not given stays as its name
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
+    /// Site that is asked what the actions' commands would be now; nothing is changed there
+    #[arg(long)]
+    site: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let name = args.runbook.display().to_string();
-    let text = match read(&args.runbook) {
-        Ok(text) => text,
-        Err(why) => return refuse(&format!("{name}: {why}")),
-    };
-    let loaded = match load(&text) {
-        Ok(loaded) => loaded,
-        Err(problems) => return refuse(&render(&name, &text, &problems)),
-    };
-    // What is missing stays symbolic, as an `each` does.
-    let given: Vec<String> = args
-        .params
-        .iter()
-        .cloned()
-        .chain(
-            loaded
-                .runbook
-                .params
-                .iter()
-                .filter(|(name, p)| {
-                    p.default.is_none()
-                        && !args.params.iter().any(|g| g.starts_with(&format!("{name}=")))
-                })
-                .map(|(name, _)| format!("{name}=<{name}>")),
-        )
-        .collect();
-    match params(&loaded.runbook, &given) {
-        Ok(params) => {
-            print!("{}", plan(&loaded.runbook, &params));
+    match document(args) {
+        Ok(text) => {
+            print!("{text}");
             ExitCode::SUCCESS
         }
         Err(why) => refuse(&why),
+    }
+}
+
+fn document(args: &Args) -> Result<String, String> {
+    let name = args.runbook.display().to_string();
+    let text = read(&args.runbook).map_err(|why| format!("{name}: {why}"))?;
+    let runbook = load(&text).map_err(|problems| render(&name, &text, &problems))?.runbook;
+    let params = params_or_names(&runbook, &args.params)?;
+    let Some(wanted) = &args.site else {
+        return Ok(plan(&runbook, &params, &OfSite::default()));
+    };
+    let runtime = runtime()?;
+    let of_site = runtime.block_on(async {
+        let found = site::find(wanted)?;
+        let remote = Remote::connect(found.site, &site::surroundings(), site::clock())
+            .await
+            .map_err(|e| e.to_string())?;
+        let now = remote.identities().await;
+        // Commands of another site would be copied into this one's change.
+        let wrong = found.pins.as_ref().map(|pins| mismatch(pins, &now)).unwrap_or_default();
+        if !wrong.is_empty() {
+            return Err(format!("this is not the site that was pinned: {}", wrong.join("; ")));
+        }
+        Ok(ask(&Arc::new(remote), &found.pins.unwrap_or(now), &runbook, &params).await)
+    });
+    // A file system that hangs must not hang the exit.
+    runtime.shutdown_background();
+    Ok(plan(&runbook, &params, &of_site?))
+}
+
+async fn ask(remote: &Arc<Remote>, pins: &Pins, runbook: &Runbook, params: &Params) -> OfSite {
+    let values = remote.site.json_values();
+    let mut commands = BTreeMap::new();
+    for phase in &runbook.phases {
+        let acts = phase.steps.iter().any(|s| matches!(s.does, Does::Action(_)));
+        let items = if acts { items(remote, phase, params, &values).await } else { Ok(Vec::new()) };
+        for step in &phase.steps {
+            let Does::Action(call) = &step.does else { continue };
+            let mut resolved = Vec::new();
+            match (&phase.each, &items) {
+                (None, _) => {
+                    let call = known(call, params, &values, None);
+                    let commands = resolve(remote, pins, &call).await;
+                    resolved.push(Resolved { item: None, commands });
+                }
+                (Some(_), Err(why)) => {
+                    resolved.push(Resolved { item: None, commands: Err(why.clone()) });
+                }
+                (Some(each), Ok(items)) => {
+                    for item in items {
+                        let named = (each.var.clone(), item.clone());
+                        let call = known(call, params, &values, Some(&named));
+                        let commands = resolve(remote, pins, &call).await;
+                        resolved.push(Resolved { item: Some(item.clone()), commands });
+                    }
+                }
+            }
+            commands.insert((phase.id.clone(), step.id.clone()), resolved);
+        }
+    }
+    OfSite { name: remote.site.name.clone(), values, commands }
+}
+
+/// The items of a phase as they would be if it opened now.
+async fn items(
+    remote: &Arc<Remote>,
+    phase: &Phase,
+    params: &Params,
+    site: &Params,
+) -> Result<Vec<String>, String> {
+    let Some(each) = &phase.each else { return Ok(Vec::new()) };
+    let (nothing, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
+    let scope = |world, now: Time| Scope {
+        world,
+        now,
+        params,
+        site,
+        evidence: &none,
+        choice: &choice,
+        item: None,
+        remaining: &[],
+        before: None,
+        result: None,
+    };
+    let mut reading = Reading::default();
+    each.of.ask(&scope(&nothing, remote.now()), &mut reading);
+    let mut world = World::default();
+    for change in observe::read(remote, &reading).await {
+        world.apply(&change);
+    }
+    let scope = scope(&world, remote.now());
+    let unknown = |why: String| format!("its items are not known: {why}");
+    if let Some(stale) = each.of.stale(&scope) {
+        return Err(unknown(stale));
+    }
+    match each.of.eval(&scope).map_err(|e| unknown(e.to_string()))? {
+        Value::Array(list) => {
+            Ok(list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect())
+        }
+        _ => Err(unknown(format!("`{}` gives no list", each.of.text))),
+    }
+}
+
+/// The commands of an action, where all its arguments are known.
+async fn resolve(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Vec<String>, String> {
+    let open =
+        |text: &String| text.contains("{{") || (text.starts_with('<') && text.ends_with('>'));
+    let texts = call.args.iter().flat_map(|(name, arg)| match arg {
+        Arg::Text(text) => vec![(name, text)],
+        Arg::List(list) => list.iter().map(|text| (name, text)).collect(),
+        Arg::Bool(_) | Arg::Int(_) => Vec::new(),
+    });
+    if let Some((name, text)) = texts.into_iter().find(|(_, text)| open(text)) {
+        return Err(format!("{name} is {text}"));
+    }
+    let proposal = action::resolve(remote, pins, call).await;
+    let clean = |why: String| crate::text::clean_line(&why);
+    proposal.map(|p| p.commands).map_err(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::responder::{Reply, Responder};
+    use crate::remote::rig;
+    use serde_json::json;
+
+    const RUNBOOK: &str = r#"
+format = 1
+id = "x"
+title = "A change"
+owner = "o"
+[params.manifest]
+type = "string"
+[[phase]]
+id = "roll"
+title = "Roll"
+[phase.each.pod]
+of = 'pods.filter(p, p.namespace == "app").map(p, p.name)'
+[[phase.step]]
+id = "wait"
+title = "Wait for {{ pod }}"
+do.kube.wait = { pod = "{{ pod }}", namespace = "app", until = "ready", within = "5s" }
+[[phase]]
+id = "end"
+title = "End"
+[[phase.step]]
+id = "apply"
+title = "Apply"
+do.kube.apply = { manifest = "{{ params.manifest }}" }
+"#;
+
+    #[tokio::test]
+    async fn commands_of_live_items_are_shown_and_what_is_open_is_named() {
+        let api = Responder::start(|asked, _| match asked {
+            a if a.ends_with("/kube-system") => {
+                Reply::Json(200, json!({"metadata": {"name": "kube-system", "uid": "u"}}))
+            }
+            a if a.starts_with("GET /api/v1/namespaces/app/pods") => Reply::Json(
+                200,
+                json!({"metadata": {}, "items": [
+                    {"metadata": {"namespace": "app", "name": "b"}},
+                    {"metadata": {"namespace": "app", "name": "a"}}]}),
+            ),
+            _ => Reply::Json(404, json!({})),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let runbook = load(RUNBOOK).unwrap_or_else(|p| panic!("{p:?}")).runbook;
+        let params = params_or_names(&runbook, &[]).unwrap();
+        let pins = remote.identities().await;
+        let of_site = ask(&remote, &pins, &runbook, &params).await;
+        let text = plan(&runbook, &params, &of_site);
+        for part in [
+            "  - command for a: `kubectl --kubeconfig /",
+            " -n app wait pod/b --for=condition=Ready --timeout=5s`",
+            "  - command: not known now: manifest is <manifest>",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(api.seen().iter().all(|a| a.starts_with("GET ")), "{:?}", api.seen());
+        let gone = rig::remote(Some(&Responder::nobody().await), &[], "").await;
+        let text = plan(&runbook, &params, &ask(&gone, &pins, &runbook, &params).await);
+        assert!(text.contains("command: not known now: its items are not known: pods"), "{text}");
     }
 }

@@ -1,17 +1,17 @@
 //! `holdpoint run` and `holdpoint watch`.
 
 use crate::cli::check::read;
+use crate::cli::conduct::{Conduct, conduct, stage};
 use crate::cli::{UNDONE, refuse, runtime, site};
 use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role};
 use crate::problem::render;
 use crate::remote::Remote;
 use crate::runbook::model::{ParamKind, Runbook};
 use crate::runbook::{check_param, load};
-use crate::session::{Answers, Engine, Opening, open, parse_answers, plain, tui};
-use crate::site::mismatch;
+use crate::session::{Answers, parse_answers};
+use crate::site::{KUBERNETES, is_lab, mismatch};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -154,58 +154,40 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let found = site::find(wanted.site)?;
     let write = !wanted.watch && (wanted.write || found.site.write.allow);
     let answers = answers(wanted, write, found.site.write.unattended)?;
-    if wanted.ui == Ui::Tui && !std::io::stdout().is_terminal() {
-        return Err("this is no terminal; use --ui plain".into());
-    }
-    let (look, term) = site::look(wanted.ascii);
-    if wanted.ui == Ui::Tui && term == "dumb" {
-        return Err("this terminal (TERM=dumb) cannot draw a screen; use --ui plain".into());
-    }
-    let clock = site::clock();
-    let remote = Remote::connect(found.site, &site::surroundings(), Arc::clone(&clock))
-        .await
-        .map_err(|e| e.to_string())?;
-    let pins = pins(&remote, found.pins, write, wanted.site).await?;
     let actor = match &answers {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
-    let values = remote.site.values.iter();
     let header = Header {
         format: FORMAT,
         run: String::new(),
         runbook: wanted.text.clone(),
         runbook_path: wanted.path.clone(),
         params,
-        site: remote.site.name.clone(),
-        site_values: values
-            .filter_map(|(k, v)| Some((k.clone(), serde_json::to_value(v).ok()?)))
-            .collect(),
-        pins,
+        site: found.site.name.clone(),
+        site_values: found.site.json_values(),
+        pins: found.pins.clone().unwrap_or_default(),
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),
-        opened_by: actor.clone(),
+        opened_by: actor,
         continues: None,
     };
-    let opening = Opening { runs: site::runs(wanted.state), header, nonce: site::nonce(), clock };
-    let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
-    let (handle, task) = Engine::start(state, writer, Arc::new(remote));
-    let done = match wanted.ui {
-        Ui::Plain => {
-            println!("journal: {}", dir.display());
-            plain(&handle, &actor, answers.as_ref().map(|(_, a)| a)).await
-        }
-        Ui::Tui => {
-            let done = tui(handle.clone(), &actor, look).await?;
-            println!("journal: {}", dir.display());
-            done
-        }
+    let clock = site::clock();
+    let runbook = Arc::new(loaded.runbook);
+    // Drawn before anything is asked: whoever waits should see what for.
+    let stage = match wanted.ui {
+        Ui::Plain => None,
+        Ui::Tui => Some(stage(&header, &runbook, wanted.ascii, clock())?),
     };
-    handle.close();
-    drop(handle);
-    // The loop ends when its last handle is gone; what it has in hand is bounded.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), task).await;
-    Ok(done)
+    let remote = Remote::connect(found.site, &site::surroundings(), clock)
+        .await
+        .map_err(|e| e.to_string())?;
+    let pins = pins(&remote, found.pins, write, wanted.site).await?;
+    let header = Header { pins, ..header };
+    let runs = site::runs(wanted.state);
+    let answers = answers.map(|(_, a)| a);
+    let begun = Box::new(|_: &_| ());
+    conduct(Conduct { remote, runbook, header, runs, inline: false, answers, stage, begun }).await
 }
 
 fn answers(
@@ -240,6 +222,10 @@ async fn pins(
     match pinned {
         Some(pinned) => {
             let wrong = mismatch(&pinned, &found);
+            // The badge goes by the header's identities, which would be the file's.
+            if is_lab(&pinned) != is_lab(&found) && found.contains_key(KUBERNETES) {
+                return Err(format!("this is not the site that was pinned: {}", wrong.join("; ")));
+            }
             if wrong.is_empty() || !write {
                 return Ok(pinned);
             }
@@ -261,12 +247,15 @@ pub(crate) fn params(
     for text in given {
         let (name, value) =
             text.split_once('=').ok_or_else(|| format!("--param {text}: write NAME=VALUE"))?;
-        let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
         let param = runbook.params.get(name).ok_or_else(|| {
-            format!(
-                "--param {name}: the runbook has no such parameter; it has {}",
-                known.join(", ")
-            )
+            let known: Vec<_> = runbook.params.keys().map(String::as_str).collect();
+            match known.as_slice() {
+                [] => format!("--param {name}: the runbook has no parameters; leave it out"),
+                known => format!(
+                    "--param {name}: the runbook has no such parameter; it has {}",
+                    known.join(", ")
+                ),
+            }
         })?;
         let json = match param.kind {
             ParamKind::String | ParamKind::Duration => Value::String(value.into()),
@@ -291,4 +280,34 @@ pub(crate) fn params(
         return Ok(params);
     }
     Err(format!("the runbook wants parameters:\n  {}", missing.join("\n  ")))
+}
+
+/// The same where what is missing stays as its name, as an `each` does.
+pub(crate) fn params_or_names(
+    runbook: &Runbook,
+    given: &[String],
+) -> Result<BTreeMap<String, Value>, String> {
+    let mut named = runbook.clone();
+    for (name, param) in &mut named.params {
+        param.default.get_or_insert_with(|| Value::String(format!("<{name}>")));
+    }
+    params(&named, given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_answered_with_those_that_are() {
+        let runbook = load(WATCH).unwrap().runbook;
+        let given = ["x=1".to_owned()];
+        assert_eq!(
+            params(&runbook, &given).unwrap_err(),
+            "--param x: the runbook has no parameters; leave it out"
+        );
+        let text = WATCH.replacen("[[phase]]", "[params.y]\ntype = \"int\"\n[[phase]]", 1);
+        let runbook = load(&text).unwrap().runbook;
+        assert!(params(&runbook, &given).unwrap_err().ends_with("; it has y"));
+    }
 }

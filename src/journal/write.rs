@@ -17,8 +17,11 @@ const QUIET: Duration = Duration::from_secs(1);
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// How the journal is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum HealthState {
+    /// There is none yet.
+    #[default]
+    Opening,
     /// Nothing outstanding.
     Ok,
     /// A write or sync has not come back.
@@ -34,7 +37,7 @@ pub enum HealthState {
 }
 
 /// The journal's health, for the screen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
     /// How it is.
     pub state: HealthState,
@@ -57,38 +60,51 @@ enum Order {
 
 /// Appends entries, in order.
 pub struct Writer {
-    orders: Sender<Order>,
     health: Arc<Mutex<Health>>,
-    closed: Mutex<Receiver<()>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    way: Way,
+}
+
+enum Way {
+    Thread {
+        orders: Sender<Order>,
+        closed: Mutex<Receiver<()>>,
+        thread: Mutex<Option<JoinHandle<()>>>,
+    },
+    Inline(Mutex<Worker>),
 }
 
 impl Writer {
     /// Starts the thread. `head` is the hash of the last entry there is.
     pub fn start(disk: Box<dyn Disk>, head: Option<String>, clock: Clock) -> std::io::Result<Self> {
-        let head = head.unwrap_or_else(|| ZERO_HASH.to_owned());
-        let health = Arc::new(Mutex::new(Health {
-            state: HealthState::Ok,
-            entries: 0,
-            synced_seq: None,
-            synced_at: None,
-            head: head.clone(),
-        }));
         let (orders, inbox) = channel();
         let (closing, closed) = channel();
-        let mut worker =
-            Worker { disk, head, clock, health: Arc::clone(&health), unsynced: None, failed: None };
+        let mut worker = Worker::new(disk, head, clock);
+        let health = Arc::clone(&worker.health);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
             worker.run(&inbox);
             // Nobody may be listening any more.
             let _ = closing.send(());
         })?;
-        Ok(Self { orders, health, closed: Mutex::new(closed), thread: Mutex::new(Some(thread)) })
+        let (closed, thread) = (Mutex::new(closed), Mutex::new(Some(thread)));
+        Ok(Self { health, way: Way::Thread { orders, closed, thread } })
     }
 
-    /// Appends; never blocks. `done` is called on the writer's thread.
+    /// Writes on the caller's own thread, which waits for the disk: for a rehearsal, whose
+    /// time must not pass while a disk is slow.
+    #[must_use]
+    pub fn inline(disk: Box<dyn Disk>, head: Option<String>, clock: Clock) -> Self {
+        let worker = Worker::new(disk, head, clock);
+        Self { health: Arc::clone(&worker.health), way: Way::Inline(Mutex::new(worker)) }
+    }
+
+    /// Appends; never blocks, unless it writes inline. `done` is called on the writer's
+    /// thread.
     pub fn append(&self, entries: Vec<Entry>, durable: bool, done: Done) {
-        if let Err(lost) = self.orders.send(Order::Append { entries, durable, done })
+        let orders = match &self.way {
+            Way::Thread { orders, .. } => orders,
+            Way::Inline(worker) => return locked(worker).write(&entries, durable, done),
+        };
+        if let Err(lost) = orders.send(Order::Append { entries, durable, done })
             && let Order::Append { done, .. } = lost.0
         {
             done(Err("the journal is closed".into()));
@@ -101,13 +117,18 @@ impl Writer {
         locked(&self.health).clone()
     }
 
-    /// Ends the thread after what was ordered; gives up on a disk that hangs.
+    /// Makes durable what is batched and ends the thread; gives up on a disk that hangs.
     pub fn close(&self) -> Health {
-        // A send fails only when the thread has ended already.
-        let _ = self.orders.send(Order::Close);
-        let ended = locked(&self.closed).recv_timeout(CLOSE) != Err(RecvTimeoutError::Timeout);
-        if ended && let Some(thread) = locked(&self.thread).take() {
-            let _ = thread.join();
+        match &self.way {
+            Way::Inline(worker) => locked(worker).guarded(Worker::sync),
+            Way::Thread { orders, closed, thread } => {
+                // A send fails only when the thread has ended already.
+                let _ = orders.send(Order::Close);
+                let ended = locked(closed).recv_timeout(CLOSE) != Err(RecvTimeoutError::Timeout);
+                if ended && let Some(thread) = locked(thread).take() {
+                    let _ = thread.join();
+                }
+            }
         }
         self.health()
     }
@@ -127,6 +148,24 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(disk: Box<dyn Disk>, head: Option<String>, clock: Clock) -> Self {
+        let head = head.unwrap_or_else(|| ZERO_HASH.to_owned());
+        let health = Health { state: HealthState::Ok, head: head.clone(), ..Health::default() };
+        Self {
+            disk,
+            head,
+            clock,
+            health: Arc::new(Mutex::new(health)),
+            unsynced: None,
+            failed: None,
+        }
+    }
+
+    fn write(&mut self, entries: &[Entry], durable: bool, done: Done) {
+        self.guarded(|w| w.append(entries, durable));
+        done(self.failed.clone().map_or(Ok(()), Err));
+    }
+
     fn run(&mut self, inbox: &Receiver<Order>) {
         loop {
             let order = match (self.unsynced, inbox.recv_timeout(QUIET)) {
@@ -139,10 +178,7 @@ impl Worker {
                 (_, Err(RecvTimeoutError::Disconnected)) => Order::Close,
             };
             match order {
-                Order::Append { entries, durable, done } => {
-                    self.guarded(|w| w.append(&entries, durable));
-                    done(self.failed.clone().map_or(Ok(()), Err));
-                }
+                Order::Append { entries, durable, done } => self.write(&entries, durable, done),
                 Order::Close => {
                     self.guarded(Self::sync);
                     return;

@@ -14,11 +14,19 @@
 //! that this room gives out, never from a site file.
 
 mod chance;
+pub mod faults;
 pub mod kube;
+mod machine;
+mod open;
+pub mod pace;
+pub mod site;
 mod task;
 pub mod vault;
+mod wire;
 mod world;
 
 pub use self::chance::Chance;
+pub use self::machine::{Files, SECOND_COPY_DIFFERS};
+pub use self::open::{clock, open};
 pub use self::task::Task;
 pub use self::world::{Lab, World};

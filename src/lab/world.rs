@@ -3,7 +3,7 @@
 use crate::event::{Span, Time};
 use crate::lab::kube::{Access, Console, Store, control};
 use crate::lab::vault::Raft;
-use crate::lab::{Chance, Task};
+use crate::lab::{Chance, Files, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +26,10 @@ pub struct World {
     pub console: Console,
     /// The voters.
     pub vault: Raft,
+    /// The lab's own machine's files.
+    pub files: Files,
+    /// What controllers and kubelets remember.
+    pub control: control::Control,
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
@@ -42,6 +46,8 @@ impl World {
             access: Access::default(),
             console: Console::default(),
             vault: Raft::default(),
+            files: Files::default(),
+            control: control::Control::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
         }

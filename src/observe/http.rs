@@ -1,10 +1,14 @@
 //! Plain endpoints: status, body, latency.
 
-use crate::remote::Remote;
+use crate::remote::{Remote, WireError, root};
 use crate::world::{Change, Http, Source, Status, Update};
+use reqwest::Method;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::Duration;
+use tokio::time::Instant;
 
+/// Longest wait for an answer.
+const DEADLINE: Duration = Duration::from_secs(5);
 /// Bytes of a body that are kept.
 const BODY: usize = 4096;
 
@@ -14,6 +18,7 @@ pub(crate) async fn read(remote: &Remote) -> Change {
             source: Source::Http,
             status: Status::NotConfigured,
             as_of: None,
+            reach: None,
             update: Update::Nothing,
         };
     }
@@ -28,6 +33,7 @@ pub(crate) async fn read(remote: &Remote) -> Change {
         source: Source::Http,
         status: Status::Live,
         as_of: Some(at),
+        reach: None,
         update: Update::Http(answers),
     }
 }
@@ -35,20 +41,22 @@ pub(crate) async fn read(remote: &Remote) -> Change {
 async fn ask(remote: &Remote, url: &str) -> Http {
     let started = Instant::now();
     let answer = async {
-        let response = remote.http.get(url).send().await?;
+        let request = reqwest::Request::new(Method::GET, reqwest::Url::parse(url)?);
+        let response = remote.http.send(request).await?;
         let status = i64::from(response.status().as_u16());
         let body = response.bytes().await?;
-        Ok::<_, reqwest::Error>((status, body))
+        Ok::<_, WireError>((status, body))
     };
-    match answer.await {
-        Ok((status, body)) => Http {
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Err(_) => {
+            Http { error: format!("no answer in {} s", DEADLINE.as_secs()), ..Http::default() }
+        }
+        Ok(Ok((status, body))) => Http {
             status,
             latency_ms: super::judge::coarse(started.elapsed()),
             body: crate::text::clean_line(&String::from_utf8_lossy(&body[..body.len().min(BODY)])),
             error: String::new(),
         },
-        Err(e) => {
-            Http { error: crate::text::clean_line(&e.without_url().to_string()), ..Http::default() }
-        }
+        Ok(Err(e)) => Http { error: root(e.as_ref()), ..Http::default() },
     }
 }

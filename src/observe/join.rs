@@ -3,7 +3,7 @@
 
 use crate::observe::rows::count;
 use crate::site::Kubernetes;
-use crate::world::{Claim, Class, Consumers, Keyed, Node, Pod, Table, Volume};
+use crate::world::{Claim, Class, Consumers, Keyed, Node, Pod, StatefulSet, Table, Volume};
 use std::collections::HashMap;
 
 /// What a CSINode adds to a node.
@@ -42,22 +42,47 @@ impl Keyed for Attachment {
     }
 }
 
-/// Claims with the pods that use them.
-pub(crate) fn claims(claims: &Table<Claim>, pods: &Table<Pod>) -> Table<Claim> {
+/// Claims with the pods that use them and the pod that each is for.
+pub(crate) fn claims(
+    claims: &Table<Claim>,
+    pods: &Table<Pod>,
+    sets: &Table<StatefulSet>,
+) -> Table<Claim> {
     let mut users: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
     for pod in pods {
         for claim in &pod.claims {
             users.entry((&pod.namespace, claim)).or_default().push(&pod.name);
         }
     }
+    let mut templates: HashMap<(&str, String), Vec<&str>> = HashMap::new();
+    for set in sets {
+        for template in set.template_classes.keys() {
+            let stem = (set.namespace.as_str(), format!("{template}-{}", set.name));
+            templates.entry(stem).or_default().push(&set.name);
+        }
+    }
     let mut joined = claims.clone();
     for claim in claims {
-        if let Some(names) = users.get(&(claim.namespace.as_str(), claim.name.as_str())) {
-            let pods = names.iter().map(|&n| n.to_owned()).collect();
-            joined.put(Claim { pods, ..claim.clone() }.into());
+        let key = (claim.namespace.as_str(), claim.name.as_str());
+        let pods: Vec<_> = users.get(&key).into_iter().flatten().map(|&n| n.to_owned()).collect();
+        let only = if let [one] = pods.as_slice() { one.clone() } else { String::new() };
+        let of_pod = made(claim, &templates).unwrap_or(only);
+        if !pods.is_empty() || !of_pod.is_empty() {
+            joined.put(Claim { pods, of_pod, ..claim.clone() }.into());
         }
     }
     joined
+}
+
+/// The pod for which a StatefulSet made a claim: its name ends in set and ordinal behind the
+/// template's. A name that two sets could have made tells nothing.
+fn made(claim: &Claim, templates: &HashMap<(&str, String), Vec<&str>>) -> Option<String> {
+    let (stem, ordinal) = claim.name.rsplit_once('-')?;
+    let number = !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit());
+    match templates.get(&(claim.namespace.as_str(), stem.to_owned()))?.as_slice() {
+        [set] if number => Some(format!("{set}-{ordinal}")),
+        _ => None,
+    }
 }
 
 /// Classes with what uses them; `site` says which namespaces are ours.
@@ -99,4 +124,58 @@ pub(crate) fn nodes(
         ..node.clone()
     };
     nodes.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_claim_is_for_the_pod_that_a_template_names() {
+        let set = |name: &str, templates: &[&str]| StatefulSet {
+            namespace: "v".into(),
+            name: name.into(),
+            template_classes: templates.iter().map(|&t| (t.to_owned(), String::new())).collect(),
+            ..StatefulSet::default()
+        };
+        let claim =
+            |name: &str| Claim { namespace: "v".into(), name: name.into(), ..Claim::default() };
+        let pod = |name: &str, claims: &[&str]| Pod {
+            namespace: "v".into(),
+            name: name.into(),
+            claims: claims.iter().map(|&c| c.to_owned()).collect(),
+            ..Pod::default()
+        };
+        let names = [
+            ("data-vault-1", "vault-1"),
+            ("audit-vault-1", "vault-1"),
+            ("data-vault-12", "vault-12"),
+            // Of another set, whose pods' names end alike; of no template; of no pod.
+            ("data-dev-vault-1", "dev-vault-1"),
+            ("backup-vault-1", ""),
+            ("data-vault-x", ""),
+            ("data-vault", ""),
+            // Two sets could have made it.
+            ("a-b-c-0", ""),
+            // Mounted by one, by two.
+            ("by-hand", "web-5"),
+            ("shared", ""),
+        ];
+        let sets = [
+            set("vault", &["data", "audit"]),
+            set("dev-vault", &["data"]),
+            set("b-c", &["a"]),
+            set("c", &["a-b"]),
+        ];
+        let pods = [pod("web-5", &["by-hand", "shared"]), pod("web-6", &["shared"])];
+        let table: Table<Claim> = names.iter().map(|(n, _)| claim(n)).collect();
+        let joined = claims(&table, &pods.into_iter().collect(), &sets.into_iter().collect());
+        let got: BTreeMap<_, _> =
+            joined.iter().map(|c| (c.name.as_str(), c.of_pod.as_str())).collect();
+        assert_eq!(got, names.into());
+        // Without the sets only what is mounted is known.
+        let joined = claims(&table, &Table::default(), &Table::default());
+        assert!(joined.iter().all(|c| c.of_pod.is_empty()));
+    }
 }

@@ -3,9 +3,8 @@
 
 use crate::observe::{change, join, pod, rows};
 use crate::remote::{Remote, Trouble, trouble};
-use crate::site::Kubernetes;
 use crate::text::clean_line;
-use crate::world::{Change, Keyed, Rows, Secret, Source, Status, Table, Update};
+use crate::world::{Change, Keyed, Reach, Rows, Secret, Source, Status, Table, Update};
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, Secret as KubeSecret};
 use kube::api::{ListParams, LogParams};
 use kube::core::NamespaceResourceScope;
@@ -16,35 +15,49 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(8);
 
-pub(crate) async fn read(remote: &Remote, source: Source) -> Change {
-    let client = match (&remote.kube, &remote.site.kubernetes) {
+pub(crate) async fn read(remote: &Remote, source: Source, reach: &Reach) -> Change {
+    let (client, site) = match (&remote.kube, &remote.site.kubernetes) {
         (_, None) => {
-            return Change {
-                source,
-                status: Status::NotConfigured,
-                as_of: None,
-                update: Update::Nothing,
-            };
+            return not_configured(source);
         }
         (Err(why), _) => {
             return change(source, remote.now(), Err(Trouble::Unreachable(why.clone())));
         }
-        (Ok(client), _) => client,
+        (Ok(client), Some(site)) => (client, site),
     };
+    let scopes = site.scopes(reach);
+    // Claims are there without the pods that use them; rows of nowhere are not none.
+    if source.has_reach() && source != Source::Claims && scopes.is_empty() {
+        return not_configured(source);
+    }
     let at = remote.now();
-    let answer = update(remote, client, source).await;
-    change(source, at, answer)
+    let answer = update(remote, client, source, &scopes).await;
+    let mut covers = Reach::of(scopes.iter().flatten().cloned());
+    covers.every = scopes.contains(&None);
+    covers.shown = reach.shown && site.shows_any();
+    Change { reach: source.has_reach().then_some(covers), ..change(source, at, answer) }
 }
 
-async fn update(remote: &Remote, client: &Client, source: Source) -> Result<Update, Trouble> {
+fn not_configured(source: Source) -> Change {
+    let reach = source.has_reach().then(Reach::none);
+    Change { source, status: Status::NotConfigured, as_of: None, reach, update: Update::Nothing }
+}
+
+async fn update(
+    remote: &Remote,
+    client: &Client,
+    source: Source,
+    scopes: &[Option<String>],
+) -> Result<Update, Trouble> {
     let site = remote.site.kubernetes.as_ref();
     Ok(match source {
         Source::Claims => {
-            let (claims, pods) = tokio::try_join!(
+            let (claims, pods, sets) = tokio::try_join!(
                 every(client, |c| rows::claim(&c)),
-                shown(client, site, |p: Pod| pod::row((&p).into()))
+                of(client, scopes, |p: Pod| pod::row((&p).into())),
+                of(client, scopes, rows::statefulset)
             )?;
-            Update::Claims(join::claims(&claims, &pods).to_rows())
+            Update::Claims(join::claims(&claims, &pods, &sets).to_rows())
         }
         Source::Volumes => Update::Volumes(every(client, rows::volume).await?.to_rows()),
         Source::Classes => {
@@ -56,12 +69,12 @@ async fn update(remote: &Remote, client: &Client, source: Source) -> Result<Upda
             Update::Classes(join::classes(&classes, &claims, &volumes, site).to_rows())
         }
         Source::Pods => {
-            Update::Pods(shown(client, site, |p: Pod| pod::row((&p).into())).await?.to_rows())
+            Update::Pods(of(client, scopes, |p: Pod| pod::row((&p).into())).await?.to_rows())
         }
         Source::Statefulsets => {
-            Update::Statefulsets(shown(client, site, rows::statefulset).await?.to_rows())
+            Update::Statefulsets(of(client, scopes, rows::statefulset).await?.to_rows())
         }
-        Source::Cronjobs => Update::Cronjobs(shown(client, site, rows::cronjob).await?.to_rows()),
+        Source::Cronjobs => Update::Cronjobs(of(client, scopes, rows::cronjob).await?.to_rows()),
         Source::Nodes => {
             let (nodes, csi, attachments) = tokio::try_join!(
                 every(client, rows::node),
@@ -95,10 +108,10 @@ where
     Ok(list(Api::<K>::all(client.clone())).await?.into_iter().map(row).collect())
 }
 
-/// Those of the namespaces that the site shows.
-async fn shown<K, R: Keyed>(
+/// Those of some namespaces.
+async fn of<K, R: Keyed>(
     client: &Client,
-    site: Option<&Kubernetes>,
+    scopes: &[Option<String>],
     row: impl Fn(K) -> R,
 ) -> Result<Table<R>, Trouble>
 where
@@ -108,7 +121,7 @@ where
         + DeserializeOwned,
 {
     let mut all = Vec::new();
-    for scope in site.iter().flat_map(|s| s.scopes()) {
+    for scope in scopes {
         let api = match scope {
             Some(namespace) => Api::<K>::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
@@ -194,4 +207,66 @@ pub async fn logs(
     };
     let redactor = crate::text::Redactor::new(remote.secrets());
     Ok(text.lines().map(|l| redactor.line(l)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::responder::{Reply, Responder};
+    use crate::remote::rig;
+    use serde_json::json;
+
+    fn of(names: &[&str]) -> Reach {
+        Reach::of(names.iter().map(|&n| n.to_owned()))
+    }
+
+    /// The rig's site shows `vault`; of `forbidden` nothing may be listed.
+    #[tokio::test]
+    async fn a_gate_reads_the_namespaces_that_it_names_and_no_others() {
+        let shown = Reach { shown: true, ..of(&["vault"]) };
+        let both = Reach { shown: true, ..of(&["app", "vault"]) };
+        for (source, asked, paths, covers) in [
+            (Source::Pods, Reach::default(), vec!["vault/pods"], &shown),
+            (Source::Pods, of(&["app"]), vec!["app/pods"], &of(&["app"])),
+            (
+                Source::Pods,
+                Reach { shown: true, ..of(&["app", "vault"]) },
+                vec!["vault/pods", "app/pods"],
+                &both,
+            ),
+            (Source::Pods, Reach::every(), vec!["/v1/pods"], &Reach::every()),
+            (Source::Cronjobs, of(&["app"]), vec!["app/cronjobs"], &of(&["app"])),
+            // Without a word of their pods, pods are not asked for.
+            (Source::Claims, Reach::none(), vec!["/v1/persistentvolumeclaims"], &Reach::none()),
+        ] {
+            let api = Responder::start(|_, _| {
+                Reply::Json(200, json!({"metadata": {"resourceVersion": "1"}, "items": []}))
+            })
+            .await;
+            let remote = rig::remote(Some(&api.url), &[], "").await;
+            let change = read(&remote, source, &asked).await;
+            assert_eq!(change.status, Status::Live, "{asked:?}");
+            assert_eq!(change.reach.as_ref(), Some(covers), "{asked:?}");
+            let seen = api.seen();
+            assert_eq!(seen.len(), paths.len(), "{seen:?}");
+            for path in paths {
+                let there = |a: &String| a.split('?').next().is_some_and(|a| a.ends_with(path));
+                assert!(seen.iter().any(there), "{path}: {seen:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_namespace_that_may_not_be_read_and_none_at_all_are_no_empty_table() {
+        let api = Responder::start(|_, _| {
+            Reply::Json(403, json!({"kind": "Status", "code": 403, "message": "no list in app"}))
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let change = read(&remote, Source::Pods, &of(&["app"])).await;
+        assert_eq!(change.status, Status::Forbidden { right: "no list in app".into() });
+        let change = read(&remote, Source::Pods, &Reach::none()).await;
+        assert_eq!(change.status, Status::NotConfigured);
+        assert_eq!(api.seen().len(), 1);
+    }
 }

@@ -4,7 +4,7 @@
 //!
 //! - **Raft** is asked voter by voter with a deadline each, since a deadlocked leader
 //!   answers everything but `sys/health`.
-//! - **Pods** of the namespaces that the site shows. First a LIST as a printed table without
+//! - **Pods** of the namespaces that the site shows and the runbook names. First a LIST as a printed table without
 //!   objects, namespace by namespace, four at a time, from the API server's cache: the rows
 //!   of 20,000 pods in 5 MB, where a LIST of objects is 215 MB. Then a WATCH that begins
 //!   with what there is (`sendInitialEvents`), as protobuf, of which only the wanted fields
@@ -18,7 +18,7 @@
 //! - **Secrets** that the site names by a GET every 10 s, since a watch of secrets would
 //!   bring their values.
 //! - **Gates** never see any of that: they read afresh, quorum reads without a
-//!   resourceVersion, of the sources that they name ([`read`]).
+//!   resourceVersion, of the sources and namespaces that they name ([`read`]).
 //!
 //! One slow source never delays another: each has a task and a deadline of its own.
 
@@ -36,7 +36,7 @@ pub use self::kube::{describe, logs};
 
 use crate::event::Time;
 use crate::remote::{Clock, Remote, Trouble};
-use crate::world::{Change, Source, Status, Update};
+use crate::world::{Change, Reach, Reading, Source, Status, Update};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,42 +44,47 @@ use tokio::sync::mpsc::Sender;
 
 /// Fresh reads of these sources, at once, never from a cache: for gates. A source that cannot be read says so in its
 /// own change; nothing fails as a whole.
-pub async fn read(remote: &Arc<Remote>, sources: &BTreeSet<Source>) -> Vec<Change> {
+pub async fn read(remote: &Arc<Remote>, reading: &Reading) -> Vec<Change> {
     let mut tasks = tokio::task::JoinSet::new();
-    for source in sources.iter().copied() {
-        let remote = Arc::clone(remote);
-        tasks.spawn(async move { one(&remote, source).await });
+    for (source, reach) in reading.iter() {
+        let (remote, reach) = (Arc::clone(remote), reach.clone());
+        tasks.spawn(async move { one(&remote, source, &reach).await });
     }
     let mut changes = Vec::new();
     while let Some(done) = tasks.join_next().await {
         changes.extend(done.ok());
     }
     // What was to be read and was not must not be judged on what a watch saw before.
-    let lacking: Vec<_> =
-        sources.iter().filter(|s| !changes.iter().any(|c| c.source == **s)).copied().collect();
+    let lacking: Vec<_> = reading
+        .iter()
+        .map(|(s, _)| s)
+        .filter(|s| !changes.iter().any(|c| c.source == *s))
+        .collect();
     changes.extend(lacking.into_iter().map(|source| Change {
         source,
         status: Status::Unreachable { why: "the reading ended unexpectedly".into() },
         as_of: None,
+        reach: None,
         update: Update::Nothing,
     }));
     changes.sort_by_key(|c| c.source);
     changes
 }
 
-async fn one(remote: &Remote, source: Source) -> Change {
+async fn one(remote: &Remote, source: Source, reach: &Reach) -> Change {
     match source {
         Source::Raft => raft::read(remote).await,
         Source::Http => http::read(remote).await,
-        _ => kube::read(remote, source).await,
+        _ => kube::read(remote, source, reach).await,
     }
 }
 
 /// A change for an answer of the API server, or for its absence.
 pub(crate) fn change(source: Source, at: Time, answer: Result<Update, Trouble>) -> Change {
-    let status = |status| Change { source, status, as_of: None, update: Update::Nothing };
+    let status =
+        |status| Change { source, status, as_of: None, reach: None, update: Update::Nothing };
     match answer {
-        Ok(update) => Change { source, status: Status::Live, as_of: Some(at), update },
+        Ok(update) => Change { source, status: Status::Live, as_of: Some(at), reach: None, update },
         Err(Trouble::Forbidden(right)) => status(Status::Forbidden { right }),
         Err(Trouble::Unreachable(why)) => status(Status::Unreachable { why }),
         Err(other) => status(Status::Unreachable { why: other.to_string() }),
@@ -98,27 +103,31 @@ const fn period(source: Source) -> Duration {
 /// is stale soon, more often.
 const SIGN_OF_LIFE: u64 = 5_000;
 
-/// Observes every source until the receiver is gone.
-pub fn spawn(remote: &Arc<Remote>, out: &Sender<Change>) {
-    watch::spawn(remote, out);
+/// Observes every source until the receiver is gone; namespaces are those of the site and
+/// `named`, the runbook's.
+pub fn spawn(remote: &Arc<Remote>, named: &BTreeSet<String>, out: &Sender<Change>) {
+    watch::spawn(remote, named, out);
     for source in [Source::Raft, Source::Secrets, Source::Http] {
         let (remote, out) = (Arc::clone(remote), out.clone());
         tokio::spawn(async move { ask_again_and_again(&remote, source, &out).await });
     }
 }
 
-/// What must be allowed to be watched for the panes: API group, resource, namespace
+/// What must be allowed to be watched for the panes, with the runbook's namespaces: API group, resource, namespace
 /// (`None`: the whole cluster).
 #[must_use]
-pub fn watched(remote: &Remote) -> Vec<(&'static str, &'static str, Option<String>)> {
-    watch::rights(remote)
+pub fn watched(
+    remote: &Remote,
+    named: &BTreeSet<String>,
+) -> Vec<(&'static str, &'static str, Option<String>)> {
+    watch::rights(remote, named)
 }
 
 async fn ask_again_and_again(remote: &Remote, source: Source, out: &Sender<Change>) {
     let clock: Clock = Arc::clone(&remote.clock);
     let mut last: Option<(Change, Time)> = None;
     loop {
-        let change = one(remote, source).await;
+        let change = one(remote, source, &Reach::default()).await;
         let now = clock();
         let news = match &last {
             None => Some(change.clone()),

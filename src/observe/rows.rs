@@ -42,6 +42,7 @@ pub(crate) fn claim(c: &core::PersistentVolumeClaim) -> Claim {
         deleting_since: time(c.metadata.deletion_timestamp.as_ref()),
         finalizers: c.metadata.finalizers.iter().flatten().map(|f| clean_line(f)).collect(),
         pods: Vec::new(),
+        of_pod: String::new(),
         created: time(c.metadata.creation_timestamp.as_ref()),
     }
 }

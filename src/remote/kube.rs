@@ -6,7 +6,7 @@ use k8s_openapi::api::authorization::v1::{
 use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Longest wait for an answer of the API server.
@@ -70,13 +70,30 @@ pub(crate) async fn within<T>(
     }
 }
 
-pub(crate) async fn client(path: &Path, context: &str) -> Result<Client, String> {
-    let file = Kubeconfig::read_from(path).map_err(|e| format!("{}: {e}", path.display()))?;
+/// Files merged as kubectl does: what the first one names stays, and of several one that is
+/// not there is passed over.
+fn kubeconfig(paths: &[PathBuf]) -> Result<Kubeconfig, String> {
+    let there: Vec<_> = paths.iter().filter(|p| paths.len() == 1 || p.exists()).collect();
+    if there.is_empty() {
+        return Err(format!("none of {} is there; check KUBECONFIG", shown(paths)));
+    }
+    there.into_iter().try_fold(Kubeconfig::default(), |merged, path| {
+        let file = Kubeconfig::read_from(path).and_then(|file| merged.merge(file));
+        file.map_err(|e| format!("{}: {e}", path.display()))
+    })
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) async fn client(paths: &[PathBuf], context: &str) -> Result<Client, String> {
+    let file = kubeconfig(paths)?;
     let options =
         KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(file, &options)
         .await
-        .map_err(|e| format!("{}: context {context}: {e}", path.display()))?;
+        .map_err(|e| format!("{}: context {context}: {e}", shown(paths)))?;
     // Retrying a DELETE on its own is not this program's to decide.
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(3));
@@ -120,4 +137,50 @@ pub async fn review_access(
     Err(Trouble::Forbidden(format!(
         "{verb} {resource}{place}; ask for that right, or run the command as someone who has it"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::{Surroundings, kubeconfig_paths};
+
+    #[test]
+    fn listed_files_are_merged_and_the_first_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        for (name, context, server) in [("a", "one", "https://a:1"), ("b", "two", "https://b:1")] {
+            // Both have a cluster `same`.
+            let text = format!(
+                "contexts: [{{name: {context}, context: {{cluster: same, user: u}}}}]\n\
+                 clusters: [{{name: same, cluster: {{server: {server:?}}}}}]\n"
+            );
+            std::fs::write(place(name), text).unwrap();
+        }
+        let merged = kubeconfig(&[place("absent"), place("a"), place("b")]).unwrap();
+        let contexts: Vec<_> = merged.contexts.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(contexts, ["one", "two"]);
+        let server = merged.clusters[0].cluster.as_ref().and_then(|c| c.server.as_deref());
+        assert_eq!((merged.clusters.len(), server), (1, Some("https://a:1")));
+        let why = kubeconfig(&[place("x"), place("y")]).unwrap_err();
+        assert!(why.contains("/x, ") && why.contains("check KUBECONFIG"), "{why}");
+        assert!(kubeconfig(&[place("x")]).is_err());
+    }
+
+    #[test]
+    fn the_site_file_names_one_and_the_environment_a_list() {
+        let site = |line: &str| {
+            let text = format!("format = 1\nname = \"e\"\n[kubernetes]\ncontext = \"e\"\n{line}\n");
+            crate::site::parse(&text).unwrap()
+        };
+        let paths = |line: &str, env: Option<&str>| {
+            let kubeconfig = env.map(str::to_owned);
+            let around =
+                Surroundings { home: "/home/ana".into(), kubeconfig, ..Surroundings::default() };
+            shown(&kubeconfig_paths(&site(line), &around))
+        };
+        assert_eq!(paths("", None), "/home/ana/.kube/config");
+        assert_eq!(paths("", Some("")), "/home/ana/.kube/config");
+        assert_eq!(paths("", Some("/a:/b::c")), "/a, /b, c");
+        assert_eq!(paths("kubeconfig = \"~/k:1\"", Some("/a:/b")), "/home/ana/k:1");
+    }
 }

@@ -4,22 +4,30 @@
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
 mod kube;
+mod local;
 #[cfg(test)]
 pub(crate) mod responder;
 #[cfg(test)]
 pub(crate) mod rig;
 mod tunnel;
 mod vault;
+mod wire;
 
 pub use self::kube::{Trouble, review_access, trouble};
+pub use self::local::{FileMeta, Ground, Machine, Sink};
 pub use self::vault::{Asked, Silence, VoterClient};
+pub(crate) use self::wire::root;
+pub use self::wire::{Wire, WireError};
 
+use self::local::Here;
+use self::wire::Sockets;
 use crate::event::{Pins, Time};
 use crate::site::Site;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Where time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -29,6 +37,12 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 pub struct Secret(String);
 
 impl Secret {
+    /// To be kept.
+    #[must_use]
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
     /// The secret itself, to be sent.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -59,8 +73,8 @@ pub struct Remote {
     pub site: Site,
     /// The API server, or why there is none.
     pub kube: Result<::kube::Client, String>,
-    /// Path of the kubeconfig in use, for equivalent commands.
-    pub kubeconfig: PathBuf,
+    /// Paths of the kubeconfig in use, for equivalent commands.
+    pub kubeconfig: Vec<PathBuf>,
     /// One a voter, in the site file's order.
     pub voters: Vec<VoterClient>,
     /// Where Vault's token and its certificate authority lie, for equivalent commands; the
@@ -69,13 +83,31 @@ pub struct Remote {
     /// Vault's token, or why there is none.
     pub token: Result<Secret, String>,
     /// For endpoints.
-    pub http: reqwest::Client,
+    pub http: Arc<dyn Wire>,
+    /// Where files are kept and programs run.
+    pub machine: Arc<dyn Machine>,
     /// Where time comes from.
     pub clock: Clock,
     /// Who led since when, each seen once.
     leaderships: Mutex<BTreeSet<(String, String)>>,
     /// The leader's commit index as it was last counted, when, and the rate then.
     index: Mutex<(i64, Option<Instant>, i64)>,
+}
+
+/// What a site is reached by.
+pub struct Parts {
+    /// The site file.
+    pub site: Site,
+    /// The API server, or why there is none.
+    pub kube: Result<::kube::Client, String>,
+    /// One a voter.
+    pub voters: Vec<VoterClient>,
+    /// Vault's token, or why there is none.
+    pub token: Result<Secret, String>,
+    /// For endpoints.
+    pub http: Arc<dyn Wire>,
+    /// Where files are kept and programs run.
+    pub machine: Arc<dyn Machine>,
 }
 
 /// Why a site cannot be used at all.
@@ -90,7 +122,7 @@ impl Remote {
         around: &Surroundings,
         clock: Clock,
     ) -> Result<Self, ConnectError> {
-        let kubeconfig = kubeconfig_path(&site, around);
+        let kubeconfig = kubeconfig_paths(&site, around);
         let kube = match &site.kubernetes {
             Some(k) => self::kube::client(&kubeconfig, &k.context).await,
             None => Err("the site file has no [kubernetes]".into()),
@@ -111,25 +143,30 @@ impl Remote {
                 );
             }
         }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(2))
-            .timeout(Duration::from_secs(5))
-            .build()
-            .map_err(|e| ConnectError(e.to_string()))?;
-        Ok(Self {
+        let http = Sockets::wire(Duration::from_secs(2), None).map_err(ConnectError)?;
+        let files = (token_path, ca_path);
+        let machine = Here::machine();
+        let parts = Parts { site, kube, voters, token, http, machine };
+        Ok(Self { kubeconfig, vault_files: files, ..Self::of(parts, clock) })
+    }
+
+    /// A site by its parts: behind sockets, or a lab's.
+    #[must_use]
+    pub fn of(parts: Parts, clock: Clock) -> Self {
+        let Parts { site, kube, voters, token, http, machine } = parts;
+        Self {
             site,
             kube,
-            kubeconfig,
+            kubeconfig: Vec::new(),
             voters,
-            vault_files: (token_path, ca_path),
+            vault_files: (None, None),
             token,
             http,
+            machine,
             clock,
             leaderships: Mutex::default(),
             index: Mutex::default(),
-        })
+        }
     }
 
     /// Every secret that is held, for redaction.
@@ -194,14 +231,16 @@ impl Remote {
     }
 }
 
-/// The kubeconfig in use.
+/// The kubeconfig in use: one file, or those that `KUBECONFIG` lists, which are merged as
+/// kubectl does.
 #[must_use]
-pub fn kubeconfig_path(site: &Site, around: &Surroundings) -> PathBuf {
-    let named = site.kubernetes.as_ref().and_then(|k| k.kubeconfig.clone());
-    match named.or_else(|| around.kubeconfig.clone()) {
-        Some(path) => expand(&path, around),
-        None => around.home.join(".kube/config"),
+pub fn kubeconfig_paths(site: &Site, around: &Surroundings) -> Vec<PathBuf> {
+    if let Some(path) = site.kubernetes.as_ref().and_then(|k| k.kubeconfig.as_ref()) {
+        return vec![expand(path, around)];
     }
+    let listed = around.kubeconfig.iter().flat_map(std::env::split_paths);
+    let listed: Vec<_> = listed.filter(|p| !p.as_os_str().is_empty()).collect();
+    if listed.is_empty() { vec![around.home.join(".kube/config")] } else { listed }
 }
 
 fn expand(path: &str, around: &Surroundings) -> PathBuf {
@@ -236,5 +275,5 @@ fn token(file: Option<&std::path::Path>, around: &Surroundings) -> Result<Secret
     if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("the Vault token is empty or not one word; log in with `vault login`".into());
     }
-    Ok(Secret(text.to_owned()))
+    Ok(Secret::new(text.to_owned()))
 }

@@ -9,10 +9,11 @@ use crate::remote::Silence;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 /// Longest wait for the API server to open a forward.
 const OPEN: Duration = Duration::from_secs(2);

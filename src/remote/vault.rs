@@ -6,14 +6,17 @@
 
 use crate::remote::Secret;
 use crate::remote::tunnel::Tunnel;
+use crate::remote::wire::{Sockets, Wire, WireError, caused_by, root, timed_out, unconnected};
 use crate::site::VoterAt;
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 use std::error::Error;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Longest wait for a voter's answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -55,38 +58,35 @@ pub struct VoterClient {
     namespace: String,
     /// Scheme behind a port-forward: that of the address, or of the authority.
     scheme: &'static str,
-    client: reqwest::Client,
+    wire: Arc<dyn Wire>,
     tunnel: Mutex<Option<Tunnel>>,
     /// It answered last time: no need to try the path first.
     answered: AtomicBool,
 }
 
 impl VoterClient {
+    /// A voter behind sockets.
     pub(crate) fn new(at: &VoterAt, namespace: &str, ca: Option<&[u8]>) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(2);
-        if let Some(ca) = ca {
-            let certificate =
-                reqwest::Certificate::from_pem(ca).map_err(|e| format!("ca_file: {e}"))?;
-            builder = builder.add_root_certificate(certificate);
-        }
+        Ok(Self::over(at, namespace, ca.is_some(), Sockets::wire(CONNECT, ca)?))
+    }
+
+    /// A voter behind any wire; `authority`: its certificates are signed by a known one.
+    #[must_use]
+    pub fn over(at: &VoterAt, namespace: &str, authority: bool, wire: Arc<dyn Wire>) -> Self {
         let tls = match &at.address {
             Some(address) => address.get_ref().starts_with("https://"),
-            None => ca.is_some(),
+            None => authority,
         };
-        Ok(Self {
+        Self {
             name: at.name.clone(),
             address: at.address.as_ref().map(|a| a.get_ref().trim_end_matches('/').to_owned()),
             forward: at.port_forward,
             namespace: namespace.to_owned(),
             scheme: if tls { "https" } else { "http" },
-            client: builder.build().map_err(|e| e.to_string())?,
+            wire,
             tunnel: Mutex::new(None),
             answered: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Where it is asked, for people.
@@ -114,7 +114,7 @@ impl VoterClient {
         if let Some(address) = &self.address {
             let tried = match self.answered.load(Ordering::Relaxed) {
                 true => Ok(()),
-                false => connect(address).await,
+                false => self.connect(address).await,
             };
             match tried {
                 Err(e @ Silence::PathLost(_)) if self.forward.is_some() => lost = e,
@@ -149,9 +149,9 @@ impl VoterClient {
         let started = Instant::now();
         let untried = self.answered.load(Ordering::Relaxed);
         let response = async {
-            let response = self.request(base, method, path, token).send().await?;
+            let response = self.send(base, method, path, token, None).await?;
             let code = response.status().as_u16();
-            Ok::<_, reqwest::Error>((code, response.bytes().await?))
+            Ok::<_, WireError>((code, response.bytes().await?))
         };
         match tokio::time::timeout(deadline.unwrap_or(DEADLINE), response).await {
             Ok(Ok((code, bytes))) => {
@@ -159,7 +159,10 @@ impl VoterClient {
                 let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 Ok(Asked { code, body, latency: started.elapsed() })
             }
-            Ok(Err(e)) => Err(self.why(base, started, untried, silence(&e)).await),
+            Ok(Err(e)) => {
+                let seen = silence(e.as_ref());
+                Err(self.why(base, started, untried, seen).await)
+            }
             Err(_) => Err(self.why(base, started, untried, Silence::Silent).await),
         }
     }
@@ -171,7 +174,7 @@ impl VoterClient {
         self.answered.store(false, Ordering::Relaxed);
         if self.address.as_deref() == Some(base) {
             let doubtful = untried && seen == Silence::Silent;
-            return if doubtful { connect(base).await.err().unwrap_or(seen) } else { seen };
+            return if doubtful { self.connect(base).await.err().unwrap_or(seen) } else { seen };
         }
         let mut tunnel = self.tunnel.lock().await;
         let Some(open) = tunnel.as_ref().filter(|t| t.base == base) else {
@@ -189,23 +192,44 @@ impl VoterClient {
         }
     }
 
-    /// A request to be sent, as for a snapshot's stream.
-    pub fn request(
+    /// Sends a request without a deadline, as for a snapshot's stream.
+    pub async fn send(
         &self,
         base: &str,
         method: reqwest::Method,
         path: &str,
         token: Option<&Secret>,
-    ) -> reqwest::RequestBuilder {
-        let mut request = self
-            .client
-            .request(method, format!("{base}/v1/{path}"))
-            .header("X-Vault-Request", "true")
-            .header("X-Vault-No-Request-Forwarding", "true");
+        body: Option<&Value>,
+    ) -> Result<reqwest::Response, WireError> {
+        let url = reqwest::Url::parse(&format!("{base}/v1/{path}"))?;
+        let mut request = reqwest::Request::new(method, url);
+        let headers = request.headers_mut();
+        headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
+        headers.insert("X-Vault-No-Request-Forwarding", HeaderValue::from_static("true"));
         if let Some(token) = token {
-            request = request.header("X-Vault-Token", token.reveal());
+            let mut value = HeaderValue::from_str(token.reveal())?;
+            value.set_sensitive(true);
+            headers.insert("X-Vault-Token", value);
         }
-        request
+        if let Some(body) = body {
+            headers.insert("Content-Type", HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.to_string().into());
+        }
+        self.wire.send(request).await
+    }
+
+    /// Whether anything listens there, without asking it anything.
+    async fn connect(&self, address: &str) -> Result<(), Silence> {
+        let lost = |e: String| Silence::PathLost(e);
+        let url = reqwest::Url::parse(address).map_err(|e| lost(e.to_string()))?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or(8200);
+        match tokio::time::timeout(CONNECT, self.wire.connect(host, port)).await {
+            Err(_) => Err(lost("time-out on connect".into())),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => Err(Silence::Refused),
+            Ok(Err(e)) => Err(lost(e.to_string())),
+        }
     }
 
     pub(crate) async fn cluster_id(&self, kube: Option<&kube::Client>) -> Option<String> {
@@ -216,45 +240,17 @@ impl VoterClient {
     }
 }
 
-/// Whether anything listens there, without asking it anything.
-async fn connect(address: &str) -> Result<(), Silence> {
-    let lost = |e: String| Silence::PathLost(e);
-    let url = reqwest::Url::parse(address).map_err(|e| lost(e.to_string()))?;
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default().unwrap_or(8200);
-    match tokio::time::timeout(CONNECT, TcpStream::connect((host.as_str(), port))).await {
-        Err(_) => Err(lost("time-out on connect".into())),
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => Err(Silence::Refused),
-        Ok(Err(e)) => Err(lost(e.to_string())),
-    }
-}
-
 /// What a client's error means before the path is looked at.
-fn silence(e: &reqwest::Error) -> Silence {
-    if kinds(e).any(|kind| kind == ErrorKind::ConnectionRefused) {
+fn silence(e: &(dyn Error + Send + Sync + 'static)) -> Silence {
+    if caused_by(e, ErrorKind::ConnectionRefused) {
         Silence::Refused
-    } else if e.is_timeout() {
+    } else if timed_out(e) {
         // Also a connection that stands while its TLS handshake gets no answer: whether the
         // path stands is looked at afterwards.
         Silence::Silent
-    } else if e.is_connect() {
+    } else if unconnected(e) {
         Silence::PathLost(root(e))
     } else {
         Silence::Refused
     }
-}
-
-fn chain(e: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let first: &(dyn Error + 'static) = e;
-    std::iter::successors(Some(first), |e: &&(dyn Error + 'static)| (*e).source())
-}
-
-fn kinds(e: &reqwest::Error) -> impl Iterator<Item = ErrorKind> {
-    chain(e).filter_map(|e| e.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
-}
-
-/// The innermost cause in words: the outer ones only repeat the address.
-fn root(e: &reqwest::Error) -> String {
-    crate::text::clean_line(&chain(e).last().map(ToString::to_string).unwrap_or_default())
 }

@@ -2,4 +2,4 @@
 
 mod plan;
 
-pub use plan::plan;
+pub use plan::{OfSite, Resolved, known, plan};

@@ -8,10 +8,33 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+/// What of a site goes into a plan.
+#[derive(Debug, Default)]
+pub struct OfSite {
+    /// Its name; empty for none.
+    pub name: String,
+    /// `site` in expressions.
+    pub values: BTreeMap<String, Value>,
+    /// Commands of actions, by phase and step.
+    pub commands: BTreeMap<(String, String), Vec<Resolved>>,
+}
+
+/// An action as it would be now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// For which item.
+    pub item: Option<String>,
+    /// Its commands, or why there are none now.
+    pub commands: Commands,
+}
+
+/// Commands, or why there are none.
+pub type Commands = Result<Vec<String>, String>;
+
 /// The plan. Templates are filled in from parameters; what only the live site knows, such
-/// as the items of an `each`, stays symbolic.
+/// as the items of an `each`, stays symbolic but in the commands of a site that was asked.
 #[must_use]
-pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>) -> String {
+pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>, site: &OfSite) -> String {
     let mut out =
         format!("# {}\n\nRunbook `{}`, kept by {}.\n", runbook.title, runbook.id, runbook.owner);
     if let Some(window) = runbook.window {
@@ -19,6 +42,13 @@ pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>) -> String {
             out,
             "Change window {}, of which {} are kept for going back.",
             window.length, window.backout_reserve
+        );
+    }
+    if !site.name.is_empty() {
+        let _ = writeln!(
+            out,
+            "Commands are those of the site {} as it is now; UIDs in them are today's.",
+            site.name
         );
     }
     if !params.is_empty() {
@@ -48,14 +78,16 @@ pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>) -> String {
             (each.var.clone(), format!("<{}>", each.var))
         });
         for step in &phase.steps {
-            step_lines(&mut out, step, params, item.as_ref());
+            let key = (phase.id.clone(), step.id.clone());
+            let resolved = site.commands.get(&key).map(Vec::as_slice).unwrap_or_default();
+            step_lines(&mut out, step, params, item.as_ref(), site, resolved);
         }
     }
-    back(&mut out, runbook, params);
+    back(&mut out, runbook, params, site);
     out
 }
 
-fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>) {
+fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>, site: &OfSite) {
     if !runbook.backouts.is_empty() {
         out.push_str("\n## Back-outs\n");
         for backout in &runbook.backouts {
@@ -64,7 +96,7 @@ fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>) {
                 let _ = writeln!(out, "Offered when `{}`.\n", when.text);
             }
             for step in &backout.steps {
-                step_lines(out, step, params, None);
+                step_lines(out, step, params, None, site, &[]);
             }
         }
     }
@@ -85,8 +117,10 @@ fn step_lines(
     step: &Step,
     params: &BTreeMap<String, Value>,
     item: Option<&(String, String)>,
+    site: &OfSite,
+    resolved: &[Resolved],
 ) {
-    let fill = |t: &Template| filled(t, params, item);
+    let fill = |t: &Template| filled(t, params, &site.values, item);
     let hold = match step.hold {
         Hold::Release => "released by a person",
         Hold::TwoPerson => "released by two people",
@@ -107,30 +141,7 @@ fn step_lines(
     if let Some(when) = &step.when {
         let _ = writeln!(out, "  - only when `{}`", when.text);
     }
-    match &step.does {
-        Does::Action(call) => {
-            let _ = writeln!(out, "  - does: `{}`", call_line(call, &fill));
-        }
-        Does::Choose { question, branches } => {
-            let _ = writeln!(out, "  - asks: {}", fill(question));
-            for (id, title) in branches {
-                let _ = writeln!(out, "    - `{id}`: {title}");
-            }
-        }
-        Does::Manual { instruction, command } => {
-            let _ = writeln!(out, "  - by hand: {}", fill(instruction));
-            if let Some(command) = command {
-                let _ = writeln!(out, "    `{}`", fill(command));
-            }
-        }
-        Does::Soak { length, watch, .. } => {
-            let _ = writeln!(out, "  - watches for {}", fill(length));
-            for gate in watch {
-                let _ = writeln!(out, "    - {}", fill(&gate.says));
-            }
-        }
-        Does::Check => {}
-    }
+    does_lines(out, step, &fill, resolved);
     for gate in &step.gates {
         let _ = writeln!(out, "  - gate: {} (`{}`)", fill(&gate.says), gate.that.text);
     }
@@ -155,6 +166,94 @@ fn step_lines(
     }
 }
 
+fn does_lines(
+    out: &mut String,
+    step: &Step,
+    fill: &dyn Fn(&Template) -> String,
+    resolved: &[Resolved],
+) {
+    match &step.does {
+        Does::Action(call) => {
+            let _ = writeln!(out, "  - does: `{}`", call_line(call, fill));
+            command_lines(out, resolved);
+        }
+        Does::Choose { question, branches } => {
+            let _ = writeln!(out, "  - asks: {}", fill(question));
+            for (id, title) in branches {
+                let _ = writeln!(out, "    - `{id}`: {title}");
+            }
+        }
+        Does::Manual { instruction, command } => {
+            let _ = writeln!(out, "  - by hand: {}", fill(instruction));
+            if let Some(command) = command {
+                let _ = writeln!(out, "    `{}`", fill(command));
+            }
+        }
+        Does::Soak { length, watch, .. } => {
+            let _ = writeln!(out, "  - watches for {}", fill(length));
+            for gate in watch {
+                let _ = writeln!(out, "    - {}", fill(&gate.says));
+            }
+        }
+        Does::Check => {}
+    }
+}
+
+/// One line a command; items that have the same one share it.
+fn command_lines(out: &mut String, resolved: &[Resolved]) {
+    let mut told: Vec<(&Commands, Vec<&str>)> = Vec::new();
+    for r in resolved {
+        let item = r.item.as_deref();
+        match told.iter_mut().find(|(commands, _)| **commands == r.commands) {
+            Some((_, items)) => items.extend(item),
+            None => told.push((&r.commands, item.into_iter().collect())),
+        }
+    }
+    for (commands, items) in told {
+        let of = match items.as_slice() {
+            [] => String::new(),
+            items => format!(" for {}", items.join(", ")),
+        };
+        match commands {
+            Ok(commands) => {
+                for command in commands {
+                    let _ = writeln!(out, "  - command{of}: {}", code(command));
+                }
+            }
+            Err(why) => {
+                let _ = writeln!(out, "  - command{of}: not known now: {why}");
+            }
+        }
+    }
+}
+
+/// Code within a line, fenced by more backticks than it has in a row.
+fn code(text: &str) -> String {
+    let most = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(most + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// A call with what is known of its arguments filled in; the rest stays as it was written.
+#[must_use]
+pub fn known(
+    call: &Call<Template>,
+    params: &BTreeMap<String, Value>,
+    site: &BTreeMap<String, Value>,
+    item: Option<&(String, String)>,
+) -> Call<String> {
+    let fill = |t: &Template| filled(t, params, site, item);
+    let arg = |arg: &Arg<Template>| match arg {
+        Arg::Bool(b) => Arg::Bool(*b),
+        Arg::Int(i) => Arg::Int(*i),
+        Arg::Text(t) => Arg::Text(fill(t)),
+        Arg::List(l) => Arg::List(l.iter().map(fill).collect()),
+    };
+    let args = call.args.iter().map(|(name, a)| (name.clone(), arg(a))).collect();
+    Call { verb: call.verb.clone(), args }
+}
+
 fn call_line(call: &Call<Template>, fill: &dyn Fn(&Template) -> String) -> String {
     let args: Vec<_> = call
         .args
@@ -174,6 +273,7 @@ fn call_line(call: &Call<Template>, fill: &dyn Fn(&Template) -> String) -> Strin
 fn filled(
     template: &Template,
     params: &BTreeMap<String, Value>,
+    site: &BTreeMap<String, Value>,
     item: Option<&(String, String)>,
 ) -> String {
     let (world, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
@@ -181,7 +281,7 @@ fn filled(
         world: &world,
         now: Time(0),
         params,
-        site: &none,
+        site,
         evidence: &none,
         choice: &choice,
         item: item.map(|(var, name)| (var.as_str(), name.as_str(), Time(0))),
@@ -190,4 +290,59 @@ fn filled(
         result: None,
     };
     template.render(&scope).unwrap_or_else(|_| template.text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::load;
+
+    const RUNBOOK: &str = r#"
+format = 1
+id = "x"
+title = "A change"
+owner = "o"
+[[phase]]
+id = "roll"
+title = "Roll"
+[phase.each.voter]
+of = 'raft.voters.map(v, v.name)'
+[[phase.step]]
+id = "wait"
+title = "Wait for {{ voter }}"
+do.kube.wait = { pod = "{{ voter }}", namespace = "{{ site.where }}", until = "ready", within = "5s" }
+"#;
+
+    #[test]
+    fn commands_stand_with_their_step_and_the_rest_stays_symbolic() {
+        let runbook = load(RUNBOOK).unwrap_or_else(|p| panic!("{p:?}")).runbook;
+        let without = plan(&runbook, &BTreeMap::new(), &OfSite::default());
+        assert!(without.contains("- [ ] **Wait for <voter>**") && !without.contains("command"));
+        let resolved = |item: &str, commands: Result<&str, &str>| Resolved {
+            item: Some(item.into()),
+            commands: commands.map(|c| vec![c.to_owned()]).map_err(str::to_owned),
+        };
+        let list = vec![
+            resolved("a", Ok("kubectl wait a")),
+            resolved("b", Err("no such pod")),
+            resolved("c", Err("no such pod")),
+            resolved("d", Ok("echo `x`")),
+        ];
+        let site = OfSite {
+            name: "lab".into(),
+            values: BTreeMap::from([("where".to_owned(), Value::from("app"))]),
+            commands: BTreeMap::from([(("roll".to_owned(), "wait".to_owned()), list)]),
+        };
+        let with = plan(&runbook, &BTreeMap::new(), &site);
+        for line in [
+            "Commands are those of the site lab as it is now; UIDs in them are today's.",
+            "- [ ] **Wait for <voter>** (`wait`; released by a person)",
+            "  - does: `kube.wait namespace=app pod=<voter> until=ready within=5s`",
+            "  - command for a: `kubectl wait a`",
+            "  - command for b, c: not known now: no such pod",
+            "  - command for d: `` echo `x` ``",
+        ] {
+            assert!(with.lines().any(|l| l == line), "{line}\n{with}");
+        }
+    }
 }

@@ -7,10 +7,10 @@ use crate::runbook::model::{Each, Phase};
 use crate::world::World;
 use serde_json::Value;
 
-/// The next event that follows without anyone asking, on `world`; none when a step waits
-/// for something.
+/// The next event that follows without anyone asking, on `world`, in a run that is not
+/// over; none when a step waits for something.
 pub(crate) fn next(state: &State, world: &World, now: Time) -> Option<Event> {
-    if state.ended.is_some() || state.aborted.is_some() || state.line_held.is_some() {
+    if state.line_held.is_some() {
         return None;
     }
     let Some((phase_state, phase)) = state.phase() else {

@@ -109,8 +109,7 @@ fn run(state: &mut State, entry: &Entry) {
         }
         Event::Aborted { reason } => aborted(state, reason, entry),
         Event::Ended { done } => state.ended = Some(*done),
-        Event::Opened { .. } | Event::Recovered { .. } => {}
-        // The rest are about a step and were folded there.
+        // The rest are about a step and were folded there, or about the journal itself.
         _ => {}
     }
     if !matches!(entry.event, Event::Refused { .. }) && entry.actor != Actor::System {
@@ -232,17 +231,57 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
     Ok(())
 }
 
+/// Each event belongs to one of these.
 fn fields(s: &mut StepState, entry: &Entry) {
+    turn(s, entry);
+    review(s, entry);
+    work(s, entry);
+    check(s, entry);
+    soak(s, entry);
+    if s.status == Status::Verifying && s.verifying_since.is_none() {
+        s.verifying_since = Some(entry.at);
+    }
+}
+
+/// Its turn comes, comes again, or is over.
+fn turn(s: &mut StepState, entry: &Entry) {
     match &entry.event {
         Event::StepOpened { .. } => {
             s.began = Some(entry.at);
             s.why = None;
         }
+        Event::StepBlocked { why, .. } => s.why = Some(why.clone()),
         Event::NotNeeded { judged, .. } => {
             s.verify = Some(judged.clone());
             s.ended = Some(entry.at);
         }
-        Event::StepBlocked { why, .. } => s.why = Some(why.clone()),
+        Event::Retried { attempt, .. } => {
+            *s = StepState {
+                attempt: *attempt,
+                status: s.status,
+                ticket: s.ticket,
+                began: s.began,
+                ..StepState::new()
+            };
+        }
+        Event::Skipped { reason, .. } => {
+            s.why = Some(reason.clone());
+            s.ended = Some(entry.at);
+        }
+        Event::Verified { .. } | Event::SoakEnded { .. } | Event::Chosen { .. } => {
+            s.ended = Some(entry.at);
+            s.why = match &entry.event {
+                Event::SoakEnded { reason, .. } => reason.clone(),
+                _ => None,
+            };
+        }
+        _ => {}
+    }
+}
+
+/// Up to its release, and where that is void.
+fn review(s: &mut StepState, entry: &Entry) {
+    match &entry.event {
         Event::GatesJudged { gates, .. } => {
             s.gates.clone_from(gates);
             s.gates_at = Some(entry.at);
@@ -273,6 +312,13 @@ fn fields(s: &mut StepState, entry: &Entry) {
             }
             s.proposal = None;
         }
+        _ => {}
+    }
+}
+
+/// It is done, here or elsewhere.
+fn work(s: &mut StepState, entry: &Entry) {
+    match &entry.event {
         Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,
         Event::Claimed { .. } => s.way = Way::Elsewhere,
         Event::EffectStarted { .. } => s.way = Way::Ran,
@@ -283,34 +329,34 @@ fn fields(s: &mut StepState, entry: &Entry) {
                 Outcome::Failed(why) | Outcome::Unknown(why) => Some(why.clone()),
             };
         }
+        Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
+        _ => {}
+    }
+}
+
+/// Its verify.
+fn check(s: &mut StepState, entry: &Entry) {
+    match &entry.event {
         Event::Checking { .. } => {
             s.streak = (0, None);
             s.verify = None;
             s.verifying_since = None;
         }
-        Event::VerifyJudged { judged, .. } => judged_once(s, judged, entry),
-        Event::Verified { .. } | Event::SoakEnded { .. } | Event::Chosen { .. } => {
-            s.ended = Some(entry.at);
-            s.why = match &entry.event {
-                Event::SoakEnded { reason, .. } => reason.clone(),
-                _ => None,
+        Event::VerifyJudged { judged, .. } => {
+            s.streak = match (judged.verdict, s.streak) {
+                (Verdict::Pass, (n, since)) => (n + 1, since.or(Some(entry.at))),
+                _ => (0, None),
             };
+            s.verify = Some(judged.clone());
         }
         Event::VerifyFailed { why, .. } => s.why = Some(why.clone()),
-        Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
-        Event::Retried { attempt, .. } => {
-            *s = StepState {
-                attempt: *attempt,
-                status: s.status,
-                ticket: s.ticket,
-                began: s.began,
-                ..StepState::new()
-            };
-        }
-        Event::Skipped { reason, .. } => {
-            s.why = Some(reason.clone());
-            s.ended = Some(entry.at);
-        }
+        _ => {}
+    }
+}
+
+/// Its soak's clock.
+fn soak(s: &mut StepState, entry: &Entry) {
+    match &entry.event {
         Event::SoakStarted { .. } => {
             s.soak =
                 SoakState { observed_ms: 0, last: Some(entry.at), broken: s.soak.broken.take() };
@@ -325,17 +371,6 @@ fn fields(s: &mut StepState, entry: &Entry) {
         }
         _ => {}
     }
-    if s.status == Status::Verifying && s.verifying_since.is_none() {
-        s.verifying_since = Some(entry.at);
-    }
-}
-
-fn judged_once(s: &mut StepState, judged: &Judged, entry: &Entry) {
-    s.streak = match (judged.verdict, s.streak) {
-        (Verdict::Pass, (n, since)) => (n + 1, since.or(Some(entry.at))),
-        _ => (0, None),
-    };
-    s.verify = Some(judged.clone());
 }
 
 /// What has to be done now that the entry is durable and folded.
@@ -348,7 +383,7 @@ fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
             ticket: s.ticket,
             purpose,
             call: rendered(state, addr).ok().flatten(),
-            sources: gates::sources(state, addr),
+            reading: gates::reading(state, addr),
         }]
     };
     match &entry.event {

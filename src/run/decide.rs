@@ -202,7 +202,7 @@ impl State {
             )));
         }
         match (&s.proposal, &s.proposal_error) {
-            (_, Some(why)) if acts => Err(Refusal::new(why.clone())),
+            (_, Some(why)) => Err(Refusal::new(why.clone())),
             (None, None) if acts => {
                 Err(Refusal::new("the plan is still being resolved; wait a moment"))
             }

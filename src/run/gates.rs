@@ -2,10 +2,10 @@
 
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
 use crate::run::state::State;
-use crate::runbook::Scope;
 use crate::runbook::model::{Gate, Hold};
-use crate::world::{Change, Source, World};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::runbook::{Expr, Scope};
+use crate::world::{Change, Reading, World};
+use std::collections::BTreeMap;
 
 /// Prefix of a guard's id among a step's gates.
 pub(crate) const GUARD: &str = "guard:";
@@ -27,12 +27,24 @@ pub(crate) fn overlaid(world: &World, changes: &[Change]) -> World {
     fresh
 }
 
-/// The sources that a step's gates and the run's guards name.
-pub(crate) fn sources(state: &State, addr: &StepAddr) -> BTreeSet<Source> {
+/// What a step's gates and the run's guards name.
+pub(crate) fn reading(state: &State, addr: &StepAddr) -> Reading {
     let gates = state.step(addr).map(|s| s.gates.as_slice()).unwrap_or_default();
-    let of_gates = gates.iter().flat_map(|g| g.that.sources.iter());
-    let of_guards = state.runbook.guards.iter().flat_map(|g| g.that.sources.iter());
-    of_gates.chain(of_guards).copied().collect()
+    let of_guards = state.runbook.guards.iter().map(|g| &g.that);
+    asked(state, Some(addr), &[], gates.iter().map(|g| &g.that).chain(of_guards))
+}
+
+/// What expressions name: sources, and namespaces by the names that they have now.
+pub(crate) fn asked<'a>(
+    state: &State,
+    addr: Option<&StepAddr>,
+    remaining: &[String],
+    exprs: impl IntoIterator<Item = &'a Expr>,
+) -> Reading {
+    let scope = state.scope(addr, &state.world, remaining, state.at);
+    let mut reading = Reading::default();
+    exprs.into_iter().for_each(|e| e.ask(&scope, &mut reading));
+    reading
 }
 
 /// Judges a step's gates, then the guards that would hold the line.

@@ -2,9 +2,8 @@
 
 use crate::event::{EffectId, Outcome, Probed, Proposal, StepAddr, Stream};
 use crate::runbook::model::Call;
-use crate::world::{Change, Source};
+use crate::world::{Change, Reading};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// A question to the world whose answer carries the run on. Asked again and again while
 /// it stands; an answer counts only while its ticket is the step's current one.
@@ -97,7 +96,7 @@ pub enum Effect {
         ticket: u64,
         purpose: Purpose,
         call: Option<Call<String>>,
-        sources: BTreeSet<Source>,
+        reading: Reading,
     },
     /// Do it. Only ever follows from a durable `EffectStarted`.
     Execute { step: StepAddr, effect: EffectId, proposal: Box<Proposal> },

@@ -147,7 +147,7 @@ pub enum Move {
     Soak,
     /// `SoakEnded`
     SoakEnd,
-    /// `Aborted`, for every step that is not over
+    /// `Aborted`, for every step that is neither over nor in doubt
     Abort,
 }
 
@@ -267,8 +267,7 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
             S::Done
         }
         (S::Ready | S::Blocked | S::Failed | S::InDoubt | S::Shown, Move::Skip) => S::Skipped,
-        // A running effect is not known to have stopped because the run was given up.
-        (S::Running, Move::Abort) => S::InDoubt,
+        // No run is given up while an effect runs, and what is in doubt stays so.
         (s, Move::Abort) if !s.is_over() && s != S::InDoubt => S::Aborted,
         _ => return Err(Illegal { from, by }),
     };

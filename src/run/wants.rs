@@ -2,13 +2,12 @@
 //! asked for again.
 
 use crate::event::{Span, Time};
-use crate::run::gates;
+use crate::run::gates::{self, asked};
 use crate::run::intent::Look;
 use crate::run::life::Status;
 use crate::run::state::{PhaseStatus, State};
 use crate::runbook::model::Does;
-use crate::world::Source;
-use std::collections::BTreeSet;
+use crate::world::Reading;
 
 /// A question to be asked now, and again every `every` while it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub struct Want {
     /// The step's ticket, or the run's seq where no step has begun.
     pub ticket: u64,
     /// What to read.
-    pub sources: BTreeSet<Source>,
+    pub reading: Reading,
     /// How often.
     pub every: Span,
 }
@@ -32,22 +31,22 @@ pub fn wants(state: &State) -> Option<Want> {
     let Some(addr) = state.current() else { return advance(state) };
     let (step, s) = (state.step(&addr)?, state.steps.get(&addr)?);
     let ticket = s.ticket;
-    let want = |look, sources, every| Some(Want { look, ticket, sources, every });
+    let want = |look, reading, every| Some(Want { look, ticket, reading, every });
     match s.status {
         Status::Pending => advance(state),
         Status::Ready | Status::Blocked | Status::Confirming => {
-            want(Look::Gates(addr.clone()), gates::sources(state, &addr), Span::secs(2))
+            want(Look::Gates(addr.clone()), gates::reading(state, &addr), Span::secs(2))
         }
         Status::Verifying => {
             let verify = step.verify.as_ref();
-            let sources = verify.map(|v| v.that.sources.clone()).unwrap_or_default();
+            let reading = asked(state, Some(&addr), &[], verify.map(|v| &v.that));
             let apart = verify.map_or(1000, |v| v.over.0 / u64::from(v.passes.max(2) - 1));
-            want(Look::Verify(addr), sources, Span(apart.clamp(250, 2000)))
+            want(Look::Verify(addr), reading, Span(apart.clamp(250, 2000)))
         }
         Status::Running => match &step.does {
             Does::Soak { watch, .. } => {
-                let sources = watch.iter().flat_map(|g| g.that.sources.iter()).copied().collect();
-                want(Look::Soak(addr), sources, Span::secs(2))
+                let reading = asked(state, Some(&addr), &[], watch.iter().map(|g| &g.that));
+                want(Look::Soak(addr), reading, Span::secs(2))
             }
             _ => None,
         },
@@ -57,22 +56,25 @@ pub fn wants(state: &State) -> Option<Want> {
 
 /// What opening the next phase, item or step needs to see.
 fn advance(state: &State) -> Option<Want> {
-    let mut sources = BTreeSet::new();
+    let mut exprs = Vec::new();
     let mut ticket = turn(state);
     let Some((phase_state, phase)) = state.phase() else {
         // Nothing is left: the run can be closed.
-        return Some(Want { look: Look::Advance, ticket, sources, every: Span::secs(1) });
+        let reading = Reading::default();
+        return Some(Want { look: Look::Advance, ticket, reading, every: Span::secs(1) });
     };
-    if let Some(addr) = state.current() {
-        sources.extend(state.step(&addr)?.when.iter().flat_map(|w| w.sources.iter().copied()));
-        ticket = state.steps.get(&addr)?.ticket;
+    let addr = state.current();
+    if let Some(addr) = &addr {
+        exprs.extend(state.step(addr)?.when.as_ref());
+        ticket = state.steps.get(addr)?.ticket;
     } else if let Some(each) = &phase.each {
         if phase_state.status == PhaseStatus::Waiting {
-            sources.extend(each.of.sources.iter().copied());
+            exprs.push(&each.of);
         }
-        sources.extend(each.next.iter().flat_map(|n| n.sources.iter().copied()));
+        exprs.extend(each.next.as_ref());
     }
-    Some(Want { look: Look::Advance, ticket, sources, every: Span::secs(1) })
+    let reading = asked(state, addr.as_ref(), &[], exprs);
+    Some(Want { look: Look::Advance, ticket, reading, every: Span::secs(1) })
 }
 
 /// A number that changes with every phase that opens and every item that ends.

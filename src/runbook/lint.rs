@@ -1,10 +1,9 @@
 //! Compiling texts into expressions and templates, and what the lint says of them.
 
 use crate::problem::Problem;
+use crate::runbook::empty::{Vacuous, vacuous};
 use crate::runbook::types::{Inference, Ty};
-use crate::runbook::walk;
 use crate::runbook::{Expr, Template};
-use cel::common::ast::{Expr as Ast, IdedExpr};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
@@ -109,6 +108,7 @@ impl Lint {
             Ok(template) => {
                 for expr in template.expressions() {
                     self.infer(expr, text.span(), names);
+                    self.empty_all(expr, &text.span());
                 }
                 if let Some(what) = secret_in(text.get_ref()) {
                     self.error(
@@ -130,44 +130,17 @@ impl Lint {
         }
     }
 
-    /// `all()` over an empty list is true: it needs a `size(…) > 0` of the same list.
+    /// `all()` over an empty list is true: something beside it must prove a row.
     fn empty_all(&mut self, expr: &Expr, span: &Range<usize>) {
-        let mut ranges = Vec::new();
-        alls(expr.ast(), &mut ranges);
-        for range in ranges {
-            let list = walk::paths(range);
-            let sized = list.first().is_none_or(|path| {
-                expr.text.contains("size(")
-                    && expr.text.match_indices("size(").any(|(i, _)| {
-                        expr.text[i..].contains(path.as_str())
-                            && ["> 0", ">= ", "== "].iter().any(|o| expr.text[i..].contains(o))
-                    })
-            });
-            if !sized {
-                let name = list.first().cloned().unwrap_or_default();
-                self.error(
-                    span.clone(),
-                    format!("all() over `{name}` is true when the list is empty"),
-                    format!("write size({name}) > 0 && … beside it"),
-                );
-            }
+        for Vacuous { list, turned } in vacuous(expr.ast()) {
+            let remedy = if turned {
+                format!("write {list}.exists(…) with what an all() denies, not all() below a `!`")
+            } else {
+                format!("write size({list}) > 0 && … beside it, of this very list")
+            };
+            let message = format!("all() over `{list}` is true when the list is empty");
+            self.error(span.clone(), message, remedy);
         }
-    }
-}
-
-/// Lists that an `all()` outside of other macros walks; a list literal cannot be empty by
-/// surprise.
-fn alls<'a>(expr: &'a IdedExpr, found: &mut Vec<&'a IdedExpr>) {
-    match &expr.expr {
-        Ast::Comprehension(c) if walk::is_all(c) && !matches!(c.iter_range.expr, Ast::List(_)) => {
-            found.push(&c.iter_range);
-        }
-        Ast::Call(call) => {
-            call.target.iter().for_each(|t| alls(t, found));
-            call.args.iter().for_each(|a| alls(a, found));
-        }
-        Ast::Select(select) => alls(&select.operand, found),
-        _ => {}
     }
 }
 

@@ -11,10 +11,13 @@ pub mod types;
 pub mod verbs;
 
 mod convert;
+mod empty;
 mod expr;
 mod lint;
 mod parse;
 mod raw;
+mod reach;
+mod spell;
 mod steps;
 mod table;
 mod walk;
@@ -23,3 +26,4 @@ pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub(crate) use parse::of_toml;
 pub use parse::{LARGEST, Loaded, check_param, load};
 pub use raw::RawRunbook;
+pub use reach::namespaces;

@@ -135,6 +135,19 @@ pub struct Step {
     pub capture: Vec<(String, Expr)>,
 }
 
+impl Step {
+    /// What decides on it: whether it is needed, may begin, was done, holds.
+    pub fn conditions(&self) -> impl Iterator<Item = &Expr> {
+        let watched = match &self.does {
+            Does::Soak { watch, .. } => watch.as_slice(),
+            _ => &[],
+        };
+        let gates = self.gates.iter().chain(watched).map(|g| &g.that);
+        let verify = self.verify.as_ref().map(|v| &v.that);
+        self.when.iter().chain(gates).chain(verify).chain(&self.probe)
+    }
+}
+
 /// Who lets a step begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -2,7 +2,9 @@
 
 use crate::runbook::convert;
 use crate::runbook::expr::conjuncts;
-use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue};
+use cel::common::ast::{
+    ComprehensionExpr, EntryExpr, Expr as Ast, IdedEntryExpr, IdedExpr, LiteralValue, operators,
+};
 use cel::{Context, Program, Value};
 use std::collections::BTreeSet;
 
@@ -24,13 +26,6 @@ fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String
                 collect(&select.operand, bound, found);
             }
         }
-        Ast::Call(call) => {
-            call.target.iter().for_each(|t| collect(t, bound, found));
-            call.args.iter().for_each(|a| collect(a, bound, found));
-        }
-        Ast::List(list) => list.elements.iter().for_each(|e| collect(e, bound, found)),
-        Ast::Map(map) => map.entries.iter().for_each(|e| entry(&e.expr, bound, found)),
-        Ast::Struct(s) => s.entries.iter().for_each(|e| entry(&e.expr, bound, found)),
         Ast::Comprehension(c) => {
             collect(&c.iter_range, bound, found);
             collect(&c.accu_init, bound, found);
@@ -42,17 +37,89 @@ fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String
             }
             bound.truncate(depth);
         }
-        Ast::Literal(_) | Ast::Unspecified => {}
+        _ => children(expr).into_iter().for_each(|e| collect(e, bound, found)),
     }
 }
 
-fn entry(entry: &EntryExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String>) {
-    match entry {
-        EntryExpr::StructField(f) => collect(&f.value, bound, found),
-        EntryExpr::MapEntry(e) => {
-            collect(&e.key, bound, found);
-            collect(&e.value, bound, found);
+/// Names that an expression reads from its scope.
+pub(crate) fn roots(expr: &IdedExpr) -> BTreeSet<String> {
+    let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
+    paths(expr).iter().map(root).collect()
+}
+
+/// The expressions right below one.
+pub(crate) fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
+    match &expr.expr {
+        Ast::Select(select) => vec![&select.operand],
+        Ast::Call(call) => call.target.iter().map(|t| &**t).chain(&call.args).collect(),
+        Ast::List(list) => list.elements.iter().collect(),
+        Ast::Map(map) => entries(&map.entries),
+        Ast::Struct(s) => entries(&s.entries),
+        Ast::Comprehension(c) => {
+            vec![&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result]
         }
+        Ast::Ident(_) | Ast::Literal(_) | Ast::Unspecified => Vec::new(),
+    }
+}
+
+fn entries(list: &[IdedEntryExpr]) -> Vec<&IdedExpr> {
+    let mut found = Vec::new();
+    for entry in list {
+        match &entry.expr {
+            EntryExpr::StructField(f) => found.push(&f.value),
+            EntryExpr::MapEntry(e) => found.extend([&e.key, &e.value]),
+        }
+    }
+    found
+}
+
+/// The `x` of `accumulated + [x]`.
+fn added(expr: &IdedExpr) -> Option<&IdedExpr> {
+    let Ast::Call(call) = &expr.expr else { return None };
+    match &call.args.last()?.expr {
+        Ast::List(list) => list.elements.first(),
+        _ => None,
+    }
+}
+
+/// What was written, before it became a comprehension.
+#[derive(Clone, Copy)]
+pub(crate) enum Macro<'a> {
+    All(&'a IdedExpr),
+    Exists(&'a IdedExpr),
+    One(&'a IdedExpr),
+    Filter(&'a IdedExpr),
+    /// With its condition, if it has one.
+    Map(Option<&'a IdedExpr>, &'a IdedExpr),
+    /// None that is known.
+    Other,
+}
+
+impl<'a> Macro<'a> {
+    /// What is evaluated for each row.
+    pub(crate) fn parts(self, c: &'a ComprehensionExpr) -> Vec<&'a IdedExpr> {
+        match self {
+            Self::All(of) | Self::Exists(of) | Self::One(of) | Self::Filter(of) => vec![of],
+            Self::Map(of, gives) => of.into_iter().chain([gives]).collect(),
+            Self::Other => vec![&c.loop_cond, &c.loop_step, &c.result],
+        }
+    }
+}
+
+pub(crate) fn decoded(c: &ComprehensionExpr) -> Macro<'_> {
+    let Ast::Call(step) = &c.loop_step.expr else { return Macro::Other };
+    let conditional = step.func_name == operators::CONDITIONAL;
+    match (&c.accu_init.expr, step.args.as_slice()) {
+        (Ast::Literal(LiteralValue::Boolean(b)), [_, of]) if *b.inner() => Macro::All(of),
+        (Ast::Literal(LiteralValue::Boolean(_)), [_, of]) => Macro::Exists(of),
+        (Ast::Literal(LiteralValue::Int(_)), [of, ..]) => Macro::One(of),
+        (Ast::List(_), [of, then, _]) if conditional => match added(then) {
+            Some(e) if matches!(&e.expr, Ast::Ident(n) if *n == c.iter_var) => Macro::Filter(of),
+            Some(e) => Macro::Map(Some(of), e),
+            None => Macro::Other,
+        },
+        (Ast::List(_), _) => added(&c.loop_step).map_or(Macro::Other, |e| Macro::Map(None, e)),
+        _ => Macro::Other,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Look, Purpose, State, Want, apply, decide, wants};
+use crate::runbook::namespaces;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,8 @@ impl Engine {
         let live = Live { state: Arc::new(state.clone()), show_only: None };
         let (publish, watching) = watch::channel(live);
         let writer = Arc::new(writer);
-        observe::spawn(&remote, &changes);
+        let (params, values) = (&state.header.params, &state.header.site_values);
+        observe::spawn(&remote, &namespaces(&state.runbook, params, values), &changes);
         let handle = Handle {
             asks,
             live: watching,
@@ -232,7 +234,7 @@ impl Engine {
 
     /// Asks the world what the run wants to know, one question at a time.
     fn want(&mut self) {
-        let Some(Want { look, ticket, sources, every }) = wants(&self.state) else { return };
+        let Some(Want { look, ticket, reading, every }) = wants(&self.state) else { return };
         let question = (look.clone(), ticket);
         let elapsed = self.looked_at.map_or(Duration::MAX, |at| at.elapsed());
         // A new question is asked at once, the same one again when it is due; one that is
@@ -250,7 +252,7 @@ impl Engine {
         self.looked_at = Some(Instant::now());
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         tokio::spawn(async move {
-            let changes = observe::read(&remote, &sources).await;
+            let changes = observe::read(&remote, &reading).await;
             // The loop may have ended.
             let _ = results.send(Intent::Looked { look, ticket, changes }).await;
         });
@@ -260,9 +262,9 @@ impl Engine {
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         let pins = self.state.header.pins.clone();
         match effect {
-            Effect::Prepare { step, ticket, purpose, call, sources } => {
+            Effect::Prepare { step, ticket, purpose, call, reading } => {
                 tokio::spawn(async move {
-                    let gates = observe::read(&remote, &sources);
+                    let gates = observe::read(&remote, &reading);
                     let resolve = async {
                         match &call {
                             Some(call) => {

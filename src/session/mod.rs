@@ -18,4 +18,4 @@ pub use engine::{Engine, Handle, Live};
 pub use open::{OpenError, Opening, fold, open};
 pub use plain::plain;
 pub use terminal::{Taken, take};
-pub use tui::tui;
+pub use tui::{Stage, tui};

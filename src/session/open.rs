@@ -4,7 +4,7 @@ use crate::event::{Entry, Event, Header};
 use crate::journal::{FileDisk, JournalError, Writer};
 use crate::remote::Clock;
 use crate::run::{State, apply};
-use crate::runbook;
+use crate::runbook::{self, model::Runbook};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,10 +14,14 @@ pub struct Opening {
     pub runs: PathBuf,
     /// Seq 0, without its run id.
     pub header: Header,
+    /// The header's runbook.
+    pub runbook: Arc<Runbook>,
     /// Four hex digits.
     pub nonce: String,
     /// Where time comes from.
     pub clock: Clock,
+    /// The journal is written on the session's own thread.
+    pub inline: bool,
 }
 
 /// Why a run cannot begin, or not be read.
@@ -39,41 +43,32 @@ pub enum OpenError {
 
 /// Makes the run's directory and writes its header.
 pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenError> {
-    let Opening { runs, mut header, nonce, clock } = opening;
+    let Opening { runs, mut header, runbook, nonce, clock, inline } = opening;
     let now = clock();
     let stamp = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let id = runbook_id(&header.runbook)?;
-    header.run = format!("{stamp}-{id}-{nonce}");
+    header.run = format!("{stamp}-{}-{nonce}", runbook.id);
     let dir = runs.join(&header.run);
-    let disk = FileDisk::create(&dir)?;
-    let theirs = Arc::clone(&clock);
-    let writer = Writer::start(Box::new(disk), None, Box::new(move || theirs()))
-        .map_err(OpenError::Thread)?;
+    let disk = Box::new(FileDisk::create(&dir)?);
+    let theirs = Box::new(move || clock());
+    let writer = match inline {
+        true => Writer::inline(disk, None, theirs),
+        false => Writer::start(disk, None, theirs).map_err(OpenError::Thread)?,
+    };
     let entry = Entry {
         seq: 0,
         at: now,
         actor: header.opened_by.clone(),
-        event: Event::Opened { header: Box::new(header) },
+        event: Event::Opened { header: Box::new(header.clone()) },
     };
     let (done, wait) = tokio::sync::oneshot::channel();
     // The receiver is gone only if this very future was dropped.
-    writer.append(vec![entry.clone()], true, Box::new(move |r| drop(done.send(r))));
+    writer.append(vec![entry], true, Box::new(move |r| drop(done.send(r))));
     match wait.await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => return Err(OpenError::Write(why)),
         Err(_) => return Err(OpenError::Write("its thread ended".into())),
     }
-    let state = fold(&[entry])?;
-    Ok((state, writer, dir))
-}
-
-fn runbook_id(text: &str) -> Result<String, OpenError> {
-    match runbook::load(text) {
-        Ok(loaded) => Ok(loaded.runbook.id),
-        Err(problems) => {
-            Err(OpenError::Fold(format!("its runbook has {} problems", problems.len())))
-        }
-    }
+    Ok((State::new(header, runbook, now), writer, dir))
 }
 
 /// The state that entries lead to. Effects are not run: this is what reading does.

@@ -2,10 +2,12 @@
 //! the loop or a disk.
 
 use crate::event::{Actor, Time};
+use crate::journal::Health;
 use crate::observe;
-use crate::run::Intent;
+use crate::run::{Intent, State};
 use crate::session::engine::{Handle, Live};
-use crate::session::terminal::{Screen, copy, resume, suspend, take};
+use crate::session::terminal::{Taken, copy, resume, suspend, take};
+use crate::site::is_lab;
 use crate::ui::{Asked, Entry, Frame, Look, Model, busy, draw, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
@@ -28,46 +30,87 @@ enum Then {
     Leave,
 }
 
-/// The wall clock with its zone, for the title bar only.
+/// The wall clock with its zone, for the title bar only; a lab has a clock of its own.
 #[allow(clippy::disallowed_methods, reason = "shown, never part of the run")]
-fn wall_clock() -> String {
+fn wall_clock(shown: &Shown<'_>) -> String {
+    if is_lab(&shown.state.header.pins) {
+        return shown.now.timestamp().strftime("%H:%M:%S lab").to_string();
+    }
     jiff::Zoned::now().strftime("%H:%M:%S %Z").to_string()
 }
 
+/// A terminal that shows the cockpit already, while the site and the journal are opened
+/// behind it.
+pub struct Stage {
+    screen: Taken,
+    model: Model,
+    look: Look,
+}
+
+impl Stage {
+    /// Takes the terminal and draws the first frame: the run as it will begin.
+    pub fn open(state: &State, look: Look, now: Time) -> Result<Self, String> {
+        let screen = take().map_err(|e| format!("the terminal cannot be used: {e}"))?;
+        let model = Model {
+            message: Some(("finding out which site this is…".into(), now)),
+            ..Model::default()
+        };
+        let mut stage = Self { screen, model, look };
+        stage.draw(&Shown { state, health: &Health::default(), show_only: None, now })?;
+        Ok(stage)
+    }
+
+    fn draw(&mut self, shown: &Shown<'_>) -> Result<(), String> {
+        let screen = &mut self.screen.0;
+        let size = screen.size().map_err(gone)?;
+        self.model.size = (size.width, size.height);
+        self.model.follow(shown.state, shown.now);
+        let frame = Frame {
+            state: shown.state,
+            model: &self.model,
+            health: shown.health,
+            show_only: shown.show_only,
+            now: shown.now,
+            clock: &wall_clock(shown),
+            look: self.look,
+        };
+        screen.draw(|f| draw(f, &frame)).map_err(gone)?;
+        Ok(())
+    }
+}
+
+/// What is drawn of the run.
+struct Shown<'a> {
+    state: &'a State,
+    health: &'a Health,
+    show_only: Option<&'a str>,
+    now: Time,
+}
+
 /// Runs the cockpit until its person leaves; true if the change was done.
-pub async fn tui(handle: Handle, actor: &Actor, look: Look) -> Result<bool, String> {
+pub async fn tui(mut stage: Stage, handle: Handle, actor: &Actor) -> Result<bool, String> {
     let (tell, news) = mpsc::channel(16);
     let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
         .map_err(|e| e.to_string())?;
     let ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(signal);
-    let cockpit = Cockpit {
-        handle,
-        actor,
-        model: Model::default(),
-        tell,
-        asking: Arc::new(AtomicUsize::new(0)),
-        resumed,
-        look,
-    };
-    let mut screen = take().map_err(|e| format!("the terminal cannot be used: {e}"))?;
-    cockpit.run(&mut screen.0, news, ends).await
+    stage.model.message = None;
+    let asking = Arc::new(AtomicUsize::new(0));
+    Cockpit { handle, actor, stage, tell, asking, resumed }.run(news, ends).await
 }
 
 struct Cockpit<'a> {
     handle: Handle,
     actor: &'a Actor,
-    model: Model,
+    stage: Stage,
     tell: mpsc::Sender<News>,
     /// Intents on their way to the loop.
     asking: Arc<AtomicUsize>,
     resumed: Signal,
-    look: Look,
 }
 
 impl Cockpit<'_> {
     async fn run(
         mut self,
-        screen: &mut Screen,
         mut news: mpsc::Receiver<News>,
         ends: [std::io::Result<Signal>; 3],
     ) -> Result<bool, String> {
@@ -77,10 +120,10 @@ impl Cockpit<'_> {
         let mut clock = tokio::time::interval(Duration::from_secs(1));
         loop {
             let now = live.borrow_and_update().clone();
-            self.draw(screen, &now)?;
+            self.draw(&now)?;
             let then = tokio::select! {
                 event = input.next() => match event {
-                    Some(Ok(event)) => self.event(screen, &now, event).await?,
+                    Some(Ok(event)) => self.event(&now, event).await?,
                     Some(Err(_)) | None => Then::Leave,
                 },
                 changed = live.changed() => {
@@ -97,7 +140,7 @@ impl Cockpit<'_> {
                 _ = clock.tick() => Then::Stay,
                 _ = self.resumed.recv() => {
                     // Stopped and resumed from outside: the terminal may be anything now.
-                    resume(screen).map_err(gone)?;
+                    resume(&mut self.stage.screen.0).map_err(gone)?;
                     Then::Stay
                 }
                 () = told(&mut term) => Then::Leave,
@@ -110,51 +153,37 @@ impl Cockpit<'_> {
         }
     }
 
-    fn draw(&mut self, screen: &mut Screen, now: &Live) -> Result<(), String> {
-        let time = self.handle.now();
-        let size = screen.size().map_err(gone)?;
-        self.model.size = (size.width, size.height);
-        self.model.follow(&now.state, time);
-        let shown = Frame {
+    fn draw(&mut self, now: &Live) -> Result<(), String> {
+        self.stage.draw(&Shown {
             state: &now.state,
-            model: &self.model,
             health: &self.handle.health(),
             show_only: now.show_only.as_deref(),
-            now: time,
-            clock: &wall_clock(),
-            look: self.look,
-        };
-        screen.draw(|f| draw(f, &shown)).map_err(gone)?;
-        Ok(())
+            now: self.handle.now(),
+        })
     }
 
-    async fn event(
-        &mut self,
-        screen: &mut Screen,
-        now: &Live,
-        event: Event,
-    ) -> Result<Then, String> {
+    async fn event(&mut self, now: &Live, event: Event) -> Result<Then, String> {
         match event {
-            Event::Key(k) if k.kind != KeyEventKind::Release => self.key(screen, now, k).await,
+            Event::Key(k) if k.kind != KeyEventKind::Release => self.key(now, k).await,
             // A paste never fills a typed name, and a resize only draws again.
             _ => Ok(Then::Stay),
         }
     }
 
-    async fn key(&mut self, screen: &mut Screen, now: &Live, k: KeyEvent) -> Result<Then, String> {
+    async fn key(&mut self, now: &Live, k: KeyEvent) -> Result<Then, String> {
         // When the key came, not when the screen was drawn: a confirmation arms by it.
         let time = self.handle.now();
         let control = k.modifiers.contains(KeyModifiers::CONTROL);
         match k.code {
             KeyCode::Char('z') if control => match self.kept(now) {
                 Some(why) => self.message(why, time),
-                None => suspend(screen, &mut self.resumed).await.map_err(gone)?,
+                None => suspend(&mut self.stage.screen.0, &mut self.resumed).await.map_err(gone)?,
             },
             KeyCode::Char('c') if control => {
                 self.message("q leaves; the run stays open in its journal".into(), time);
             }
             KeyCode::Char(_) if control => {}
-            code => match key(&mut self.model, &now.state, code, time) {
+            code => match key(&mut self.stage.model, &now.state, code, time) {
                 Asked::Quit => match self.kept(now) {
                     Some(why) => self.message(why, time),
                     None => return Ok(Then::Leave),
@@ -172,13 +201,13 @@ impl Cockpit<'_> {
     }
 
     fn message(&mut self, text: String, at: Time) {
-        self.model.message = Some((text, at));
+        self.stage.model.message = Some((text, at));
     }
 
     fn news(&mut self, news: News) {
         match news {
             News::Message(text) => self.message(text, self.handle.now()),
-            News::Text(title, lines) => self.model.read(title, lines),
+            News::Text(title, lines) => self.stage.model.read(title, lines),
         }
     }
 

@@ -5,7 +5,7 @@
 use crate::event::{Pins, Span};
 use crate::problem::Problem;
 use crate::runbook::of_toml;
-use crate::world::Source;
+use crate::world::{Reach, Source};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -41,6 +41,16 @@ pub struct Site {
     pub write: WriteRules,
 }
 
+impl Site {
+    /// What expressions see as `site`.
+    #[must_use]
+    pub fn json_values(&self) -> BTreeMap<String, serde_json::Value> {
+        let json =
+            |(k, v): (&String, &toml::Value)| Some((k.clone(), serde_json::to_value(v).ok()?));
+        self.values.iter().filter_map(json).collect()
+    }
+}
+
 /// How to reach the API server.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,10 +72,22 @@ impl Kubernetes {
         self.namespaces.as_ref().map(|n| n.get_ref().as_slice()).unwrap_or_default()
     }
 
-    /// What is asked for, scope by scope, in the file's order; `None` is every namespace
-    /// at once.
-    pub fn scopes(&self) -> impl Iterator<Item = Option<&str>> {
-        self.listed().iter().map(|n| (n != ALL).then_some(n.as_str()))
+    /// What is asked for, scope by scope, in the file's order and then by name; `None` is
+    /// every namespace at once.
+    #[must_use]
+    pub fn scopes(&self, asked: &Reach) -> Vec<Option<String>> {
+        let shown = if asked.shown { self.listed() } else { &[] };
+        if asked.every || shown.iter().any(|n| n == ALL) {
+            return vec![None];
+        }
+        let named = asked.named.iter().filter(|n| !shown.contains(n));
+        shown.iter().chain(named).cloned().map(Some).collect()
+    }
+
+    /// There is a namespace that is shown.
+    #[must_use]
+    pub fn shows_any(&self) -> bool {
+        !self.listed().is_empty()
     }
 
     /// Pods and workloads of that namespace are shown.
@@ -139,6 +161,16 @@ pub struct WriteRules {
     pub unattended: bool,
 }
 
+/// How the identity of a lab's cluster begins. Identities of real clusters are chance, so
+/// that one begins so once in four thousand million.
+pub const LAB_MARK: &str = "1ab51de0-";
+
+/// Whether identities are a lab's: told by what answered, never by a file.
+#[must_use]
+pub fn is_lab(pins: &Pins) -> bool {
+    pins.get(KUBERNETES).is_some_and(|uid| uid.starts_with(LAB_MARK))
+}
+
 /// Reads a site file.
 pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
     let site: Site = toml::from_str(text).map_err(|e| {
@@ -167,6 +199,13 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
 
 fn check_namespaces(namespaces: &Spanned<Vec<String>>, problems: &mut Vec<Problem>) {
     let listed = namespaces.get_ref();
+    if listed.is_empty() {
+        problems.push(Problem::error(
+            namespaces.span(),
+            "no namespace is named, so no pod would ever be seen",
+            "write namespaces = [\"vault\"], or [\"*\"] for all; without pods leave the line out",
+        ));
+    }
     if listed.len() > 1 && listed.iter().any(|n| n == ALL) {
         problems.push(Problem::error(
             namespaces.span(),
@@ -297,7 +336,7 @@ mod tests {
         for (text, wanted) in [
             (r#"["*"]"#, ""),
             (r#"["a", "b-1"]"#, ""),
-            ("[]", ""),
+            ("[]", "no namespace is named, so no pod would ever be seen"),
             (r#"["*", "a"]"#, "\"*\" is every namespace, and there are others beside it"),
             (r#"["a", "a"]"#, "a is named twice"),
             (r#"["a*"]"#, "\"a*\" is no namespace"),

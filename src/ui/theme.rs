@@ -26,6 +26,9 @@ pub(crate) fn caution() -> Style {
 pub(crate) fn bright() -> Style {
     Style::default().add_modifier(Modifier::BOLD)
 }
+pub(crate) fn lab() -> Style {
+    Style::default().fg(Color::Magenta).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+}
 pub(crate) fn title() -> Style {
     Style::default().fg(Color::Cyan)
 }

@@ -30,13 +30,14 @@ fn first(state: &State, now: Time, clock: &str, width: usize) -> Line<'static> {
         Mode::Write => Text::styled(" WRITE ", theme::alarm()),
         Mode::ReadOnly => Text::styled(" READ-ONLY ", theme::good()),
     };
+    // A lab is told by its identity, so that nobody mistakes the one for the other.
+    let lab = crate::site::is_lab(&state.header.pins).then(|| Text::styled(" LAB ", theme::lab()));
     let run = state.header.run.rsplit('-').next().unwrap_or("").to_owned();
     let head = if width < 100 { "" } else { "HOLDPOINT " };
-    let mut left = Line::from(vec![
-        Text::styled(format!(" {head}"), theme::bright()),
-        mode,
-        Text::raw(format!(" site {} · run {run} · ", state.header.site)),
-    ]);
+    let mut left = Line::from(Text::styled(format!(" {head}"), theme::bright()));
+    left.spans.extend(lab);
+    left.spans.push(mode);
+    left.spans.push(Text::raw(format!(" site {} · run {run} · ", state.header.site)));
     let mut right: Vec<Text<'static>> = window(state, now, width).into_iter().collect();
     right.push(Text::raw(format!("  {clock} ")));
     let right = Line::from(right);
@@ -122,6 +123,7 @@ fn journal(health: &Health, show_only: Option<&str>, now: Time, width: usize) ->
         return Text::styled(format!("SHOW-ONLY, nothing is executed: {why}"), theme::alarm());
     }
     match &health.state {
+        HealthState::Opening => Text::styled("opening the journal…", theme::dim()),
         HealthState::Failed { why } => {
             Text::styled(format!("journal FAILED: {why}"), theme::alarm())
         }

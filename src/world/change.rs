@@ -2,8 +2,8 @@
 
 use crate::event::Time;
 use crate::world::{
-    Claim, Class, CronJob, Http, Node, Pod, Raft, Secret, Source, Standing, StatefulSet, Status,
-    Volume, World,
+    Claim, Class, CronJob, Http, Node, Pod, Raft, Reach, Secret, Source, Standing, StatefulSet,
+    Status, Volume, World,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -86,6 +86,9 @@ pub struct Change {
     pub status: Status,
     /// Its last sign of life; `None` keeps the one before.
     pub as_of: Option<Time>,
+    /// The namespaces that it now covers; `None`: as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// What changed.
     pub update: Update,
 }
@@ -154,9 +157,13 @@ impl World {
             status: Status::NotConfigured,
             as_of: None,
             stale_after: change.source.stale_after(),
+            reach: Reach::default(),
         });
         standing.status = change.status.clone();
         standing.as_of = change.as_of.or(standing.as_of);
+        if let Some(reach) = &change.reach {
+            standing.reach.clone_from(reach);
+        }
     }
 
     /// How a source stands; *not configured* for one that was never heard of.
@@ -166,6 +173,7 @@ impl World {
             status: Status::NotConfigured,
             as_of: None,
             stale_after: source.stale_after(),
+            reach: Reach::default(),
         })
     }
 }
@@ -183,6 +191,7 @@ mod tests {
             source: Source::Claims,
             status: Status::Live,
             as_of: Some(Time(1000)),
+            reach: None,
             update: Update::Claims(rows),
         }
     }
@@ -213,6 +222,7 @@ mod tests {
             source: Source::Claims,
             status: Status::Unreachable { why: "connection refused".into() },
             as_of: None,
+            reach: None,
             update: Update::Nothing,
         });
         let standing = world.standing(Source::Claims);

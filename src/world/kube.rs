@@ -30,6 +30,10 @@ pub struct Claim {
     pub finalizers: Vec<String>,
     /// Pods that use it, by name.
     pub pods: Vec<String>,
+    /// The pod that it is for, there or not: of a claim named `TEMPLATE-POD` by a template of a
+    /// StatefulSet that is there, that pod; of any other the one pod that uses it; else empty.
+    #[serde(default)]
+    pub of_pod: String,
     /// Created.
     pub created: Option<Time>,
 }

@@ -9,12 +9,14 @@
 mod change;
 mod kube;
 mod raft;
+mod reach;
 mod source;
 mod table;
 
 pub use change::{Change, Keyed, Rows, Update};
 pub use kube::{Claim, Class, Consumers, CronJob, Node, Pod, Secret, StatefulSet, Volume};
 pub use raft::{Answer, Raft, Voter, VoterVerdict};
+pub use reach::{Reach, Reading};
 pub use source::{Http, Source, Standing, Status};
 pub use table::{Iter, Table};
 
@@ -27,13 +29,15 @@ use std::collections::BTreeMap;
 pub struct World {
     /// Vault's raft, each voter asked by itself.
     pub raft: Raft,
-    /// PersistentVolumeClaims of all namespaces.
+    /// PersistentVolumeClaims of all namespaces; `pods` and `of_pod` of those where pods are
+    /// looked at.
     pub claims: Table<Claim>,
     /// PersistentVolumes.
     pub volumes: Table<Volume>,
     /// StorageClasses.
     pub classes: Table<Class>,
-    /// Pods of the namespaces that the site and the runbook name.
+    /// Pods of the namespaces that the site and the runbook name. What compares a row's
+    /// `namespace` with a value is asked for by that name; without, it means the site's.
     pub pods: Table<Pod>,
     /// StatefulSets of those namespaces.
     pub statefulsets: Table<StatefulSet>,
@@ -41,7 +45,7 @@ pub struct World {
     pub cronjobs: Table<CronJob>,
     /// Nodes with their volume attachments.
     pub nodes: Table<Node>,
-    /// Secrets that the site or the runbook names: whether they exist, never what they hold.
+    /// Secrets that the site names: whether they exist, never what they hold.
     pub secrets: Table<Secret>,
     /// HTTP endpoints of the site file, by name.
     pub http: BTreeMap<String, Http>,

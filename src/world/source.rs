@@ -1,6 +1,7 @@
 //! Where data comes from, how that source is, and plain http endpoints.
 
 use crate::event::{Span, Time};
+use crate::world::Reach;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -71,6 +72,12 @@ impl Source {
         Self::ALL.into_iter().find(|s| s.name() == name)
     }
 
+    /// Its rows are those of certain namespaces.
+    #[must_use]
+    pub const fn has_reach(self) -> bool {
+        matches!(self, Self::Claims | Self::Pods | Self::Statefulsets | Self::Cronjobs)
+    }
+
     /// The age from which its data counts as stale, unless the site file says otherwise.
     /// Raft is asked every second, secrets and http every 10 s; a watch gives a sign of
     /// life at least every 20 s.
@@ -127,6 +134,9 @@ pub struct Standing {
     pub as_of: Option<Time>,
     /// Age from which it is stale; [`Source::stale_after`] unless the site says otherwise.
     pub stale_after: Span,
+    /// The namespaces that it covers, where it has any.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 impl Standing {

@@ -90,6 +90,23 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
         ("that = 'raft.leader_answers'", &deep, "nested deeper"),
         ("that = 'raft.leader_answers'", "that = 'frobnicate(raft)'", "no function"),
         ("size(raft.voters) > 0 && ", "", "true when the list is empty"),
+        ("size(raft.voters) > 0", "size(raft.voters) >= 0", "write size(raft.voters) > 0 && …"),
+        (" 0 && raft.voters", " 0 || raft.voters", "write size(raft.voters) > 0 && …"),
+        (
+            "&& raft.voters.all(",
+            "&& !raft.voters.exists(w, w.sealed) && raft.others(\"a\").all(",
+            "write size(raft.others(\"a\")) > 0 && …",
+        ),
+        (
+            "that = 'raft.leader_answers'",
+            "that = '!raft.voters.all(v, v.sealed)'",
+            "write raft.voters.exists(…)",
+        ),
+        (
+            "title = \"T {{ params.p }}\"",
+            "title = \"T {{ raft.voters.all(v, v.healthy) }}\"",
+            "write size(raft.voters) > 0 && …",
+        ),
         ("v.healthy)", "v.health.ok.deep)", "which has no fields"),
         ("id = \"s\"\n", "id = \"a/b\"\n", "cannot be the id"),
         ("do.kube.delete_pod", "do.kube.delete_pood", "did you mean `kube.delete_pod`"),

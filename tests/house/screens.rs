@@ -126,6 +126,9 @@ fn states() -> Vec<(&'static str, Shown)> {
         result: json!(null),
     });
 
+    let partly = in_doubt(Probed::Partly, "data-vault-0 is being deleted, and still there");
+    let proven = in_doubt(Probed::Done, "data-vault-0 with uid-vault-0 is gone");
+
     let mut stale = at_first();
     stale.pass(300_000);
 
@@ -137,6 +140,7 @@ fn states() -> Vec<(&'static str, Shown)> {
                 right: "list persistentvolumeclaims".into(),
             },
             as_of: None,
+            reach: None,
             update: Update::Nothing,
         }]);
     }
@@ -195,11 +199,30 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("confirming", shown(confirming, overlay, &["uid-vault-0", "Type vault-0", "vault-▏"])),
         ("running", shown(running, Overlay::None, &["RUNNING"])),
         ("failed", shown(failed, Overlay::None, &["FAILED", "r retry"])),
+        ("in-doubt", shown(partly, Overlay::None, &["IN DOUBT", "partly done: data-", "r retry"])),
+        ("in-doubt-done", shown(proven, Overlay::None, &["IN DOUBT", "done: data-", "a accept"])),
         ("stale", shown(stale, Overlay::None, &["stale since 5m01"])),
         ("forbidden", shown(forbidden, Overlay::None, &["forbidden"])),
         ("hung-leader", shown(hung, Overlay::None, &["HUNG"])),
         ("show-only", show_only),
     ]
+}
+
+/// The answer to an effect was lost, and its probe looked.
+fn in_doubt(verdict: Probed, why: &str) -> Run {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    run.system(Intent::EffectEnded {
+        effect,
+        outcome: Outcome::Unknown("the connection broke before an answer came".into()),
+        result: json!(null),
+    });
+    let deleting = Claim { deleting: true, ..claim("data-vault-0", "nfs-proxmox", "uid-vault-0") };
+    let claims = if verdict == Probed::Done { vec![] } else { vec![deleting] };
+    run.observe(vec![live(Source::Claims, run.now, Update::Claims(Rows::all(claims)))]);
+    let ticket = run.state.steps[&step].ticket;
+    run.system(Intent::Probed { step, ticket, verdict, why: why.into(), result: json!(null) });
+    run
 }
 
 /// Little of the window is left, and the token ends before the steps do.
@@ -236,7 +259,7 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 18] = [
+const STATES: [&str; 20] = [
     "narrowed",
     "help",
     "step",
@@ -251,6 +274,8 @@ const STATES: [&str; 18] = [
     "confirming",
     "running",
     "failed",
+    "in-doubt",
+    "in-doubt-done",
     "stale",
     "forbidden",
     "hung-leader",

@@ -139,7 +139,7 @@ pub fn pod(name: &str) -> Pod {
 }
 
 pub fn live(source: Source, at: Time, update: Update) -> Change {
-    Change { source, status: Status::Live, as_of: Some(at), update }
+    Change { source, status: Status::Live, as_of: Some(at), reach: None, update }
 }
 
 /// The world in which everything is well.
@@ -220,6 +220,12 @@ impl Run {
         Self { state, entries: vec![first], now, effects: vec![] }
     }
 
+    /// Another run that goes on from here.
+    pub fn fork(&self) -> Self {
+        let (state, entries) = (self.state.clone(), self.entries.clone());
+        Self { state, entries, now: self.now, effects: vec![] }
+    }
+
     /// The intent's events, folded; or the refusal.
     pub fn ask(&mut self, actor: &Actor, intent: Intent) -> Result<Vec<Event>, String> {
         let events = match decide(&self.state, actor, &intent, self.now) {
@@ -261,7 +267,7 @@ impl Run {
     /// Answers what the run wants to know, once, with this picture of the world.
     pub fn look(&mut self, changes: Vec<Change>) -> Vec<Event> {
         let Some(want) = wants(&self.state) else { return vec![] };
-        let changes = changes.into_iter().filter(|c| want.sources.contains(&c.source)).collect();
+        let changes = changes.into_iter().filter(|c| want.reading.contains(&c.source)).collect();
         self.system(Intent::Looked { look: want.look, ticket: want.ticket, changes })
     }
 
@@ -273,11 +279,20 @@ impl Run {
         self.state.steps[&step.parse::<StepAddr>().unwrap()].status
     }
 
-    /// Takes the prepare that stands, and answers it.
+    /// Takes the prepare that stands, and answers it with a plan or why there is none.
     pub fn prepared(
         &mut self,
         changes: Vec<Change>,
         proposal: Result<Proposal, String>,
+    ) -> Vec<Event> {
+        self.prepared_or_not(changes, Some(proposal))
+    }
+
+    /// The same, also for a step that has no plan or whose arguments are not known.
+    pub fn prepared_or_not(
+        &mut self,
+        changes: Vec<Change>,
+        proposal: Option<Result<Proposal, String>>,
     ) -> Vec<Event> {
         let found = self
             .effects
@@ -292,7 +307,7 @@ impl Run {
             ticket,
             purpose,
             changes,
-            proposal: Some(proposal.map(Box::new)),
+            proposal: proposal.map(|p| p.map(Box::new)),
         })
     }
 

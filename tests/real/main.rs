@@ -14,6 +14,7 @@
 mod driver;
 mod equivalence;
 mod incident;
+mod panes;
 mod race;
 mod released;
 mod roll;

@@ -23,7 +23,7 @@ pub(super) async fn examine(remote: &Remote, report: &mut Report) {
     for voter in &remote.voters {
         let Ok(base) = voter.base(remote.kube.as_ref().ok()).await else { continue };
         let before = remote.now();
-        let asked = voter.request(&base, Method::GET, "sys/health", None).send();
+        let asked = voter.send(&base, Method::GET, "sys/health", None, None);
         let date = within(async { date(asked.await.ok()?.headers()) }).await;
         tell(&voter.name, date, before, remote.now(), report);
     }

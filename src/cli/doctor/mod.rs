@@ -2,17 +2,19 @@
 
 mod clocks;
 mod places;
+mod rights;
 mod tokens;
 
 use crate::cli::check::read;
+use crate::cli::run::params_or_names;
 use crate::cli::{UNDONE, refuse, runtime, site};
 use crate::observe;
 use crate::remote::{Remote, review_access};
-use crate::runbook::load;
-use crate::runbook::model::{Does, Runbook};
+use crate::runbook::model::Runbook;
+use crate::runbook::{load, namespaces};
 use crate::site::{mismatch, render_pins, unread};
-use crate::world::{Source, Status, Update};
-use std::collections::BTreeSet;
+use crate::world::{Reading, Status, Update};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +27,9 @@ pub struct Args {
     /// Site: a name of the configuration, or a file
     #[arg(long)]
     site: String,
+    /// A parameter of the runbook, NAME=VALUE; may be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE", requires = "runbook")]
+    params: Vec<String>,
     /// Write the identities that are found as the right ones
     #[arg(long)]
     pin: bool,
@@ -76,6 +81,10 @@ async fn examine(args: &Args) -> Result<bool, String> {
         Some(path) => Some(runbook(path)?),
         None => None,
     };
+    let params = match &runbook {
+        Some(runbook) => params_or_names(runbook, &args.params)?,
+        None => BTreeMap::new(),
+    };
     let found = site::find(&args.site)?;
     let mut report = Report(false);
     if !places::examine(&found.site, args.state.as_deref(), &mut report).await {
@@ -86,7 +95,11 @@ async fn examine(args: &Args) -> Result<bool, String> {
         .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
     reach(&remote, &mut report).await;
-    watches(&remote, &mut report).await;
+    let values = remote.site.json_values();
+    let mut named = runbook.as_ref().map(|r| namespaces(r, &params, &values)).unwrap_or_default();
+    // A parameter that is not given stands as its name.
+    named.retain(|n| !n.starts_with('<'));
+    watches(&remote, &named, &mut report).await;
     let now = remote.identities().await;
     for (name, value) in &now {
         report.say(Level::Ok, name, value);
@@ -118,7 +131,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
     let window = runbook.as_ref().and_then(|r| r.window).map(|w| w.length);
     tokens::examine(&remote, window, &mut report).await;
     if let Some(runbook) = &runbook {
-        rights(&remote, runbook, &mut report).await;
+        rights::examine(&remote, runbook, &params, &mut report).await;
     }
     tools(&mut report).await;
     Ok(!report.0)
@@ -131,8 +144,7 @@ fn runbook(path: &Path) -> Result<Runbook, String> {
 }
 
 async fn reach(remote: &Arc<Remote>, report: &mut Report) {
-    let sources: BTreeSet<Source> = Source::ALL.into_iter().collect();
-    for change in observe::read(remote, &sources).await {
+    for change in observe::read(remote, &Reading::everything()).await {
         let name = change.source.name();
         match &change.status {
             Status::Live => report.say(Level::Ok, name, "answers"),
@@ -159,9 +171,9 @@ async fn reach(remote: &Arc<Remote>, report: &mut Report) {
 }
 
 /// Panes are fed by watches, which lists do not imply. Only what is missing is named.
-async fn watches(remote: &Remote, report: &mut Report) {
+async fn watches(remote: &Remote, named: &BTreeSet<String>, report: &mut Report) {
     let Ok(client) = &remote.kube else { return };
-    let wanted = observe::watched(remote);
+    let wanted = observe::watched(remote, named);
     let mut missing = false;
     for (group, resource, namespace) in &wanted {
         let answer = review_access(client, "watch", group, resource, namespace.as_deref()).await;
@@ -174,37 +186,6 @@ async fn watches(remote: &Remote, report: &mut Report) {
         report.say(Level::Ok, "rights to watch", "yes");
     }
 }
-/// Rights that the runbook's actions need: verb, group, resource.
-fn needed(verb: &str) -> &'static [(&'static str, &'static str, &'static str)] {
-    match verb {
-        "kube.delete_statefulset" => &[("delete", "apps", "statefulsets")],
-        "kube.delete_claims" => &[("delete", "", "persistentvolumeclaims")],
-        "kube.delete_pod" => &[("delete", "", "pods")],
-        "kube.remove_protection" => &[("patch", "", "persistentvolumeclaims")],
-        "kube.apply" => &[("patch", "apps", "statefulsets"), ("create", "apps", "statefulsets")],
-        _ => &[],
-    }
-}
-
-async fn rights(remote: &Remote, runbook: &Runbook, report: &mut Report) {
-    let Ok(client) = &remote.kube else { return };
-    let namespace = remote.site.vault.as_ref().map(|v| v.namespace.as_str());
-    let steps = runbook.phases.iter().flat_map(|p| &p.steps);
-    let verbs: BTreeSet<&str> = steps
-        .filter_map(|s| match &s.does {
-            Does::Action(call) => Some(call.verb.as_str()),
-            _ => None,
-        })
-        .collect();
-    for (verb, group, resource) in verbs.iter().flat_map(|v| needed(v)).collect::<BTreeSet<_>>() {
-        let what = format!("right to {verb} {resource}");
-        match review_access(client, verb, group, resource, namespace).await {
-            Ok(()) => report.say(Level::Ok, &what, "yes"),
-            Err(e) => report.say(Level::Bad, &what, &e.to_string()),
-        }
-    }
-}
-
 /// The tools of the equivalent commands.
 async fn tools(report: &mut Report) {
     for (tool, args) in [("kubectl", &["version", "--client"][..]), ("vault", &["version"])] {

@@ -3,7 +3,7 @@
 
 use super::{Level, Report};
 use crate::cli::site::{runs, surroundings};
-use crate::remote::{kubeconfig_path, token_file};
+use crate::remote::{kubeconfig_paths, token_file};
 use crate::site::Site;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,15 +14,15 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// False when one of them hangs: nothing more can be read there, not even by us.
 pub(super) async fn examine(site: &Site, state: Option<&Path>, report: &mut Report) -> bool {
     let around = surroundings();
-    let places = [
-        ("state directory", Some(runs(state))),
-        ("kubeconfig", site.kubernetes.as_ref().map(|_| kubeconfig_path(site, &around))),
-        ("token file", token_file(site, &around)),
-    ];
+    let kubeconfigs = site.kubernetes.iter().flat_map(|_| kubeconfig_paths(site, &around));
+    let places: Vec<_> = std::iter::once(("state directory", runs(state)))
+        .chain(kubeconfigs.map(|path| ("kubeconfig", path)))
+        .chain(token_file(site, &around).map(|path| ("token file", path)))
+        .collect();
     let mut answer = true;
     // Asked once: the kernel's list never hangs, a path may.
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    for (what, path) in places.into_iter().filter_map(|(w, p)| Some((w, p?))) {
+    for (what, path) in places {
         let shown = path.display().to_string();
         let lost = format!("{shown}: does not answer; its file system hangs");
         let looked = path.clone();

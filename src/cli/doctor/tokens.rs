@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::Value;
-use std::path::Path;
+use std::path::PathBuf;
 
 pub(super) async fn examine(remote: &Remote, window: Option<Span>, report: &mut Report) {
     vault(remote, window, report).await;
@@ -58,9 +58,15 @@ async fn vault(remote: &Remote, window: Option<Span>, report: &mut Report) {
 
 /// Only a token in the kubeconfig says when it ends; a program that gives one, and a
 /// certificate, are not asked.
-fn kubernetes(path: &Path, context: &str, now: Time, window: Option<Span>, report: &mut Report) {
+fn kubernetes(
+    paths: &[PathBuf],
+    context: &str,
+    now: Time,
+    window: Option<Span>,
+    report: &mut Report,
+) {
     let what = "kubernetes credentials";
-    let Some(user) = user(path, context) else {
+    let Some(user) = user(paths, context) else {
         // Why it cannot be used was told with the sources.
         return;
     };
@@ -77,12 +83,15 @@ fn kubernetes(path: &Path, context: &str, now: Time, window: Option<Span>, repor
     }
 }
 
-/// The user of a context.
-fn user(path: &Path, context: &str) -> Option<Value> {
-    let file: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+/// The user of a context, in the first file that has it.
+fn user(paths: &[PathBuf], context: &str) -> Option<Value> {
+    let read = |path: &PathBuf| -> Option<Value> {
+        serde_yaml_ng::from_str(&std::fs::read_to_string(path).ok()?).ok()
+    };
+    let files: Vec<Value> = paths.iter().filter_map(read).collect();
     let named = |list: &str, name: &str| {
-        let entries = file.get(list)?.as_array()?;
-        entries.iter().find(|e| e.get("name").and_then(Value::as_str) == Some(name)).cloned()
+        let mut entries = files.iter().filter_map(|f| f.get(list)?.as_array()).flatten();
+        entries.find(|e| e.get("name").and_then(Value::as_str) == Some(name)).cloned()
     };
     let context = named("contexts", context)?;
     named("users", context.pointer("/context/user")?.as_str()?)?.get("user").cloned()
@@ -142,7 +151,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         for (context, bad) in [("x", true), ("y", false), ("absent", false)] {
             let mut report = Report(false);
-            kubernetes(&path, context, Time(0), Some(Span::secs(3600)), &mut report);
+            let paths = [dir.path().join("absent"), path.clone()];
+            kubernetes(&paths, context, Time(0), Some(Span::secs(3600)), &mut report);
             assert_eq!(report.0, bad, "{context}");
         }
     }

@@ -16,7 +16,9 @@ pub mod service;
 mod store;
 
 pub use self::access::{Access, Act, Rule, User};
+pub use self::api::admit;
 pub use self::console::Console;
 pub use self::kept::Text;
 pub use self::kinds::{KINDS, Kind, kind};
-pub use self::store::{Change, Deleting, Denied, Key, Store, Touched};
+pub use self::service::client;
+pub use self::store::{Change, Deleting, Denied, Key, Store, Touched, stamp};

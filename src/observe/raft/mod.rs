@@ -23,6 +23,7 @@ pub(crate) async fn read(remote: &Remote) -> Change {
             source: Source::Raft,
             status: Status::NotConfigured,
             as_of: None,
+            reach: None,
             update: Update::Nothing,
         };
     }
@@ -58,7 +59,13 @@ pub(crate) async fn read(remote: &Remote) -> Change {
         Status::Live
     };
     let as_of = (status == Status::Live).then_some(at);
-    Change { source: Source::Raft, status, as_of, update: Update::Raft(Box::new(raft)) }
+    Change {
+        source: Source::Raft,
+        status,
+        as_of,
+        reach: None,
+        update: Update::Raft(Box::new(raft)),
+    }
 }
 
 async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {

@@ -2,23 +2,18 @@
 //! changed, and what differs from what was told before is told.
 
 use crate::event::Time;
-use crate::observe::join::{self, Attachment, Csi};
 use crate::observe::watch::feed::{Delta, News, Report};
-use crate::observe::watch::kinds::{Kind, Row};
+use crate::observe::watch::kinds::Kind;
+use crate::observe::watch::stores::Stores;
 use crate::observe::{SIGN_OF_LIFE, change};
 use crate::remote::{Remote, Trouble};
-use crate::world::{
-    Change, Claim, Class, CronJob, Keyed, Node, Pod, Rows, Source, StatefulSet, Status, Table,
-    Update, Volume,
-};
+use crate::site::Kubernetes;
+use crate::world::{Change, Reach, Source, Status, Update};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::Instant;
-
-/// Rows of one change at most: a journal's line of them stays below a megabyte.
-const CHUNK: usize = 1000;
 
 /// One feed, as the hub sees it.
 struct Told {
@@ -30,20 +25,6 @@ struct Told {
     telling: Option<HashSet<String>>,
     alive: Option<Time>,
     trouble: Option<Trouble>,
-}
-
-/// Rows by kind.
-#[derive(Default)]
-struct Stores {
-    pods: Table<Pod>,
-    claims: Table<Claim>,
-    volumes: Table<Volume>,
-    classes: Table<Class>,
-    statefulsets: Table<StatefulSet>,
-    cronjobs: Table<CronJob>,
-    nodes: Table<Node>,
-    csi: Table<Csi>,
-    attachments: Table<Attachment>,
 }
 
 /// What was told of a source.
@@ -72,7 +53,7 @@ pub(super) struct Hub {
 /// Kinds that a source's rows are made of; the first gives the rows.
 const fn kinds(source: Source) -> &'static [Kind] {
     match source {
-        Source::Claims => &[Kind::Claims, Kind::Pods],
+        Source::Claims => &[Kind::Claims, Kind::Pods, Kind::Statefulsets],
         Source::Volumes => &[Kind::Volumes],
         Source::Classes => &[Kind::Classes, Kind::Claims, Kind::Volumes],
         Source::Pods => &[Kind::Pods],
@@ -198,6 +179,7 @@ impl Hub {
 
     fn changes(&mut self, source: Source) -> Vec<Change> {
         let (status, as_of) = self.standing(source);
+        let reach = self.reach();
         let said = self.said.entry(source).or_default();
         let of_first = |f: &&Told| Some(&f.kind) == kinds(source).first();
         let rows_are_known = source == Source::Pods
@@ -225,6 +207,8 @@ impl Hub {
             }
             updates.push(Update::Nothing);
         }
+        // It does not change; told with the first status.
+        let reach = source.has_reach().then_some(reach).filter(|_| said.status.is_none());
         said.status = Some(status.clone());
         said.as_of = as_of.or(said.as_of);
         let last = updates.len() - 1;
@@ -234,9 +218,24 @@ impl Hub {
                 (Status::Live, true) => Status::Arriving { have: 0, of: 0 },
                 _ => status.clone(),
             };
-            Change { source, as_of: as_of.filter(|_| i == last), status, update }
+            Change {
+                source,
+                as_of: as_of.filter(|_| i == last),
+                status,
+                reach: reach.clone().filter(|_| i == last),
+                update,
+            }
         };
         updates.into_iter().enumerate().map(said).collect()
+    }
+
+    /// The namespaces that are watched; pods stand for every kind that has any.
+    fn reach(&self) -> Reach {
+        let scopes = self.feeds.iter().filter(|f| f.kind == Kind::Pods).map(|f| &f.namespace);
+        let mut reach = Reach::of(scopes.clone().flatten().cloned());
+        reach.every = scopes.clone().any(Option::is_none);
+        reach.shown = self.remote.site.kubernetes.as_ref().is_some_and(Kubernetes::shows_any);
+        reach
     }
 
     /// How a source is: as its worst feed, and as old as its oldest.
@@ -277,119 +276,4 @@ impl Delta {
         let (Self::Put(row) | Self::Gone(row)) = self;
         row.keyed().key()
     }
-}
-
-/// Puts a row in; one that says the same as before changes nothing, not even a pointer.
-fn put<T: Keyed + Clone + PartialEq>(table: &mut Table<T>, row: T) {
-    if table.find(row.namespace(), row.name()) != Some(&row) {
-        table.put(Arc::new(row));
-    }
-}
-
-impl Stores {
-    fn put(&mut self, row: Row) {
-        match row {
-            Row::Pod(row) => put(&mut self.pods, row),
-            Row::Claim(row) => put(&mut self.claims, row),
-            Row::Volume(row) => put(&mut self.volumes, row),
-            Row::Class(row) => put(&mut self.classes, row),
-            Row::Statefulset(row) => put(&mut self.statefulsets, row),
-            Row::Cronjob(row) => put(&mut self.cronjobs, row),
-            Row::Node(row) => put(&mut self.nodes, row),
-            Row::Csi(row) => put(&mut self.csi, row),
-            Row::Attachment(row) => put(&mut self.attachments, row),
-        }
-    }
-
-    fn remove(&mut self, kind: Kind, key: &dyn Keyed) {
-        let (namespace, name) = (key.namespace(), key.name());
-        match kind {
-            Kind::Pods => self.pods.remove(namespace, name),
-            Kind::Claims => self.claims.remove(namespace, name),
-            Kind::Volumes => self.volumes.remove(namespace, name),
-            Kind::Classes => self.classes.remove(namespace, name),
-            Kind::Statefulsets => self.statefulsets.remove(namespace, name),
-            Kind::Cronjobs => self.cronjobs.remove(namespace, name),
-            Kind::Nodes => self.nodes.remove(namespace, name),
-            Kind::CsiNodes => self.csi.remove(namespace, name),
-            Kind::Attachments => self.attachments.remove(namespace, name),
-        }
-    }
-
-    /// Takes out what was not told when everything in that scope was.
-    fn keep(&mut self, kind: Kind, scope: Option<&str>, seen: &HashSet<String>) {
-        let kept = |row: &dyn Keyed| {
-            scope.is_some_and(|s| s != row.namespace()) || seen.contains(&row.key())
-        };
-        match kind {
-            Kind::Pods => self.pods.retain(|r| kept(r)),
-            Kind::Claims => self.claims.retain(|r| kept(r)),
-            Kind::Volumes => self.volumes.retain(|r| kept(r)),
-            Kind::Classes => self.classes.retain(|r| kept(r)),
-            Kind::Statefulsets => self.statefulsets.retain(|r| kept(r)),
-            Kind::Cronjobs => self.cronjobs.retain(|r| kept(r)),
-            Kind::Nodes => self.nodes.retain(|r| kept(r)),
-            Kind::CsiNodes => self.csi.retain(|r| kept(r)),
-            Kind::Attachments => self.attachments.retain(|r| kept(r)),
-        }
-    }
-
-    /// Pods with their UID, and all.
-    fn identities(&self) -> (u64, u64) {
-        let known = self.pods.iter().filter(|p| !p.uid.is_empty()).count();
-        (known as u64, self.pods.len() as u64)
-    }
-
-    /// What of a source is new since it was told, in parts; `again`: its rows were told
-    /// before.
-    fn since(
-        &self,
-        told: &mut Self,
-        source: Source,
-        again: bool,
-        site: Option<&crate::site::Kubernetes>,
-    ) -> Vec<Update> {
-        let rows = self;
-        match source {
-            Source::Pods => parts(&mut told.pods, rows.pods.clone(), again, Update::Pods),
-            Source::Claims => {
-                let now = join::claims(&rows.claims, &rows.pods);
-                parts(&mut told.claims, now, again, Update::Claims)
-            }
-            Source::Volumes => {
-                parts(&mut told.volumes, rows.volumes.clone(), again, Update::Volumes)
-            }
-            Source::Classes => {
-                let now = join::classes(&rows.classes, &rows.claims, &rows.volumes, site);
-                parts(&mut told.classes, now, again, Update::Classes)
-            }
-            Source::Statefulsets => {
-                let now = rows.statefulsets.clone();
-                parts(&mut told.statefulsets, now, again, Update::Statefulsets)
-            }
-            Source::Cronjobs => {
-                parts(&mut told.cronjobs, rows.cronjobs.clone(), again, Update::Cronjobs)
-            }
-            Source::Nodes => {
-                let now = join::nodes(&rows.nodes, &rows.csi, &rows.attachments);
-                parts(&mut told.nodes, now, again, Update::Nodes)
-            }
-            Source::Raft | Source::Secrets | Source::Http => Vec::new(),
-        }
-    }
-}
-
-fn parts<T: Keyed + PartialEq>(
-    told: &mut Table<T>,
-    now: Table<T>,
-    again: bool,
-    update: fn(Rows<T>) -> Update,
-) -> Vec<Update> {
-    let rows = if again { now.since(told) } else { now.to_rows() };
-    *told = now;
-    let mut upserts = rows.upsert.chunks(CHUNK).map(<[_]>::to_vec);
-    let upsert = upserts.next().unwrap_or_default();
-    let first = Rows { upsert, remove: rows.remove, whole: rows.whole };
-    let rest = upserts.map(|upsert| Rows { upsert, ..Rows::default() });
-    std::iter::once(first).chain(rest).filter(|r| !r.is_empty()).map(update).collect()
 }

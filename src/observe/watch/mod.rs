@@ -15,6 +15,7 @@ mod hub;
 mod kinds;
 #[cfg(test)]
 mod script;
+mod stores;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -24,8 +25,9 @@ use self::hub::Hub;
 use self::kinds::Kind;
 use crate::observe::change;
 use crate::remote::{Remote, Trouble};
-use crate::world::{Change, Source, Status, Update};
+use crate::world::{Change, Reach, Source, Status, Update};
 use kube::Client;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
@@ -82,11 +84,11 @@ impl Default for Pace {
 }
 
 /// Watches until the receiver is gone.
-pub(super) fn spawn(remote: &Arc<Remote>, out: &Sender<Change>) {
-    spawn_at(remote, out, Pace::default());
+pub(super) fn spawn(remote: &Arc<Remote>, named: &BTreeSet<String>, out: &Sender<Change>) {
+    spawn_at(remote, named, out, Pace::default());
 }
 
-fn spawn_at(remote: &Arc<Remote>, out: &Sender<Change>, pace: Pace) {
+fn spawn_at(remote: &Arc<Remote>, named: &BTreeSet<String>, out: &Sender<Change>, pace: Pace) {
     let unreachable = |why: &String| {
         let trouble = Trouble::Unreachable(why.clone());
         SOURCES.map(|source| change(source, remote.now(), Err(trouble.clone())))
@@ -94,12 +96,18 @@ fn spawn_at(remote: &Arc<Remote>, out: &Sender<Change>, pace: Pace) {
     match (&remote.kube, &remote.site.kubernetes) {
         (_, None) => tell_once(out, SOURCES.map(not_configured)),
         (Err(why), _) => tell_once(out, unreachable(why)),
-        (Ok(client), Some(_)) => start(remote, client, out, pace),
+        (Ok(client), Some(_)) => start(remote, client, &plan(remote, named), out, pace),
     }
 }
 
 fn not_configured(source: Source) -> Change {
-    Change { source, status: Status::NotConfigured, as_of: None, update: Update::Nothing }
+    Change {
+        source,
+        status: Status::NotConfigured,
+        as_of: None,
+        reach: None,
+        update: Update::Nothing,
+    }
 }
 
 /// What will not change while this process runs.
@@ -114,13 +122,9 @@ fn tell_once(out: &Sender<Change>, changes: [Change; SOURCES.len()]) {
 }
 
 /// Every kind in every scope that it is watched in; pods first.
-fn plan(remote: &Remote) -> Vec<(Kind, Option<String>)> {
-    let scopes: Vec<Option<String>> = remote
-        .site
-        .kubernetes
-        .iter()
-        .flat_map(|k| k.scopes().map(|s| s.map(str::to_owned)))
-        .collect();
+fn plan(remote: &Remote, named: &BTreeSet<String>) -> Vec<(Kind, Option<String>)> {
+    let asked = Reach { shown: true, ..Reach::of(named.iter().cloned()) };
+    let scopes = remote.site.kubernetes.as_ref().map(|k| k.scopes(&asked)).unwrap_or_default();
     let of = |kind: Kind| scopes.iter().map(move |scope| (kind, scope.clone()));
     of(Kind::Pods)
         .chain(Kind::EVERYWHERE.map(|kind| (kind, None)))
@@ -130,15 +134,23 @@ fn plan(remote: &Remote) -> Vec<(Kind, Option<String>)> {
 }
 
 /// What must be allowed to be watched: group, resource, namespace (`None`: all).
-pub(super) fn rights(remote: &Remote) -> Vec<(&'static str, &'static str, Option<String>)> {
+pub(super) fn rights(
+    remote: &Remote,
+    named: &BTreeSet<String>,
+) -> Vec<(&'static str, &'static str, Option<String>)> {
     let right = |(kind, namespace): (Kind, _)| (kind.group(), kind.plural(), namespace);
-    plan(remote).into_iter().map(right).collect()
+    plan(remote, named).into_iter().map(right).collect()
 }
 
-fn start(remote: &Arc<Remote>, client: &Client, out: &Sender<Change>, pace: Pace) {
-    let plan = plan(remote);
+fn start(
+    remote: &Arc<Remote>,
+    client: &Client,
+    plan: &[(Kind, Option<String>)],
+    out: &Sender<Change>,
+    pace: Pace,
+) {
     let (tell, inbox) = channel(16);
-    tokio::spawn(Hub::new(Arc::clone(remote), &plan, pace.together, out.clone()).run(inbox));
+    tokio::spawn(Hub::new(Arc::clone(remote), plan, pace.together, out.clone()).run(inbox));
     // Pods of four namespaces at once: more would only share the same two or three cores.
     let (of_pods, of_others) = (Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(64)));
     let feed = |(number, (kind, namespace)): (usize, &(Kind, Option<String>))| Feed {

@@ -5,6 +5,7 @@ use crate::remote::responder::{Open, Reply, Responder};
 use crate::remote::rig;
 use crate::world::{Change, Source, Status, Update, World};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -68,7 +69,7 @@ impl Rig {
         let api = Responder::start(move |asked, _| script.answer(asked)).await;
         let remote = rig::remote(Some(&api.url), &[], "").await;
         let (out, changes) = channel(64);
-        spawn_at(&remote, &out, PACE);
+        spawn_at(&remote, &BTreeSet::new(), &out, PACE);
         Self { api, changes, world: World::default(), seen: Vec::new() }
     }
 

@@ -3,7 +3,7 @@
 use super::script::{IN_TIME, PACE, Rig, bookmark, event, gone, object};
 use super::*;
 use crate::observe::pod;
-use crate::remote::responder::{Open, Reply};
+use crate::remote::responder::{Open, Reply, Responder};
 use crate::remote::rig;
 use crate::world::World;
 use serde_json::json;
@@ -309,7 +309,7 @@ async fn pods_are_seen_first_and_known_later() {
 async fn without_a_cluster_each_source_says_so() {
     let remote = rig::remote(None, &[], "").await;
     let (out, mut changes) = channel(16);
-    spawn_at(&remote, &out, PACE);
+    spawn_at(&remote, &BTreeSet::new(), &out, PACE);
     drop(out);
     let mut sources = Vec::new();
     while let Some(change) = changes.recv().await {
@@ -317,4 +317,25 @@ async fn without_a_cluster_each_source_says_so() {
         sources.push(change.source);
     }
     assert_eq!(sources, SOURCES);
+}
+
+/// The runbook's namespaces are watched beside the site's, and what is covered is told.
+#[tokio::test]
+async fn namespaces_of_the_runbook_are_watched_as_well() {
+    let api = Responder::start(|_, _| Reply::Hold).await;
+    let remote = rig::remote(Some(&api.url), &[], "").await;
+    let named = BTreeSet::from(["app".to_owned(), "vault".to_owned()]);
+    let of = |kind: &str| -> Vec<_> {
+        let wanted = rights(&remote, &named).into_iter();
+        wanted.filter(|(_, plural, _)| *plural == kind).map(|(.., scope)| scope).collect()
+    };
+    assert_eq!(of("cronjobs"), [Some("vault".to_owned()), Some("app".to_owned())]);
+    let (out, mut changes) = channel(16);
+    spawn_at(&remote, &named, &out, PACE);
+    let mut world = World::default();
+    while !world.sources.contains_key(&Source::Pods) {
+        world.apply(&changes.recv().await.unwrap());
+    }
+    let wanted = Reach { shown: true, ..Reach::of(named) };
+    assert_eq!(world.standing(Source::Pods).reach, wanted);
 }

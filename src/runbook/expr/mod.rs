@@ -1,8 +1,9 @@
 //! CEL expressions and `{{ }}` templates: compiled once, judged on fresh data only.
 
 use crate::event::{Judged, Observed, Time, Verdict};
+use crate::runbook::reach::{self, Asks};
 use crate::runbook::{convert, walk};
-use crate::world::{Raft, Source, World};
+use crate::world::{Raft, Reach, Reading, Source, World};
 use cel::common::ast::{Expr as Ast, IdedExpr, operators};
 use cel::{Context, Program};
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub struct Expr {
     pub text: String,
     /// Sources whose data it names.
     pub sources: BTreeSet<Source>,
+    /// Of those with namespaces, which.
+    asks: Arc<BTreeMap<Source, Asks>>,
     program: Arc<Program>,
     /// What of the world it names, each compiled: judging shows their values.
     paths: Vec<(String, Arc<Program>)>,
@@ -96,7 +99,8 @@ impl Expr {
         let sources = roots.filter_map(Source::of_name).collect();
         let compiled = |p: String| Program::compile(&p).ok().map(|program| (p, Arc::new(program)));
         let paths = paths.into_iter().filter_map(compiled).collect();
-        Ok(Self { text: text.to_owned(), sources, program: Arc::new(program), paths })
+        let asks = Arc::new(reach::asks(program.expression()));
+        Ok(Self { text: text.to_owned(), sources, asks, program: Arc::new(program), paths })
     }
 
     pub(crate) fn ast(&self) -> &IdedExpr {
@@ -120,7 +124,37 @@ impl Expr {
                 (!standing.fresh(scope.now))
                     .then(|| format!("{source} is {}", standing.words(scope.now)))
             })
+            .or_else(|| self.unlooked(scope))
             .or_else(|| self.unanswered(scope))
+    }
+
+    /// What must be read for it. A namespace whose name is not known yet is left out; judging
+    /// finds it missing.
+    pub fn ask(&self, scope: &Scope<'_>, reading: &mut Reading) {
+        for source in &self.sources {
+            let reach = match self.asks.get(source) {
+                Some(asks) => asks.reach(&self.context(scope)).unwrap_or_else(|_| Reach::none()),
+                None => Reach::none(),
+            };
+            reading.add(*source, reach);
+        }
+    }
+
+    /// A namespace that it is about and that was not looked into.
+    fn unlooked(&self, scope: &Scope<'_>) -> Option<String> {
+        if self.asks.is_empty() {
+            return None;
+        }
+        let context = self.context(scope);
+        self.asks.iter().find_map(|(source, asks)| match asks.reach(&context) {
+            Ok(asked) => {
+                let lacking = scope.world.standing(*source).reach.lacks(&asked)?;
+                Some(format!(
+                    "{source} of {lacking} are not looked at; name them in the site's `namespaces`"
+                ))
+            }
+            Err(e) => Some(format!("which namespaces of {source} it is about is not known: {e}")),
+        })
     }
 
     /// An endpoint that it names and that gave no answer; of one that names none, any.

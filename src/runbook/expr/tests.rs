@@ -32,6 +32,7 @@ fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verd
         source: Source::Raft,
         status: Status::Live,
         as_of: Some(Time(0)),
+        reach: None,
         update: Update::Raft(Box::new(raft)),
     });
     edit(&mut world);
@@ -93,7 +94,7 @@ fn nothing_passes_on_what_was_not_read() {
                 ("back".to_owned(), of("")),
             ]));
             let (source, status, as_of) = (Source::Http, Status::Live, Some(Time(0)));
-            w.apply(&Change { source, status, as_of, update });
+            w.apply(&Change { source, status, as_of, reach: None, update });
         }
     };
     for (text, refused) in [
@@ -103,5 +104,46 @@ fn nothing_passes_on_what_was_not_read() {
     ] {
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("")), Pass, "{text}");
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("refused")), refused, "{text}");
+    }
+}
+
+/// Rows of a namespace that nobody looked into are not known to be absent.
+#[test]
+fn a_namespace_that_was_not_looked_into_decides_nothing() {
+    use crate::world::{Pod, Reach, Rows};
+    use Verdict::{Inconclusive, Pass};
+    let shown = Reach { shown: true, ..Reach::of(["vault".to_owned()]) };
+    let gone = "!pods.exists(p, p.namespace == \"app\")";
+    let gone_from_vault = "!pods.exists(p, p.namespace == \"vault\" && p.name == \"x\")";
+    let elsewhere = "!pods.exists(p, p.namespace != \"vault\")";
+    let of_nobody = "!claims.exists(c, c.namespace == \"app\" && size(c.pods) > 0)";
+    for (text, reach, wanted) in [
+        (gone, &shown, Inconclusive),
+        (gone, &Reach::of(["app".to_owned()]), Pass),
+        (gone, &Reach::every(), Pass),
+        (gone_from_vault, &shown, Pass),
+        (elsewhere, &shown, Inconclusive),
+        (elsewhere, &Reach::every(), Pass),
+        ("!pods.exists(p, p.name == \"x\")", &shown, Pass),
+        ("!pods.exists(p, p.name == \"x\")", &Reach::of(["app".to_owned()]), Inconclusive),
+        (of_nobody, &shown, Inconclusive),
+        ("!claims.exists(c, c.namespace == \"app\")", &shown, Pass),
+        // Its name is not known.
+        ("!pods.exists(p, p.namespace == evidence.where)", &shown, Inconclusive),
+    ] {
+        let pod = Pod { namespace: "vault".into(), name: "a".into(), ..Pod::default() };
+        let pods = Update::Pods(Rows::all(vec![pod]));
+        let told = |source, update| Change {
+            source,
+            status: Status::Live,
+            as_of: Some(Time(0)),
+            reach: Some(reach.clone()),
+            update,
+        };
+        let verdict = judged_on(text, VoterVerdict::Healthy, |w| {
+            w.apply(&told(Source::Pods, pods.clone()));
+            w.apply(&told(Source::Claims, Update::Claims(Rows::default())));
+        });
+        assert_eq!(verdict, wanted, "{text} {reach:?}");
     }
 }

@@ -55,7 +55,7 @@ impl<'a> Unattended<'a> {
             (Status::Ready | Status::Blocked, Does::Manual { .. }) => {
                 Go::Stop(format!("{addr} is done by hand; no answers file does that"))
             }
-            (Status::Ready, _) if person => match find(&self.answers.release, &addr) {
+            (Status::Ready, _) if person => match self.answers.release(&addr, String::new) {
                 Some(_) => {
                     self.ask(handle, actor, &addr, s.ticket, Intent::Review { step: addr.clone() })
                         .await
@@ -97,7 +97,7 @@ impl<'a> Unattended<'a> {
         if s.gates_at.is_none() || unresolved || !s.gates_pass() {
             return self.patient(addr, state, waited);
         }
-        let typed = find(&self.answers.release, addr).unwrap_or_default();
+        let typed = self.answers.release(addr, || state.confirm_text(addr)).unwrap_or_default();
         let digest = s.proposal.as_ref().map(|(_, d)| d.clone()).unwrap_or_default();
         let intent = Intent::Release { step: addr.clone(), digest, typed };
         self.ask(handle, actor, addr, s.ticket, intent).await

@@ -39,6 +39,7 @@ mod tests;
 #[cfg(test)]
 mod watch_tests;
 
+pub use self::admission::admit;
 use self::call::{Call, Done};
 use self::error::Refusal;
 use self::path::{Query, Route};

@@ -1,0 +1,75 @@
+//! A run from its header to its end, whatever it runs on: what `run`, `watch`, `demo` and
+//! `rehearse` have in common.
+
+use crate::cli::site;
+use crate::event::{Header, Time};
+use crate::remote::Remote;
+use crate::run::State;
+use crate::runbook::model::Runbook;
+use crate::session::{Answers, Engine, Handle, Opening, Stage, open, plain, tui};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A run to be.
+pub(crate) struct Conduct {
+    pub(crate) remote: Remote,
+    pub(crate) runbook: Arc<Runbook>,
+    /// Seq 0, without its run id.
+    pub(crate) header: Header,
+    /// Directory of all runs.
+    pub(crate) runs: PathBuf,
+    /// The journal is written on the session's own thread.
+    pub(crate) inline: bool,
+    pub(crate) answers: Option<Answers>,
+    /// The terminal, if it is full screen; else it goes line by line.
+    pub(crate) stage: Option<Stage>,
+    /// Told of the run when it has begun.
+    pub(crate) begun: Box<dyn FnOnce(&Handle)>,
+}
+
+/// Takes the terminal, if it can draw a screen, and shows the run as it will begin.
+pub(crate) fn stage(
+    header: &Header,
+    runbook: &Arc<Runbook>,
+    ascii: bool,
+    now: Time,
+) -> Result<Stage, String> {
+    if !std::io::stdout().is_terminal() {
+        return Err("this is no terminal; use --ui plain".into());
+    }
+    let (look, term) = site::look(ascii);
+    if term == "dumb" {
+        return Err("this terminal (TERM=dumb) cannot draw a screen; use --ui plain".into());
+    }
+    Stage::open(&State::new(header.clone(), Arc::clone(runbook), now), look, now)
+}
+
+/// Opens the journal and runs until the change is done or its person leaves; true if it
+/// was done.
+pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
+    let Conduct { remote, runbook, header, runs, inline, answers, stage, begun } = run;
+    let actor = header.opened_by.clone();
+    let clock = Arc::clone(&remote.clock);
+    let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, inline };
+    let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
+    let (handle, task) = Engine::start(state, writer, Arc::new(remote));
+    begun(&handle);
+    let done = match stage {
+        None => {
+            println!("journal: {}", dir.display());
+            plain(&handle, &actor, answers.as_ref()).await
+        }
+        Some(stage) => {
+            let done = tui(stage, handle.clone(), &actor).await?;
+            println!("journal: {}", dir.display());
+            done
+        }
+    };
+    handle.close();
+    drop(handle);
+    // The loop ends when its last handle is gone; what it has in hand is bounded.
+    let _ = tokio::time::timeout(Duration::from_secs(3), task).await;
+    Ok(done)
+}

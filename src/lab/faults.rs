@@ -1,0 +1,225 @@
+//! What can go wrong in a lab, by name, from what went wrong at real sites.
+
+use crate::event::Span;
+use crate::lab::kube::{Key, Kind, kind};
+use crate::lab::site::{MANIFEST, NEW_CLASS};
+use crate::lab::{SECOND_COPY_DIFFERS, World, kube, vault};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// When a fault begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// So long after the run did.
+    After(Span),
+    /// When that step's turn comes; `phase/step` in the first item where there are items.
+    Step(String),
+}
+
+/// A fault: when it begins, and whether it heals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which.
+    pub kind: &'static FaultKind,
+    /// When it begins.
+    pub start: Start,
+    /// How long it lasts; for good, if nothing is said.
+    pub lasts: Option<Span>,
+}
+
+/// A kind of fault.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FaultKind {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    /// When it begins if nothing is said: a step of the shipped Vault runbook.
+    pub start: &'static str,
+    /// What of the shipped Vault runbook should catch it; more than one where it depends on
+    /// the moment. Empty: it is lived through, and `does` says why.
+    pub caught_by: &'static [&'static str],
+}
+
+macro_rules! faults {
+    ($($name:literal $start:literal $caught:tt $does:literal;)*) => {
+        /// Every fault.
+        pub static FAULTS: &[FaultKind] = &[$(FaultKind {
+            name: $name, does: $does, start: $start, caught_by: &$caught,
+        }),*];
+    };
+}
+
+faults! {
+    "hung-leader" "roll/claims" ["roll/claims", "guard quorum"]
+        "the leader answers sys/leader and nothing else, its index stands, nobody is elected";
+    "hung-audit" "preflight/voters" ["preflight/voters"]
+        "health says 200, but no audited request gets an answer";
+    "stopped-leader" "roll/claims" ["roll/claims"]
+        "the leader's process is stopped: it answers nothing, and the others elect";
+    "leader-moves" "roll/claims" []
+        "leadership moves to another voter; the order of the roll follows it";
+    "quorum-lost" "roll/claims" ["roll/claims", "guard quorum"]
+        "two voters die and stay away";
+    "unseal-sidecar-stuck" "roll/claims" ["roll/back"]
+        "a voter that restarts stays sealed";
+    "slow-rejoin" "roll/claims" ["roll/moved", "roll/back"]
+        "a voter with an empty disk takes many minutes to come back";
+    "pvc-protection-race" "roll/claims" ["roll/unstick", "roll/pod"]
+        "claims that are being deleted stay, held by their protection";
+    "missing-fsgroup" "statefulset/how" ["statefulset/adopted"]
+        "the manifest with the new class lost fsGroup";
+    "luks-oom" "roll/claims" ["roll/back", "roll/moved"]
+        "volumes of the encrypted class cannot be mounted: the node's plugin runs out of memory";
+    "attach-limit" "preflight/nodes" ["preflight/nodes"]
+        "the nodes have as many volumes attached as they can";
+    "reclaim-delete" "preflight/old-volumes" ["preflight/old-volumes"]
+        "the old volumes' policy is Delete: they go with their claims";
+    "wrong-class" "statefulset/how" ["statefulset/apply"]
+        "the manifest names a class that is not encrypted";
+    "backup-stale" "preflight/voters" ["preflight/backup"]
+        "the backup's CronJob has not succeeded for a month";
+    "second-copy-differs" "preflight/anchor" ["preflight/anchor"]
+        "a bit of every copy is wrong";
+    "unseal-key-in-vault" "preflight/voters" ["preflight/unseal-key"]
+        "the Secret with the unseal key is not there: the key is kept in Vault";
+    "snapshot-empty" "preflight/anchor" ["preflight/anchor"]
+        "a snapshot is answered with 200 and half of its body";
+    "api-outage" "roll/claims" ["roll/claims"]
+        "the API server refuses connections";
+    "api-slow" "roll/claims" []
+        "every answer of the API server takes one to three seconds; everything only takes longer";
+    "watch-stale" "roll/claims" []
+        "watches stay open and say nothing more; gates read afresh, and the watches are opened anew";
+    "path-lost" "roll/claims" ["roll/claims"]
+        "connections to one voter time out from here, while it is well";
+    "forbidden" "roll/claims" ["roll/claims"]
+        "the right to delete claims and pods is taken away";
+    "token-expires" "preflight/voters" ["preflight/voters"]
+        "Vault's token is not valid any more";
+    "sts-recreated-by-gitops" "statefulset/how" ["statefulset/orphan", "statefulset/apply"]
+        "something re-creates the deleted StatefulSet from the old manifest";
+}
+
+/// The fault of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static FaultKind> {
+    FAULTS.iter().find(|f| f.name == name)
+}
+
+impl std::str::FromStr for Fault {
+    type Err = String;
+
+    /// `NAME`, `NAME@90s`, `NAME@phase/step`, each with `,for=2m` behind it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (what, lasts) = match text.split_once(",for=") {
+            Some((what, lasts)) => (what, Some(lasts)),
+            None => (text, None),
+        };
+        let (name, start) = match what.split_once('@') {
+            Some((name, start)) => (name, Some(start)),
+            None => (what, None),
+        };
+        let kind = find(name).ok_or_else(|| {
+            format!("no fault is called {name}; `holdpoint lab faults` lists them")
+        })?;
+        let start = start.unwrap_or(kind.start);
+        let start = match (start.contains('/'), start.parse::<Span>()) {
+            (true, _) => Start::Step(start.to_owned()),
+            (_, Ok(span)) => Start::After(span),
+            (_, Err(e)) => return Err(format!("{text}: {e}; write 90s or phase/step behind @")),
+        };
+        let lasts =
+            lasts.map(str::parse::<Span>).transpose().map_err(|e| format!("{text}: {e}"))?;
+        Ok(Self { kind, start, lasts })
+    }
+}
+
+/// It begins, or it is over.
+pub fn fault(world: &mut World, name: &str, on: bool) {
+    match on {
+        true => world.faults.insert(name.to_owned()),
+        false => world.faults.remove(name),
+    };
+    vault::fault(world, name, on);
+    match name {
+        "missing-fsgroup" => manifest(world, |m| {
+            let context = &mut m["spec"]["template"]["spec"]["securityContext"];
+            match (on, context.as_object_mut()) {
+                (true, Some(fields)) => drop(fields.remove("fsGroup")),
+                (false, Some(fields)) => drop(fields.insert("fsGroup".into(), json!(1000))),
+                _ => {}
+            }
+        }),
+        "wrong-class" => manifest(world, |m| {
+            let class = if on { "proxmox-lvm" } else { NEW_CLASS };
+            let templates = m["spec"]["volumeClaimTemplates"].as_array_mut();
+            for template in templates.into_iter().flatten() {
+                template["spec"]["storageClassName"] = json!(class);
+            }
+        }),
+        "reclaim-delete" => old_volumes(world, if on { "Delete" } else { "Retain" }),
+        "backup-stale" => each(world, "cronjobs.batch", "vault", |job, now| {
+            let age = Span::secs(if on { 31 } else { 2 } * 86_400);
+            let at = kube::stamp(now - age);
+            job["status"]["lastSuccessfulTime"] = json!(at);
+            job["status"]["lastScheduleTime"] = json!(at);
+        }),
+        "unseal-key-in-vault" if on => {
+            if let Some(secrets) = kind("secrets") {
+                world.store.remove(&Key::new(secrets, "vault", "vault-unseal-key"));
+            }
+        }
+        "unseal-key-in-vault" => super::site::unseal_key(world),
+        "attach-limit" => each(world, "csinodes.storage.k8s.io", "", |node, _| {
+            let drivers = node["spec"]["drivers"].as_array_mut();
+            for driver in drivers.into_iter().flatten() {
+                if let Some(count) = driver.pointer_mut("/allocatable/count") {
+                    *count = json!(if on { 16 } else { 28 });
+                }
+            }
+        }),
+        SECOND_COPY_DIFFERS => {}
+        _ => {}
+    }
+    world.settle();
+}
+
+fn manifest(world: &mut World, edit: impl FnOnce(&mut Value)) {
+    let path = Path::new(MANIFEST);
+    let Some(mut object) =
+        world.files.get(path).and_then(|b| serde_yaml_ng::from_slice::<Value>(b).ok())
+    else {
+        return;
+    };
+    edit(&mut object);
+    let text = serde_yaml_ng::to_string(&object).unwrap_or_default();
+    world.files.put(path, text.into_bytes(), world.now);
+}
+
+fn keys(world: &World, kind: &'static Kind, namespace: &str) -> Vec<Key> {
+    let within = kind.namespaced.then_some(namespace);
+    world.store.list(kind, within).map(|(key, _)| key.clone()).collect()
+}
+
+fn each(
+    world: &mut World,
+    id: &str,
+    namespace: &str,
+    edit: impl Fn(&mut Value, crate::event::Time),
+) {
+    let Some(kind) = kind(id) else { return };
+    let now = world.now;
+    for key in keys(world, kind, namespace) {
+        // Listed just now, so it is there.
+        let _ = world.store.update(&key, |object| edit(object, now));
+    }
+}
+
+fn old_volumes(world: &mut World, policy: &str) {
+    each(world, "persistentvolumes", "", |volume, _| {
+        if volume["spec"]["claimRef"]["namespace"] == "vault" {
+            volume["spec"]["persistentVolumeReclaimPolicy"] = json!(policy);
+        }
+    });
+}

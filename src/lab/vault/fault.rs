@@ -1,0 +1,195 @@
+//! What can go wrong with Vault, by name; each is an entry of the world's faults.
+
+use super::state::Process;
+use super::{election, life, truth};
+use crate::lab::World;
+use std::io::ErrorKind;
+
+/// The leader is deadlocked on its disk: `sys/leader` and the seal's status answer, nothing
+/// else does, nobody elects another, the commit index stands. It ends with the process.
+pub const LEADER_HUNG: &str = "hung-leader";
+/// The leader's audit device takes no lines: health says 200, no audited request answers. It
+/// ends with the process.
+pub const AUDIT_HUNG: &str = "hung-audit";
+/// The leader was stopped by a signal: connections stand, nothing answers, the others elect.
+pub const LEADER_STOPPED: &str = "stopped-leader";
+/// Leadership goes to another voter. Over as soon as it did.
+pub const LEADER_MOVES: &str = "leader-moves";
+/// So many voters die and stay away that the rest is no quorum.
+pub const QUORUM_LOST: &str = "quorum-lost";
+/// The sidecars never unseal.
+pub const SIDECAR_STUCK: &str = "unseal-sidecar-stuck";
+/// A voter with an empty disk takes minutes to be level.
+pub const SLOW_REJOIN: &str = "slow-rejoin";
+/// Connections to one voter from outside time out; the voters reach each other.
+pub const PATH_LOST: &str = "path-lost";
+/// A snapshot is answered with 200 and half of its body.
+pub const SNAPSHOT_EMPTY: &str = "snapshot-empty";
+/// No token is valid any more.
+pub const TOKEN_EXPIRES: &str = "token-expires";
+
+/// All of them.
+pub const FAULTS: [&str; 10] = [
+    LEADER_HUNG,
+    AUDIT_HUNG,
+    LEADER_STOPPED,
+    LEADER_MOVES,
+    QUORUM_LOST,
+    SIDECAR_STUCK,
+    SLOW_REJOIN,
+    PATH_LOST,
+    SNAPSHOT_EMPTY,
+    TOKEN_EXPIRES,
+];
+
+/// A fault begins or ends. One that hits a leader hits the next one that is elected if
+/// nobody leads.
+pub fn fault(world: &mut World, name: &str, on: bool) {
+    enter(world, name, None, on);
+}
+
+/// The same, at a voter: for faults that hit one.
+pub fn fault_at(world: &mut World, name: &str, voter: &str, on: bool) {
+    enter(world, name, Some(voter), on);
+}
+
+fn enter(world: &mut World, name: &str, voter: Option<&str>, on: bool) {
+    if !FAULTS.contains(&name) {
+        return;
+    }
+    if on {
+        world.faults.insert(name.to_owned());
+        strike(world, name, voter);
+    } else {
+        world.faults.remove(name);
+        heal(world, name);
+    }
+    election::tidy(world);
+}
+
+/// Whom it hits, if it hits voters.
+fn victims(world: &World, name: &str, voter: Option<&str>) -> Vec<String> {
+    let leader = truth::leader(world);
+    let others = || {
+        let up = world.vault.voters.keys().filter(|p| truth::ready(world, p));
+        up.filter(|p| Some(*p) != leader.as_ref()).cloned()
+    };
+    if let Some(voter) = voter {
+        return vec![voter.to_owned()];
+    }
+    match name {
+        LEADER_HUNG | AUDIT_HUNG | LEADER_STOPPED => leader.into_iter().collect(),
+        PATH_LOST => others().take(1).collect(),
+        QUORUM_LOST => {
+            let voting = truth::peers(world).values().filter(|votes| **votes).count();
+            leader.clone().into_iter().chain(others()).take(voting.div_ceil(2)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn strike(world: &mut World, name: &str, voter: Option<&str>) {
+    if name == LEADER_MOVES {
+        // What cannot move now moves at the next election by itself.
+        world.faults.remove(name);
+        return election::hand_over(world);
+    }
+    for pod in victims(world, name, voter) {
+        let set = world.vault.hit.entry(name.to_owned()).or_default();
+        if !set.insert(pod.clone()) {
+            continue;
+        }
+        if name == LEADER_STOPPED {
+            life::park(world, &pod);
+        }
+        if name == QUORUM_LOST {
+            life::end(world, &pod);
+        }
+        let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
+        match name {
+            LEADER_HUNG if voter.process == Process::Running => voter.process = Process::Hung,
+            LEADER_STOPPED if voter.process == Process::Running => voter.process = Process::Paused,
+            AUDIT_HUNG => voter.audit_stuck = true,
+            QUORUM_LOST => voter.kept_away = true,
+            PATH_LOST => voter.path_lost = true,
+            _ => {}
+        }
+        if name == LEADER_HUNG {
+            super::raft::stand(world);
+        }
+    }
+}
+
+fn heal(world: &mut World, name: &str) {
+    let hit = world.vault.hit.remove(name).unwrap_or_default();
+    for pod in hit {
+        let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
+        match name {
+            LEADER_HUNG if voter.process == Process::Hung => voter.process = Process::Running,
+            AUDIT_HUNG => voter.audit_stuck = false,
+            PATH_LOST => voter.path_lost = false,
+            LEADER_STOPPED if voter.process == Process::Paused => {
+                voter.process = Process::Running;
+                goes_on(world, &pod);
+            }
+            QUORUM_LOST => {
+                voter.kept_away = false;
+                life::launch(world, &pod);
+            }
+            _ => {}
+        }
+    }
+    if name == SIDECAR_STUCK {
+        let sealed = world.vault.voters.iter().filter(|(_, v)| v.sealed);
+        let sealed: Vec<String> = sealed.map(|(n, _)| n.clone()).collect();
+        for pod in sealed {
+            life::poll(world, &pod, (500, 10_000));
+        }
+    }
+}
+
+/// A stopped process goes on: it finds itself leading still, or follows who leads now.
+fn goes_on(world: &mut World, pod: &str) {
+    let led = world.vault.led.as_ref().map(|led| led.node.clone());
+    match led {
+        Some(led) if led == pod => {
+            if let Some(voter) = world.vault.voters.get_mut(pod) {
+                voter.left = None;
+            }
+        }
+        Some(_) => life::follow(world, pod, (10, 300)),
+        None => {}
+    }
+}
+
+/// A process ended: what it suffered from ended with it, and the fault with the last one.
+pub(super) fn ended(world: &mut World, pod: &str) {
+    for name in [LEADER_HUNG, AUDIT_HUNG, LEADER_STOPPED] {
+        let Some(hit) = world.vault.hit.get_mut(name) else { continue };
+        if hit.remove(pod) && hit.is_empty() {
+            world.vault.hit.remove(name);
+            world.faults.remove(name);
+        }
+    }
+}
+
+/// Somebody leads: what waited for a leader hits it.
+pub(super) fn elected(world: &mut World) {
+    for name in [LEADER_HUNG, AUDIT_HUNG, LEADER_STOPPED] {
+        if world.faults.contains(name) && !world.vault.hit.contains_key(name) {
+            strike(world, name, None);
+        }
+    }
+}
+
+/// What a TCP connection to a voter's port comes to.
+///
+/// # Errors
+/// Refused where no process listens, timed out where the path is lost.
+pub fn connect(world: &World, voter: &str) -> Result<(), ErrorKind> {
+    match world.vault.voters.get(voter) {
+        Some(v) if v.path_lost => Err(ErrorKind::TimedOut),
+        Some(v) if v.process != Process::Absent => Ok(()),
+        _ => Err(ErrorKind::ConnectionRefused),
+    }
+}

@@ -1,0 +1,142 @@
+//! What is turned down, and that it says what would help.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::run::{Intent, Status};
+use serde_json::json;
+
+/// Wherever a step is, a request that has no place there says which, why and what to do.
+#[test]
+fn a_refusal_says_what_was_asked_and_what_would_help() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.observe(well(run.now));
+    while run.state.current().is_none() {
+        let now = run.now;
+        run.look(well(now));
+    }
+    let step = run.state.current().unwrap();
+    let all = || {
+        let (gate, reason) = ("healthy".to_owned(), "seen".to_owned());
+        let (digest, typed) = (String::new(), String::new());
+        let (step, branch) = (step.clone(), "x".into());
+        [
+            ("reviewed", Intent::Review { step: step.clone() }),
+            ("left", Intent::CloseReview { step: step.clone() }),
+            ("released", Intent::Release { step: step.clone(), digest, typed }),
+            ("overridden", Intent::Override { step: step.clone(), gate, reason: reason.clone() }),
+            ("shown", Intent::Show { step: step.clone() }),
+            ("claimed done", Intent::Claim { step: step.clone() }),
+            ("taken back", Intent::Unclaim { step: step.clone() }),
+            ("skipped", Intent::Skip { step: step.clone(), reason: reason.clone() }),
+            ("retried", Intent::Retry { step: step.clone() }),
+            ("answered", Intent::Choose { step: step.clone(), branch }),
+            ("changed that way", Intent::EndSoak { step, reason }),
+        ]
+    };
+    let refused = |run: &mut Run, status: Status, remedy: &str, fit: &[&str]| {
+        assert_eq!(run.state.steps[&step].status, status);
+        for (what, intent) in all().into_iter().filter(|(what, _)| !fit.contains(what)) {
+            let why = run.ask(&driver(), intent).unwrap_err();
+            assert_eq!(why, format!("a step that is {status} cannot be {what}; {remedy}"));
+        }
+    };
+    refused(&mut run, Status::Pending, "its turn has not come", &[]);
+    run.reach_first_step();
+    // An answer has its place here, though this step asks nothing.
+    refused(
+        &mut run,
+        Status::Ready,
+        "open its review first (Enter)",
+        &["reviewed", "skipped", "answered"],
+    );
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let fit = ["left", "released", "overridden", "shown"];
+    refused(&mut run, Status::Confirming, "leave its review first (Esc)", &fit);
+    let now = run.now;
+    run.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
+    run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    let fit = ["claimed done", "taken back", "skipped"];
+    refused(&mut run, Status::Shown, "claim it done, or take it back", &fit);
+    run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
+    refused(&mut run, Status::Claimed, "wait for its result", &["taken back"]);
+    for (outcome, status) in [
+        (Outcome::Failed("no".into()), Status::Failed),
+        (Outcome::Unknown("no answer".into()), Status::InDoubt),
+    ] {
+        let mut run = Run::new(RUNBOOK, Mode::Write);
+        let (_, effect) = run.reach_running();
+        refused(&mut run, Status::Running, "wait for its result", &["changed that way"]);
+        run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
+        let fit = ["skipped", "retried"];
+        refused(&mut run, status, "retry it, or skip it with a reason", &fit);
+    }
+}
+
+/// The gates are read before the plan is: nothing is released in between, since the
+/// release would be bound to nothing. What only looks has no plan and needs none.
+#[test]
+fn an_action_without_its_plan_is_not_released() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let release = |digest: &str, typed: &str| Intent::Release {
+        step: step.clone(),
+        digest: digest.into(),
+        typed: typed.into(),
+    };
+    let why = run.ask(&driver(), release("", "vault-0")).unwrap_err();
+    assert!(why.contains("gates are still being read"), "{why}");
+    let now = run.now;
+    run.look(well(now));
+    let why = run.ask(&driver(), release("", "vault-0")).unwrap_err();
+    assert!(why.contains("plan is still being resolved"), "{why}");
+    let looks = RUNBOOK.replacen(
+        "title = \"{{ voter }} is well\"",
+        "title = \"Well\"\nhold = \"release\"",
+        1,
+    );
+    let mut run = Run::new(&looks, Mode::Write);
+    let first = run.reach_first_step();
+    run.ask(&driver(), Intent::Skip { step: first, reason: "seen".into() }).unwrap();
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let now = run.now;
+    run.look(well(now));
+    let (digest, typed) = (String::new(), String::new());
+    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Released);
+}
+
+/// Where the world does not tell whether a step was done elsewhere, its verify does; where
+/// it has none, nobody's word does.
+#[test]
+fn what_nobody_can_see_is_not_done() {
+    let unverified = r#"
+format = 1
+id = "x"
+title = "X"
+owner = "tests"
+[[phase]]
+id = "a"
+title = "A"
+[[phase.step]]
+id = "down"
+title = "Down"
+hold = "release"
+do.vault.step_down = { node = "vault-2" }
+"#;
+    let verified = format!("{unverified}verify.that = 'raft.leader_answers'\n");
+    for (text, status) in [(verified.as_str(), Status::Verifying), (unverified, Status::Ready)] {
+        let mut run = Run::new(text, Mode::ReadOnly);
+        let (step, _) = run.reach_review();
+        run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+        run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
+        let ticket = run.state.steps[&step].ticket;
+        let (verdict, why) = (Probed::Unknown, "the API does not answer".to_owned());
+        run.system(Intent::Probed { step: step.clone(), ticket, verdict, why, result: json!({}) });
+        let s = &run.state.steps[&step];
+        assert_eq!(s.status, status);
+        let told = s.why.as_ref().is_some_and(|w| w.contains("the API does not answer"));
+        assert_eq!(told, status == Status::Ready, "{:?}", s.why);
+    }
+}

@@ -1,0 +1,209 @@
+//! What is watched all the while: guards, and how long what is left will take.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::run::{Intent, Look, Status};
+use holdpoint::world::*;
+
+#[test]
+fn a_guard_is_debounced_and_then_holds_the_release() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, digest) = run.reach_review();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    for (ms, breached) in [(0, false), (4000, false), (2000, true)] {
+        run.pass(ms);
+        let now = run.now;
+        run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(bad.clone())))]);
+        assert_eq!(run.state.breached().count() == 1, breached, "after {ms}");
+    }
+    let now = run.now;
+    run.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
+    let why =
+        run.ask(&driver(), Intent::Release { step, digest, typed: "vault-0".into() }).unwrap_err();
+    assert!(why.contains("the leader answers"), "{why}");
+    let now = run.now;
+    run.observe(well(now));
+    assert_eq!(run.state.breached().count(), 0);
+}
+
+/// Whether it is false or not known from look to look: it does not hold, and time runs.
+#[test]
+fn a_guard_that_wavers_between_false_and_not_known_breaches() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    for i in 0..8 {
+        run.pass(1_000);
+        let mut change = live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())));
+        if i % 2 == 1 {
+            change.status = holdpoint::world::Status::Unreachable { why: "no path".into() };
+        }
+        run.observe(vec![change]);
+    }
+    assert_eq!(run.state.breached().count(), 1);
+}
+
+/// Estimates of steps that are not over; items once they are known, soaks less what was
+/// observed.
+#[test]
+fn what_remains_is_estimates_and_soaks_of_steps_that_are_not_over() {
+    let runbook = RUNBOOK.replacen("risk =", "estimate = \"10m\"\nrisk =", 1)
+        + r#"
+[[phase]]
+id = "watch"
+title = "Watch"
+[[phase.step]]
+id = "soak"
+title = "Watched"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+    let mut run = Run::new(&runbook, Mode::Write);
+    let left = |run: &Run| run.state.remaining(run.now);
+    assert_eq!(left(&run), Span::secs(4200), "one item while none is known");
+    run.observe(well(run.now));
+    assert_eq!(left(&run), Span::secs(3600 + 3 * 600), "as many as there would be now");
+    for (voter, more) in [("vault-0", 2), ("vault-1", 1), ("vault-2", 0)] {
+        let step = run.reach_first_step();
+        assert_eq!(step.to_string(), format!("one[{voter}]/claims"));
+        assert_eq!(left(&run), Span::secs(3600 + (more + 1) * 600));
+        run.ask(&driver(), Intent::Skip { step, reason: "not now".into() }).unwrap();
+        assert_eq!(left(&run), Span::secs(3600 + more * 600));
+        for _ in 0..5 {
+            let now = run.now;
+            if run.status(&format!("one[{voter}]/check")) == Status::Done {
+                break;
+            }
+            run.look(well(now));
+        }
+    }
+    run.reach_first_step();
+    assert_eq!((run.status("watch/soak"), left(&run)), (Status::Running, Span::secs(3600)));
+    for observed in [10, 20] {
+        run.pass(10_000);
+        let now = run.now;
+        run.look(well(now));
+        assert_eq!(left(&run), Span::secs(3600 - observed));
+    }
+}
+
+const SOAK: &str = r#"
+format = 1
+id = "soak"
+title = "Soak"
+owner = "tests"
+[[phase]]
+id = "watch"
+title = "Watch"
+[[phase.step]]
+id = "soak"
+title = "Watched"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+
+/// An answer to another question than the one that stands is worth nothing.
+#[test]
+fn a_soak_counts_only_while_it_runs_and_ends_with_the_run() {
+    let mut run = Run::new(SOAK, Mode::Write);
+    run.observe(well(run.now));
+    let step: StepAddr = "watch/soak".parse().unwrap();
+    for _ in 0..2 {
+        run.look(well(run.now));
+    }
+    let answers = |run: &mut Run| {
+        let ticket = run.state.steps[&step].ticket;
+        [Look::Soak(step.clone()), Look::Verify(step.clone()), Look::Gates(step.clone())].map(
+            |look| {
+                let changes = well(run.now);
+                run.system(Intent::Looked { look, ticket, changes })
+            },
+        )
+    };
+    run.ask(&driver(), Intent::HoldLine { reason: "wait".into() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    let [soak, verify, _] = answers(&mut run);
+    assert_eq!((soak, verify), (vec![], vec![]));
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    run.look(well(run.now));
+    assert_eq!(run.state.steps[&step].status, Status::Running);
+    run.pass(1000);
+    let [soak, verify, gates] = answers(&mut run);
+    assert_eq!((soak.len(), verify, gates), (1, vec![], vec![]));
+    // Nothing was done that could be in doubt.
+    run.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Aborted);
+}
+
+/// A soak that a person lets begin is watched as long as any other.
+#[test]
+fn a_soak_that_is_released_is_a_soak() {
+    let text = SOAK.replacen("title = \"Watched\"", "title = \"Watched\"\nhold = \"release\"", 1);
+    let mut run = Run::new(&text, Mode::ReadOnly);
+    run.observe(well(run.now));
+    for _ in 0..3 {
+        run.look(well(run.now));
+    }
+    let step = run.state.current().unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared_or_not(well(run.now), None);
+    let (digest, typed) = (String::new(), String::new());
+    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    run.prepared_or_not(well(run.now), None);
+    let s = &run.state.steps[&step];
+    assert_eq!((s.status, s.soak.last, s.soak.observed_ms), (Status::Running, Some(run.now), 0));
+}
+
+/// All of it is in the journal; the screen has the end of it, in order.
+#[test]
+fn of_long_output_the_last_lines_are_kept() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = run.reach_running();
+    for (more, first, last) in [(3, 0, 2), (497, 0, 499), (2, 2, 501)] {
+        for text in (last + 1 - more)..=last {
+            let text = text.to_string();
+            run.system(Intent::Output { effect, stream: Stream::Out, text });
+        }
+        let kept: Vec<usize> = run.state.output.iter().map(|l| l.text.parse().unwrap()).collect();
+        assert_eq!(kept, (first..=last).collect::<Vec<_>>());
+    }
+}
+
+/// Every breach is told and stops the clock, also one for the reason of the last; while it
+/// lasts, only a new reason is news.
+#[test]
+fn a_soak_that_breaks_again_for_the_same_reason_starts_again() {
+    let mut run = Run::new(SOAK, Mode::Write);
+    run.observe(well(run.now));
+    for _ in 0..3 {
+        run.look(well(run.now));
+    }
+    let mut silent = raft("vault-2");
+    silent.leader_answers = false;
+    let bad = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(silent.clone())))];
+    let lost = |at| -> Vec<Change> {
+        let why = "no path".into();
+        let status = holdpoint::world::Status::Unreachable { why };
+        bad(at).into_iter().map(|c| Change { status: status.clone(), ..c }).collect()
+    };
+    let clock = |run: &Run| run.state.steps.values().map(|s| s.soak.observed_ms).sum::<u64>();
+    for _ in 0..2 {
+        run.pass(5_000);
+        run.look(well(run.now));
+        assert_eq!(clock(&run), 5_000);
+        let told = [bad(run.now), bad(run.now), lost(run.now), bad(run.now), bad(run.now)]
+            .map(|changes| run.look(changes).len());
+        assert_eq!(told, [1, 0, 1, 1, 0]);
+        run.look(well(run.now));
+        assert_eq!(clock(&run), 0);
+    }
+}
