@@ -161,6 +161,14 @@ fn full(world: &World, attachment: &Value) -> bool {
         || limit(world, text(node), driver).is_some_and(|limit| there.count() >= limit)
 }
 
+/// Whether a driver runs on some nodes and that is none of them.
+pub(super) fn elsewhere(world: &World, node: &str, driver: &str) -> bool {
+    let runs =
+        |csi: &Value| list(&csi["spec"]["drivers"]).iter().any(|d| text(&d["name"]) == driver);
+    let here = get(world, CSI_NODES, "", node).is_some_and(|csi| runs(&csi));
+    !here && all(world, CSI_NODES, None).iter().any(|csi| runs(csi))
+}
+
 /// How many volumes of a driver a node takes, if it says so.
 pub(super) fn limit(world: &World, node: &str, driver: &str) -> Option<usize> {
     let csi = get(world, CSI_NODES, "", node)?;

@@ -2,7 +2,7 @@
 
 use super::object::{
     ATTACHMENTS, CLAIMS, CLASSES, CSI_NODES, DEPLOYMENTS, NODES, PODS, REPLICASETS, SETS, VOLUMES,
-    all, get, key, key_of, marked, namespace, selects, text,
+    all, get, key, key_of, marked, namespace, selects, text, uid,
 };
 use super::{Role, after, attach, binder, faults, kubelet, owners, pods, soon};
 use crate::event::Span;
@@ -73,6 +73,9 @@ fn pod(world: &mut World, touched: &Touched) {
     let lasting = |p: &Value| !pods::ended(p) && !text(&p["spec"]["nodeName"]).is_empty();
     let was = touched.old.as_ref().is_some_and(|p| lasting(p));
     let is = touched.new.as_ref().is_some_and(|p| lasting(p));
+    if !is && let Some(old) = touched.old.as_ref().filter(|_| was || touched.new.is_none()) {
+        world.control.placed.remove(uid(old));
+    }
     if was != is || touched.new.is_none() {
         for object in both(touched) {
             volumes_of(world, object);

@@ -90,8 +90,8 @@ pub struct Control {
     failures: BTreeMap<Item, u32>,
     /// Pods without a node.
     unscheduled: BTreeSet<Key>,
-    /// Nodes that were chosen for pods whose volumes are still being made, by UID.
-    assumed: BTreeMap<String, String>,
+    /// Where pods were put, by UID.
+    placed: BTreeMap<String, schedule::Placed>,
     #[serde(with = "pairs")]
     runs: BTreeMap<Key, kubelet::Run>,
     disks: BTreeMap<String, Disk>,

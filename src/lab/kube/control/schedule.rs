@@ -3,17 +3,29 @@
 use super::binder::{self, NODE};
 use super::events::{normal, warning};
 use super::object::{
-    ATTACHMENTS, CLAIMS, NODES, PODS, all, annotation, get, key, list, marked, name, namespace,
-    text, uid,
+    ATTACHMENTS, CLAIMS, NODES, all, annotation, get, key, list, marked, name, namespace, text, uid,
 };
 use super::{Again, attach, kubelet, owners, pods, volumes};
 use crate::lab::World;
 use crate::lab::kube::Key;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const SOURCE: &str = "default-scheduler";
+
+/// Where a pod was put, or is to be put when its volumes are made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Placed {
+    node: String,
+    /// The UID of its controller, so that pods of one are spread.
+    owner: String,
+}
+
+fn owner(pod: &Value) -> &str {
+    owners::controller(pod).map_or("", |r| text(&r["uid"]))
+}
 
 pub(super) fn reconcile(world: &mut World, key: &Key) -> Result<(), Again> {
     let Some(pod) = world.store.get(key) else { return Ok(()) };
@@ -29,7 +41,7 @@ pub(super) fn reconcile(world: &mut World, key: &Key) -> Result<(), Again> {
         return Ok(());
     }
     let nodes = all(world, NODES, None);
-    let assumed = world.control.assumed.get(uid(&pod)).cloned();
+    let assumed = world.control.placed.get(uid(&pod)).map(|p| p.node.clone());
     let chosen = match claims_allow(world, &pod) {
         Err(why) => Err(refusal(&nodes, &why)),
         Ok(()) => match assumed.filter(|n| nodes.iter().any(|node| name(node) == n)) {
@@ -91,15 +103,14 @@ fn choose(world: &mut World, pod: &Value, nodes: &[Arc<Value>]) -> Result<String
             None => fitting.push(name(node).to_owned()),
         }
     }
-    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let owner = owners::controller(pod).map(|r| text(&r["uid"]).to_owned());
-    for other in all(world, PODS, None).iter().filter(|p| pods::active(p)) {
-        let count = counts.entry(text(&other["spec"]["nodeName"]).to_owned()).or_default();
+    let owner = owner(pod);
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for placed in world.control.placed.values() {
+        let count = counts.entry(&placed.node).or_default();
+        count.0 += usize::from(!owner.is_empty() && placed.owner == owner);
         count.1 += 1;
-        let theirs = owners::controller(other).map(|r| text(&r["uid"]));
-        count.0 += usize::from(owner.is_some() && theirs == owner.as_deref());
     }
-    let count = |node: &String| counts.get(node).copied().unwrap_or_default();
+    let count = |node: &String| counts.get(node.as_str()).copied().unwrap_or_default();
     let Some(least) = fitting.iter().map(count).min() else {
         let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("{n} {why}")).collect();
         return Err(refusal(nodes, &reasons.join(", ")));
@@ -137,6 +148,10 @@ fn against(world: &World, pod: &Value, node: &Value) -> Option<String> {
     if volumes.iter().any(|v| !volume_fits(v, labels)) {
         return Some("node(s) didn't match PersistentVolume's node affinity".into());
     }
+    let mut drivers = by_driver(world, pod).into_keys();
+    if drivers.any(|driver| attach::elsewhere(world, name(node), &driver)) {
+        return Some("node(s) didn't find available persistent volumes to bind".into());
+    }
     full(world, pod, node).then(|| "node(s) exceed max volume count".into())
 }
 
@@ -154,8 +169,8 @@ fn volume_fits(volume: &Value, labels: &Value) -> bool {
     terms.is_empty() || terms.iter().any(|t| list(&t["matchExpressions"]).iter().all(expression))
 }
 
-/// Whether the pod's volumes are more than the node still takes.
-fn full(world: &World, pod: &Value, node: &Value) -> bool {
+/// The pod's volumes by their drivers; of those that are yet to be made the claims.
+fn by_driver(world: &World, pod: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, wants) in pods::claims(pod) {
         let Some(claim) = get(world, CLAIMS, namespace(pod), wants) else { continue };
@@ -169,7 +184,12 @@ fn full(world: &World, pod: &Value, node: &Value) -> bool {
         let id = volume.as_ref().map_or(wants, |v| name(v));
         wanted.entry(driver.to_owned()).or_default().insert(id.to_owned());
     }
-    wanted.into_iter().any(|(driver, mut wanted)| {
+    wanted
+}
+
+/// Whether the pod's volumes are more than the node still takes.
+fn full(world: &World, pod: &Value, node: &Value) -> bool {
+    by_driver(world, pod).into_iter().any(|(driver, mut wanted)| {
         let Some(limit) = attach::limit(world, name(node), &driver) else { return false };
         let mut there = BTreeSet::new();
         for attachment in all(world, ATTACHMENTS, None) {
@@ -195,11 +215,11 @@ fn place(world: &mut World, key_of_pod: &Key, pod: &Value, node: &str) {
                 world.store.update(&place, |c| c["metadata"]["annotations"][NODE] = json!(node));
         }
     }
+    let placed = Placed { node: node.to_owned(), owner: owner(pod).to_owned() };
+    world.control.placed.insert(uid(pod).to_owned(), placed);
     if making {
-        world.control.assumed.insert(uid(pod).to_owned(), node.to_owned());
         return;
     }
-    world.control.assumed.remove(uid(pod));
     let now = world.now;
     let _gone = world.store.update(key_of_pod, |p| {
         p["spec"]["nodeName"] = json!(node);

@@ -105,6 +105,10 @@ pub(super) fn reconcile(world: &mut World, key: &Key) -> Result<(), Again> {
             }
             return Ok(());
         }
+        // Somebody else speaks for it.
+        None if !marked(&pod) && !list(&pod["status"]["containerStatuses"]).is_empty() => {
+            return Ok(());
+        }
         None => admit(world, &pod),
     };
     let next = if marked(&pod) { end(world, &pod, &mut run) } else { live(world, &pod, &mut run) };
@@ -211,7 +215,6 @@ fn forget(world: &mut World, key: &Key) {
         crate::lab::vault::stopped(world, &key.name);
     }
     world.console.forget(&run.uid);
-    world.control.assumed.remove(&run.uid);
 }
 
 /// An Event from the pod's kubelet, about a container or, without a name, the pod.

@@ -59,6 +59,22 @@ fn a_pod_with_a_finalizer_ends_and_stays() {
 }
 
 #[test]
+fn a_pod_that_somebody_else_speaks_for_is_left_alone_until_it_is_deleted() {
+    let mut site = Site::new(9);
+    site.pod("one", None);
+    site.patch(PODS, "one", |p| {
+        p["spec"]["nodeName"] = json!("node-1");
+        p["status"] =
+            json!({"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": 3}]});
+    });
+    let before = site.the(PODS, "one");
+    site.quiet();
+    assert_eq!(site.the(PODS, "one"), before);
+    site.delete(PODS, "one");
+    site.until(5, "gone", |s| s.get(PODS, "one").is_none());
+}
+
+#[test]
 fn one_that_crashes_is_started_at_once_and_then_ever_more_slowly() {
     let mut site = Site::new(3);
     site.pod("one", None);

@@ -84,9 +84,10 @@ fn rolling_keeps_what_must_be_there_and_rolls_back_to_the_set_that_there_was() {
     let first = site.names(REPLICASETS);
     next_image(&mut site, "web:2");
     site.until(90, "moved", |s| {
-        let alive: Vec<_> =
-            s.names(PODS).iter().map(|p| s.the(PODS, p)).filter(|p| !marked(p)).collect();
-        assert!(alive.len() <= 4 && alive.iter().filter(|p| pods::ready(p)).count() >= 3);
+        let all = s.names(PODS).into_iter().map(|p| s.the(PODS, &p));
+        assert!(all.filter(|p| !marked(p) && pods::ready(p)).count() >= 3);
+        let sets = s.names(REPLICASETS).into_iter().map(|r| s.the(REPLICASETS, &r));
+        assert!(sets.filter_map(|r| r["spec"]["replicas"].as_u64()).sum::<u64>() <= 4);
         images(s) == ["web:2", "web:2", "web:2"] && s.ready(DEPLOYMENTS, "web") == 3
     });
     site.quiet();
