@@ -211,7 +211,7 @@ async fn the_panes_fill_and_follow() {
     let client = furnish(&lab).await;
     let remote = remote(&client).await;
     let (out, mut changes) = tokio::sync::mpsc::channel(64);
-    observe::spawn(&remote, &out);
+    observe::spawn(&remote, &std::collections::BTreeSet::new(), &out);
     let mut seen = World::default();
     let kube = [
         Source::Claims,
@@ -227,7 +227,7 @@ async fn the_panes_fill_and_follow() {
         seen.apply(&changes.recv().await.unwrap());
     }
     let mut read = World::default();
-    for change in observe::read(&remote, &kube.into()).await {
+    for change in observe::read(&remote, &crate::world::Reading::everything()).await {
         read.apply(&change);
     }
     assert_eq!(seen.pods.iter().collect::<Vec<_>>(), read.pods.iter().collect::<Vec<_>>());
