@@ -114,9 +114,13 @@ pub(super) fn revoke(world: &mut World, ask: &Ask) -> Reply {
 
 /// A token with the policies and the time that were asked for.
 pub(super) fn create(world: &mut World, ask: &Ask) -> Reply {
-    let names = ask.body.get("policies").and_then(Value::as_array).into_iter().flatten();
-    let mut policies: Vec<String> =
-        names.filter_map(Value::as_str).map(str::to_owned).chain(["default".into()]).collect();
+    let names = match ask.body.get("policies") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(names)) => names.split(',').collect(),
+        _ => Vec::new(),
+    };
+    let own = names.into_iter().filter(|n| !n.is_empty()).map(str::to_owned);
+    let mut policies: Vec<String> = own.chain(["default".into()]).collect();
     policies.sort();
     policies.dedup();
     let ttl = match ask.body.get("ttl") {

@@ -184,7 +184,8 @@ fn active(world: &mut World, ask: &Ask) -> Said {
     let led = world.vault.led.as_ref();
     let stuck =
         led.and_then(|led| world.vault.voters.get(&led.node)).is_some_and(|v| v.audit_stuck);
-    if stuck {
+    let reads = led.is_some_and(|led| world.now < led.reads_until);
+    if stuck || reads {
         return Said::Never;
     }
     let needs: &[&str] = match (ask.verb, ask.path.as_str()) {

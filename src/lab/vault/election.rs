@@ -19,8 +19,12 @@ pub(super) fn tidy(world: &mut World) {
     let (leads, quorum) = (raft::leads_on(world), raft::quorum(world));
     match (world.vault.led.is_some(), leads, quorum) {
         (true, true, true) => {
-            raft::go_on(world);
             world.vault.pending = None;
+            if raft::level(world) {
+                raft::go_on(world);
+            } else {
+                raft::stand(world);
+            }
         }
         (true, true, false) => {
             raft::stand(world);
@@ -35,12 +39,22 @@ pub(super) fn tidy(world: &mut World) {
     }
     let names: Vec<String> = world.vault.voters.keys().cloned().collect();
     for pod in names {
+        if stray(world, &pod) {
+            life::follow(world, &pod, (100, 400));
+        }
         let ready = truth::ready(world, &pod);
         let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
         if std::mem::replace(&mut voter.was_ready, ready) != ready {
             readiness(world, &pod);
         }
     }
+}
+
+/// It could follow who leads, and does not yet.
+fn stray(world: &World, pod: &str) -> bool {
+    let alone = world.vault.voters.get(pod).is_some_and(|v| v.follows.is_none());
+    let named = truth::peers(world).contains_key(pod);
+    alone && named && raft::leads_on(world) && !raft::leads(world, pod) && raft::up(world, pod)
 }
 
 /// A voter's readiness changed: its kubelet looks again.
@@ -118,9 +132,10 @@ fn elect(world: &mut World) {
     }
     let chosen = world.chance.between(0, fit.len().saturating_sub(1) as u64);
     let Some(node) = usize::try_from(chosen).ok().and_then(|n| fit.get(n)).cloned() else { return };
-    let (term, applied) = best.unwrap_or_default();
-    let base = applied + world.chance.between(SETTING_UP.0, SETTING_UP.1);
-    let (now, stands) = (world.now, false);
+    let base = best.map_or(0, |(_, applied)| applied);
+    let term = world.vault.disks.values().map(|d| d.term).max().unwrap_or(0);
+    let setup = world.chance.between(SETTING_UP.0, SETTING_UP.1);
+    let now = world.now;
     let own = world.vault.voters.get(&node).map(|v| (v.disk.clone(), v.boots));
     let (disk, boot) = own.unwrap_or_default();
     let led = Led {
@@ -131,8 +146,10 @@ fn elect(world: &mut World) {
         since: now,
         base,
         at: now,
-        stands,
+        stands: true,
+        setup,
         wrote: now,
+        reads_until: now,
     };
     world.vault.led = Some(led);
     if let Some(voter) = world.vault.voters.get_mut(&node) {

@@ -1,7 +1,7 @@
 //! What can go wrong with Vault, by name; each is an entry of the world's faults.
 
 use super::state::Process;
-use super::{election, life, truth};
+use super::{election, life, raft, truth};
 use crate::lab::World;
 use std::io::ErrorKind;
 
@@ -90,9 +90,12 @@ fn victims(world: &World, name: &str, voter: Option<&str>) -> Vec<String> {
 
 fn strike(world: &mut World, name: &str, voter: Option<&str>) {
     if name == LEADER_MOVES {
-        // What cannot move now moves at the next election by itself.
         world.faults.remove(name);
-        return election::hand_over(world);
+        // A leader that hangs gives nothing away.
+        if raft::serves(world) {
+            election::hand_over(world);
+        }
+        return;
     }
     for pod in victims(world, name, voter) {
         let set = world.vault.hit.entry(name.to_owned()).or_default();
@@ -115,7 +118,7 @@ fn strike(world: &mut World, name: &str, voter: Option<&str>) {
             _ => {}
         }
         if name == LEADER_HUNG {
-            super::raft::stand(world);
+            raft::stand(world);
         }
     }
 }

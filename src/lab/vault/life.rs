@@ -60,7 +60,10 @@ pub(super) fn is_boot(world: &World, pod: &str, boot: u64) -> bool {
 
 /// The container of a voter's pod starts, with this disk (the UID of the claim whose
 /// template is `data`): a disk never seen before is empty.
+///
+/// Without a claim its data lies in the pod.
 pub fn started(world: &mut World, pod: &str, disk: &str) {
+    let disk = if disk.is_empty() { pod } else { disk };
     let voter = world.vault.voters.entry(pod.to_owned()).or_default();
     if voter.wanted && voter.process != Process::Absent && voter.disk == disk {
         return;
@@ -103,7 +106,7 @@ pub(super) fn launch(world: &mut World, pod: &str) {
     let boot = voter.boots;
     let disk = world.vault.disks.entry(voter.disk.clone()).or_default();
     if disk.data.keyring.is_none() {
-        within(world, (500, 2_000), Task::Join { pod: pod.to_owned(), boot });
+        within(world, (100, 1_000), Task::Join { pod: pod.to_owned(), boot });
     }
     poll(world, pod, (1_000, SIDECAR.0));
 }
@@ -143,8 +146,9 @@ pub(super) fn settle(world: &mut World, pod: &str) {
     let (commit, term) = (led.commit(now), led.term);
     let disk = raft.voters.get(pod).map(|v| v.disk.clone()).unwrap_or_default();
     if let Some(disk) = raft.disks.get_mut(&disk) {
-        disk.term = term;
         disk.applied = if level { commit } else { applied };
+        // Entries of this term come last: who has not all of them has none.
+        disk.term = if level { term } else { disk.term };
         if let Some(data) = data.filter(|_| level) {
             disk.data = data;
         }
@@ -180,6 +184,12 @@ fn sidecar(world: &mut World, pod: &str, boot: u64) {
     if sealed(world) {
         world.later(SIDECAR, crate::lab::Task::Vault(Task::Sidecar { pod: pod.to_owned(), boot }));
     }
+}
+
+/// It asks again, soon.
+pub(super) fn retry(world: &mut World, pod: &str) {
+    let boot = world.vault.voters.get(pod).map_or(0, |v| v.boots);
+    within(world, (100, 500), Task::Join { pod: pod.to_owned(), boot });
 }
 
 fn join(world: &mut World, pod: &str, boot: u64) {

@@ -37,6 +37,17 @@ pub(super) fn quorum(world: &World) -> bool {
     voting > 0 && reach(world).len() > voting / 2
 }
 
+/// Whether enough of them have all there is, the leader among them: only then is anything
+/// committed.
+pub(super) fn level(world: &World) -> bool {
+    let voting = truth::peers(world).values().filter(|votes| **votes).count();
+    let level = |pod: &String| {
+        let follows = world.vault.voters.get(pod).and_then(|v| v.follows);
+        leads(world, pod) || follows.is_some_and(|f| f.until <= world.now)
+    };
+    voting > 0 && reach(world).iter().filter(|pod| level(pod)).count() > voting / 2
+}
+
 /// The leader's heartbeats go out.
 pub(super) fn leads_on(world: &World) -> bool {
     let Some(led) = &world.vault.led else { return false };
@@ -52,7 +63,7 @@ pub(super) fn leads_on(world: &World) -> bool {
 pub(super) fn serves(world: &World) -> bool {
     let led = world.vault.led.as_ref();
     let answers = |node: &str| up(world, node) && leads(world, node);
-    led.is_some_and(|led| answers(&led.node) && !led.stands) && quorum(world)
+    led.is_some_and(|led| answers(&led.node) && !led.stands) && level(world)
 }
 
 /// Nothing is committed from now on.
@@ -70,6 +81,7 @@ pub(super) fn go_on(world: &mut World) {
     let Some(led) = raft.led.as_mut().filter(|led| led.stands) else { return };
     let hung = raft.voters.get(&led.node).is_some_and(|v| v.process == Process::Hung);
     if !hung {
+        (led.base, led.setup) = (led.base + led.setup, 0);
         (led.at, led.stands) = (now, false);
     }
 }

@@ -9,7 +9,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// Why a key does not open it.
+/// What a wrong key comes to, innermost.
+const WRONG: &str = "error decrypting seal wrapped value\nerror decrypting using seal shamir: \
+                     cipher: message authentication failed";
+
+/// With an empty disk the key has to answer the leader's challenge.
+const CHALLENGE: &str = "error decrypting challenge";
+
+/// Unseals it, or begins to; why the key does not open it.
 pub(super) fn unseal(world: &mut World, pod: &str, key: &str) -> Result<(), String> {
     let bytes = bytes(key)?;
     if bytes.len() < 16 {
@@ -30,10 +37,13 @@ pub(super) fn unseal(world: &mut World, pod: &str, key: &str) -> Result<(), Stri
         return Ok(());
     }
     if STANDARD.decode(&keyring.key).ok().as_deref() != Some(bytes.as_slice()) {
-        return Err("unable to retrieve stored keys: invalid key: failed to decrypt keys from \
-                    storage: error decrypting seal wrapped value\nerror decrypting using seal \
-                    shamir: cipher: message authentication failed"
-            .into());
+        return Err(match own {
+            None => format!("{CHALLENGE}: {WRONG}"),
+            Some(_) => format!(
+                "unable to retrieve stored keys: invalid key: failed to decrypt keys from \
+                 storage: {WRONG}"
+            ),
+        });
     }
     if own.is_none() {
         life::prove(world, pod);
@@ -66,7 +76,7 @@ pub(super) fn unseal_asked(world: &mut World, pod: &str, ask: &Ask) -> Reply {
         return reply::error(400, says);
     }
     if !reset && let Err(why) = unseal(world, pod, key) {
-        return reply::error(400, &why);
+        return reply::error(if why.starts_with(CHALLENGE) { 500 } else { 400 }, &why);
     }
     status::seal_status(world, pod)
 }

@@ -1,17 +1,20 @@
 //! Snapshots as Vault writes them: a gzip tar of `meta.json`, `state.bin`, `SHA256SUMS` and
-//! `SHA256SUMS.sealed`. The state is JSON here: nothing but Vault reads it.
+//! `SHA256SUMS.sealed`. The state is a row of storage entries, as `vault operator raft snapshot
+//! inspect` reads them; what lies in them is JSON here.
 
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::{Data, Keyring};
 use super::{SNAPSHOT_EMPTY, election, raft, seal, truth};
+use crate::event::Span;
 use crate::lab::World;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http::{HeaderValue, header};
-use serde_json::{Value, json};
+use prost::Message;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Error, Read};
@@ -40,12 +43,45 @@ fn save(world: &mut World) -> Reply {
     reply
 }
 
+/// An entry of Vault's storage, each with its length before it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// One entry a kind of data.
+fn written(data: &Data) -> Result<Vec<u8>, Error> {
+    let mut state = Vec::new();
+    if let Value::Object(parts) = serde_json::to_value(data)? {
+        for (name, part) in parts {
+            let entry = Entry { key: format!("{ENTRIES}{name}"), value: part.to_string().into() };
+            entry.encode_length_delimited(&mut state)?;
+        }
+    }
+    Ok(state)
+}
+
+fn read(mut state: &[u8]) -> Result<Data, Error> {
+    let mut parts = Map::new();
+    while !state.is_empty() {
+        let entry = Entry::decode_length_delimited(&mut state)?;
+        let name = entry.key.trim_start_matches(ENTRIES).to_owned();
+        parts.insert(name, serde_json::from_slice(&entry.value)?);
+    }
+    Ok(serde_json::from_value(Value::Object(parts))?)
+}
+
+const ENTRIES: &str = "core/lab/";
+
 fn packed(world: &World) -> Result<Vec<u8>, Error> {
     let none = || Error::other("nobody leads");
     let led = world.vault.led.as_ref().ok_or_else(none)?;
     let data = truth::data(world).ok_or_else(none)?;
     let keyring = data.keyring.as_ref().ok_or_else(none)?;
-    let state = serde_json::to_vec(data)?;
+    let state = written(data)?;
     let index = led.commit(world.now);
     let server = |(name, votes): (&String, &bool)| {
         let at = world.vault.voters.get(name).map(|v| v.cluster.as_str()).unwrap_or_default();
@@ -127,8 +163,7 @@ fn checked(raw: &[u8], keyring: Option<&Keyring>) -> Result<(Data, bool), String
             ));
         }
     }
-    let data =
-        serde_json::from_slice(state).map_err(|e| format!("failed to restore snapshot: {e}"))?;
+    let data = read(state).map_err(|e| format!("failed to restore snapshot: {e}"))?;
     let own = keyring.is_some_and(|k| proof(k, sums) == *part("SHA256SUMS.sealed").unwrap_or(sums));
     Ok((data, own))
 }
@@ -150,8 +185,9 @@ fn restore(world: &mut World, ask: &Ask, force: bool) -> Reply {
         let peers = std::mem::take(&mut data.peers);
         *data = Data { peers, ..saved };
     });
+    let reads = Span(world.chance.between(2_000, 6_000));
     if let Some(led) = world.vault.led.as_mut() {
-        led.base += 12;
+        (led.base, led.reads_until) = (led.base + 12, world.now + reads);
     }
     if !opens {
         // Nobody of this cluster has the key of what they hold now.

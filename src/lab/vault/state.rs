@@ -124,10 +124,14 @@ pub struct Led {
     pub base: u64,
     /// When `base` was right.
     pub at: Time,
-    /// Nothing is committed any more.
+    /// Nothing is committed: not any more, or not yet.
     pub stands: bool,
+    /// Entries that a new leader sets up with, to be committed first.
+    pub setup: u64,
     /// When something was last written.
     pub wrote: Time,
+    /// Until then the leader reads what was restored, and answers nothing that needs it.
+    pub reads_until: Time,
 }
 
 /// How often something is committed though nobody asks for it.

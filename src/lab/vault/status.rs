@@ -4,7 +4,7 @@
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::Led;
-use super::{VERSION, peers, raft, seal, truth};
+use super::{VERSION, life, peers, raft, seal, truth};
 use crate::event::{Span, Time};
 use crate::lab::World;
 use serde_json::{Value, json};
@@ -28,7 +28,10 @@ pub(super) fn local(world: &mut World, name: &str, ask: &Ask) -> Option<Reply> {
         ("sys/init", Verb::Write) => seal::init(world, name),
         ("sys/unseal", Verb::Write) => seal::unseal_asked(world, name, ask),
         ("sys/seal", Verb::Write) if sealed => reply::done(),
-        ("sys/storage/raft/join", Verb::Write) => reply::json(200, &json!({"joined": true})),
+        ("sys/storage/raft/join", Verb::Write) => {
+            life::retry(world, name);
+            reply::json(200, &json!({"joined": true}))
+        }
         ("sys/storage/raft/bootstrap", Verb::Write) if !sealed => {
             let says = "could not bootstrap clustered storage: error bootstrapping cluster: \
                         cluster already has state";

@@ -120,9 +120,20 @@ pub fn initialise(world: &mut World, names: &[&str], disks: &[&str], leader: usi
     let at = now - Span(world.chance.between(500, 9_500));
     let led = world.vault.voters.get(&node).map(|v| (v.disk.clone(), v.boots));
     let (disk, boot) = led.unwrap_or_default();
-    let (stands, wrote) = (false, since);
-    world.vault.led =
-        Some(Led { node: node.clone(), disk, boot, term, since, base, at, stands, wrote });
+    let (stands, setup, wrote, reads_until) = (false, 0, since, since);
+    world.vault.led = Some(Led {
+        node: node.clone(),
+        disk,
+        boot,
+        term,
+        since,
+        base,
+        at,
+        stands,
+        setup,
+        wrote,
+        reads_until,
+    });
     for (name, voter) in world.vault.voters.iter_mut().filter(|(n, _)| **n != node) {
         if names.contains(&name.as_str()) {
             voter.follows = Some(super::Follows { from: base, began: since, until: since });

@@ -1,7 +1,9 @@
 //! The API in every state, under a clock that waits for nobody.
 
+mod client;
 mod faults;
 mod life;
+mod simulated;
 mod snapshots;
 mod status;
 mod tokens;

@@ -26,10 +26,9 @@ async fn a_snapshot_reads_back_with_its_sums_and_restores() {
     send(&lab, "vault-2", "PUT", "kv/data/x", r#"{"data":{"a":"before"}}"#).await;
     let (_, led) = get(&lab, "vault-2", "sys/leader").await;
     let snapshot = saved(&lab).await;
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.snap");
-    std::fs::write(&path, &snapshot).unwrap();
-    let checked = check_snapshot(&path).unwrap();
+    let path = std::path::Path::new("/anchors/x.snap");
+    lab.with(|world| world.files.put(path, snapshot.clone(), world.now));
+    let checked = check_snapshot(&lab, path).unwrap();
     assert_eq!(Some(checked.index), led["raft_committed_index"].as_i64());
     send(&lab, "vault-2", "PUT", "kv/data/x", r#"{"data":{"a":"after"}}"#).await;
     let whole = snapshot.len();
@@ -39,11 +38,14 @@ async fn a_snapshot_reads_back_with_its_sums_and_restores() {
     }
     assert_eq!(value(&lab).await, "after");
     assert_eq!(restored(&lab, "snapshot", &snapshot).await.0, 204);
+    assert_eq!(silence(&lab, "vault-2", "kv/data/x").await, None, "it reads the state first");
+    seconds(4).await;
     assert_eq!(value(&lab).await, "before");
     assert_eq!(leads(&lab).as_deref(), Some("vault-2"));
     lab.with(|world| fault(world, SNAPSHOT_EMPTY, true));
-    std::fs::write(&path, saved(&lab).await).unwrap();
-    assert!(check_snapshot(&path).is_err());
+    let broken = saved(&lab).await;
+    lab.with(|world| world.files.put(path, broken, world.now));
+    assert!(check_snapshot(&lab, path).is_err());
 }
 
 #[tokio::test(start_paused = true)]
