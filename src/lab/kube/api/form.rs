@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::error::Refusal;
 use super::path::{Place, Query};
-use super::{proto, table};
+use super::{envelope, proto, table};
 use crate::event::Time;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ pub fn object(now: Time, call: &Call, object: &Value) -> Bytes {
             let table = table::table(version, table::columns(call.place.kind), rows);
             table.to_string().into()
         }
-        Form::Protobuf => proto::enveloped("v1", "Pod", &proto::pod(object)).into(),
+        Form::Protobuf => envelope::enveloped("v1", "Pod", &proto::pod(object)).into(),
     }
 }
 

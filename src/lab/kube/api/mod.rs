@@ -10,6 +10,7 @@ mod apply;
 mod call;
 mod columns;
 mod discovery;
+mod envelope;
 mod error;
 mod fields;
 mod form;
@@ -34,6 +35,8 @@ mod validate;
 mod watch;
 mod write;
 
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

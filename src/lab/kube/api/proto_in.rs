@@ -1,28 +1,11 @@
 //! Bodies as protobuf: what kubectl's typed commands send. Only kinds whose messages are
 //! short; the others are told that JSON is wanted.
 
+use super::envelope;
 use base64::Engine;
 use prost::Message;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-const MAGIC: &[u8] = b"k8s\0";
-
-#[derive(Clone, PartialEq, Message)]
-struct TypeMeta {
-    #[prost(string, tag = "1")]
-    api_version: String,
-    #[prost(string, tag = "2")]
-    kind: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Unknown {
-    #[prost(message, optional, tag = "1")]
-    kind: Option<TypeMeta>,
-    #[prost(bytes = "vec", tag = "2")]
-    raw: Vec<u8>,
-}
 
 #[derive(Clone, PartialEq, Message)]
 struct Meta {
@@ -139,8 +122,7 @@ struct Eviction {
 
 /// The same as JSON.
 pub fn json(body: &[u8]) -> Result<Value, String> {
-    let message = body.strip_prefix(MAGIC).ok_or("it does not begin as protobuf does")?;
-    let unknown = Unknown::decode(message).map_err(|e| e.to_string())?;
+    let unknown = envelope::opened(body)?;
     let kind = unknown.kind.unwrap_or_default();
     let object = read(&kind.kind, &unknown.raw).map_err(|e| e.to_string())?;
     let Some(mut object) = object else {
