@@ -6,8 +6,8 @@
 
 pub mod check;
 mod conduct;
-pub mod demo;
 pub mod doctor;
+pub mod lab;
 pub mod plan;
 pub mod run;
 pub mod schema;
@@ -32,7 +32,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Try it: a simulated site, the Vault runbook, nothing to configure
-    Demo(demo::Args),
+    Demo(lab::demo::Args),
+    /// Play a runbook on a lab, with faults, and say what caught them
+    Rehearse(lab::rehearse::Args),
+    /// The simulated site by itself
+    Lab {
+        #[command(subcommand)]
+        verb: lab::Verb,
+    },
     /// Open the cockpit on a runbook
     Run(run::Args),
     /// Watch a site, without a runbook; nothing is executed
@@ -60,7 +67,9 @@ pub fn main() -> ExitCode {
     // One TLS provider for every client, before any is built; a second call is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().verb {
-        Verb::Demo(args) => demo::run(&args),
+        Verb::Demo(args) => lab::demo::run(&args),
+        Verb::Rehearse(args) => lab::rehearse::run(&args),
+        Verb::Lab { verb } => lab::run(&verb),
         Verb::Run(args) => run::run(&args),
         Verb::Watch(args) => run::watch(&args),
         Verb::Check(args) => check::run(&args),

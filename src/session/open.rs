@@ -61,6 +61,23 @@ impl Disk for Memory {
     }
 }
 
+/// Why a run cannot begin, or not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal cannot be made.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Its thread cannot be started.
+    #[error("the journal's thread cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// The first entry cannot be written.
+    #[error("the journal cannot be written: {0}; use another directory with --state")]
+    Write(String),
+    /// A journal that this version cannot fold.
+    #[error("the journal cannot be folded: {0}")]
+    Fold(String),
+}
+
 /// Makes the run's directory and writes its header.
 pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenError> {
     let Opening { runs, mut header, runbook, nonce, clock, keep } = opening;

@@ -127,9 +127,10 @@ async fn outside(lab: &Lab, user: Option<User>, request: Request<Incoming>) -> R
     api::answer(lab, &user, Request::from_parts(parts, body)).await
 }
 
-/// A kubeconfig for tools outside.
+/// A kubeconfig for tools outside. Without a token one is whom the lab trusts.
 #[must_use]
-pub fn kubeconfig(url: &str, context: &str, token: &str) -> String {
+pub fn kubeconfig(url: &str, context: &str, token: Option<&str>) -> String {
+    let user = token.map_or_else(|| "{}".to_owned(), |t| format!("{{token: {t}}}"));
     format!(
         "apiVersion: v1
 kind: Config
@@ -145,8 +146,7 @@ contexts:
     user: {context}
 users:
 - name: {context}
-  user:
-    token: {token}
+  user: {user}
 "
     )
 }

@@ -136,7 +136,7 @@ impl Store {
         kind: &'static Kind,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
-        self.slots(kind, namespace).map(|(key, slot)| {
+        self.slots(kind, namespace, None).map(|(key, slot)| {
             let parsed = slot.parsed.get_or_init(|| {
                 self.warm.fetch_add(1, Ordering::Relaxed);
                 Arc::new(slot.text.value(kind))
@@ -151,22 +151,33 @@ impl Store {
         kind: &'static Kind,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = (&Key, &Text)> {
-        self.slots(kind, namespace).map(|(key, slot)| (key, &slot.text))
+        self.texts_behind(kind, namespace, None)
+    }
+
+    /// The same, from behind a place on: its namespace and name.
+    pub fn texts_behind(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        place: Option<(&str, &str)>,
+    ) -> impl Iterator<Item = (&Key, &Text)> {
+        self.slots(kind, namespace, place).map(|(key, slot)| (key, &slot.text))
     }
 
     fn slots(
         &self,
         kind: &'static Kind,
         namespace: Option<&str>,
+        behind: Option<(&str, &str)>,
     ) -> impl Iterator<Item = (&Key, &Slot)> {
-        let first = Key::new(kind, namespace.unwrap_or_default(), "");
+        let first = match behind {
+            Some((namespace, name)) => Bound::Excluded(Key::new(kind, namespace, name)),
+            None => Bound::Included(Key::new(kind, namespace.unwrap_or_default(), "")),
+        };
         let namespace = namespace.map(str::to_owned);
-        self.objects.range((Bound::Included(first), Bound::Unbounded)).take_while(
-            move |(key, _)| {
-                std::ptr::eq(key.kind, kind)
-                    && namespace.as_ref().is_none_or(|n| *n == key.namespace)
-            },
-        )
+        self.objects.range((first, Bound::Unbounded)).take_while(move |(key, _)| {
+            std::ptr::eq(key.kind, kind) && namespace.as_ref().is_none_or(|n| *n == key.namespace)
+        })
     }
 
     /// Objects as they were at an earlier version; none if that is forgotten.

@@ -27,25 +27,43 @@ pub const SECOND_COPY: &str = "/mnt/second/anchors";
 pub const VOTERS: [&str; 3] = ["vault-0", "vault-1", "vault-2"];
 /// How long the site has been up when it is opened.
 const AGE: Span = Span::secs(23 * 86_400);
-/// The site file of the lab.
+/// The site file of a lab in this process.
 #[must_use]
 pub fn site_file() -> String {
+    let voters = VOTERS.map(|v| (v, format!("http://{v}.vault-internal.example.net:8200")));
+    file("", "", "http://vault.example.net", &voters)
+}
+
+/// The site file of a lab that is served to other processes.
+#[must_use]
+pub fn served(kubeconfig: &Path, token: &Path, voters: &[(&str, String)]) -> String {
+    let kubeconfig = format!("kubeconfig = {:?}\n", kubeconfig.display().to_string());
+    let token = format!("token_file = {:?}\n", token.display().to_string());
+    let first = voters.first().map(|(_, at)| at.clone()).unwrap_or_default();
+    file(&kubeconfig, &token, &first, voters)
+}
+
+fn file(kubeconfig: &str, token: &str, http: &str, voters: &[(&str, String)]) -> String {
     let namespaces: Vec<String> =
         ["vault"].iter().chain(manifests::NAMESPACES).map(|n| format!("{n:?}")).collect();
     let mut text = format!(
-        "format = 1\nname = \"lab\"\n[kubernetes]\ncontext = \"lab\"\nnamespaces = [{}]\n",
+        "format = 1\nname = \"lab\"\n[kubernetes]\n{kubeconfig}context = \"lab\"\nnamespaces = [{}]\n[vault]\n{token}",
         namespaces.join(", ")
     );
-    for voter in VOTERS {
-        text += &format!(
-            "[[vault.voter]]\nname = \"{voter}\"\naddress = \"http://{voter}.vault-internal.example.net:8200\"\n"
-        );
+    for (name, address) in voters {
+        text += &format!("[[vault.voter]]\nname = {name:?}\naddress = {address:?}\n");
     }
     text += "[[secret]]\nnamespace = \"vault\"\nname = \"vault-unseal-key\"\n\
-             [[secret]]\nnamespace = \"kube-system\"\nname = \"proxmox-csi-encryption\"\n\
-             [http.vault]\nurl = \"http://vault.example.net/v1/sys/health?standbyok=true\"\n\
-             [write]\nallow = true\nunattended = true\n";
-    text
+             [[secret]]\nnamespace = \"kube-system\"\nname = \"proxmox-csi-encryption\"\n";
+    text + &format!(
+        "[http.vault]\nurl = \"{http}/v1/sys/health?standbyok=true\"\n[write]\nallow = true\nunattended = true\n"
+    )
+}
+
+/// The manifest with the new class.
+#[must_use]
+pub fn new_manifest() -> String {
+    serde_yaml_ng::to_string(&manifests::vault(NEW_CLASS)).unwrap_or_default()
 }
 
 /// The site as it is at `now`.
@@ -72,8 +90,7 @@ pub fn world(seed: u64, now: Time) -> World {
     start_vault(&mut world);
     place(&mut world, manifests::backup());
     world.advance(now);
-    let manifest = serde_yaml_ng::to_string(&manifests::vault(NEW_CLASS)).unwrap_or_default();
-    world.files.put(Path::new(MANIFEST), manifest.into_bytes(), settled);
+    world.files.put(Path::new(MANIFEST), new_manifest().into_bytes(), settled);
     world
 }
 

@@ -1,10 +1,12 @@
 //! Rights: checked, and told to who asks.
 
-use super::call::Call;
+use super::call::{self, Call};
 use super::error::Refusal;
 use super::remove;
 use crate::lab::kube::{Act, User};
 use crate::lab::{Lab, World};
+use bytes::Bytes;
+use http::{Request, header};
 use serde_json::{Value, json};
 
 /// Whether the call may be made.
@@ -31,14 +33,20 @@ pub fn check(world: &World, call: &Call) -> Result<(), Refusal> {
 }
 
 /// Answers a review.
-pub fn review(lab: &Lab, user: &User, plural: &str, body: &[u8]) -> Result<Value, Refusal> {
+pub fn review(
+    lab: &Lab,
+    user: &User,
+    plural: &str,
+    request: &Request<Bytes>,
+) -> Result<Value, Refusal> {
     if user.name == "system:anonymous" {
         let why = format!(
             "User \"system:anonymous\" cannot create resource \"{plural}\" in API group \"authorization.k8s.io\" at the cluster scope"
         );
         return Err(Refusal::forbidden("authorization.k8s.io", plural, "", &why));
     }
-    let body: Value = super::call::parse("application/json", body).map_err(|e| Refusal::bad(&e))?;
+    let content = call::header(request.headers(), header::CONTENT_TYPE);
+    let body = call::parse(content, request.body()).map_err(|e| Refusal::bad(&e))?;
     let (group, kind, spec) = match plural {
         "selfsubjectaccessreviews" => ("authorization.k8s.io/v1", "SelfSubjectAccessReview", true),
         "subjectaccessreviews" => ("authorization.k8s.io/v1", "SubjectAccessReview", true),

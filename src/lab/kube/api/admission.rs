@@ -1,6 +1,5 @@
 //! What the server adds to what is created, and where it refuses to.
 
-use super::call::Call;
 use super::error::Refusal;
 use super::pod_defaults as pods;
 use crate::lab::World;
@@ -32,49 +31,6 @@ pub fn namespace(world: &World, key: &Key) -> Result<(), Refusal> {
     }]);
     let refusal = Refusal::forbidden(key.kind.group, key.kind.plural, &key.name, &why);
     Err(refusal.with_causes(causes))
-}
-
-/// Fields at the top that the kind does not have: they are dropped, and told if asked.
-/// The real server looks deeper.
-pub fn unknown(call: &Call, object: &mut Value) -> Result<Option<String>, Refusal> {
-    const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-    let own: &[&str] = match call.place.kind.id {
-        "configmaps" => &["data", "binaryData", "immutable"],
-        "secrets" => &["data", "stringData", "type", "immutable"],
-        "serviceaccounts" => &["secrets", "imagePullSecrets", "automountServiceAccountToken"],
-        "pods"
-        | "services"
-        | "namespaces"
-        | "nodes"
-        | "persistentvolumes"
-        | "persistentvolumeclaims"
-        | "statefulsets.apps"
-        | "deployments.apps"
-        | "replicasets.apps"
-        | "jobs.batch"
-        | "cronjobs.batch" => &[],
-        _ => return Ok(None),
-    };
-    let strange = |name: &&String| !KNOWN.contains(&name.as_str()) && !own.contains(&name.as_str());
-    let found: Vec<String> =
-        object.as_object().into_iter().flat_map(|o| o.keys()).filter(strange).cloned().collect();
-    let Some(first) = found.first() else { return Ok(None) };
-    let said = format!("unknown field \\\"{first}\\\"");
-    match call.query.get("fieldValidation") {
-        Some("Strict") => {
-            let name = call.place.kind.kind;
-            Err(Refusal::bad(&format!(
-                "{name} in version \"{}\" cannot be handled as a {name}: strict decoding error: unknown field \"{first}\"",
-                call.place.kind.version
-            )))
-        }
-        how => {
-            if let Value::Object(fields) = object {
-                fields.retain(|name, _| !found.contains(name));
-            }
-            Ok((how != Some("Ignore")).then_some(said))
-        }
-    }
 }
 
 /// Everything that is added to a new object.

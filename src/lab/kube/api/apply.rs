@@ -4,7 +4,7 @@ use super::call::{Call, Done};
 use super::error::{Cause, Refusal};
 use super::fields::{self, Fields};
 use super::merge::{ListKind, atomic_map, list_kind, same};
-use super::{admission, list, patch, write};
+use super::{list, patch, typed, write};
 use crate::lab::World;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub fn apply(world: &mut World, call: &Call) -> Result<Done, Refusal> {
     // An apply's body is YAML by its name; JSON is YAML too.
     let yaml = Call { content: "application/yaml".into(), ..call.clone() };
     let mut wanted = yaml.object()?;
-    let warning = admission::unknown(call, &mut wanted)?;
+    let warning = typed::admit(call, &mut wanted)?;
     if !wanted["metadata"]["managedFields"].is_null() {
         return Err(Refusal::bad("metadata.managedFields must be nil"));
     }

@@ -108,7 +108,12 @@ impl Call {
                 kind.kind
             ))
         };
-        let mut object = parse(&self.content, &self.body).map_err(|e| unrecognised(&e))?;
+        let mut object = match parse(&self.content, &self.body) {
+            Err(why) if self.content.contains("protobuf") => {
+                return Err(Refusal::new(415, "UnsupportedMediaType", &why, Some(json!({}))));
+            }
+            other => other.map_err(|e| unrecognised(&e))?,
+        };
         if !object.is_object() {
             return Err(unrecognised("json: cannot unmarshal into Go value"));
         }
@@ -136,10 +141,13 @@ impl Call {
     }
 }
 
-/// JSON, or YAML where it is said to be.
+/// JSON, or what it is said to be.
 pub fn parse(content: &str, body: &[u8]) -> Result<Value, String> {
     if body.is_empty() {
         return Err("unexpected end of JSON input".into());
+    }
+    if content.contains("protobuf") {
+        return super::proto_in::json(body);
     }
     if content.contains("yaml") {
         return serde_yaml_ng::from_slice(body).map_err(|e| e.to_string());
@@ -158,6 +166,6 @@ pub fn dry(values: &[String], options: &str) -> Result<bool, Refusal> {
     Ok(!values.is_empty())
 }
 
-fn header(headers: &HeaderMap, name: header::HeaderName) -> &str {
+pub fn header(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }

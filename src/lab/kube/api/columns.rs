@@ -1,158 +1,57 @@
-//! The columns that the real server prints of a kind. Name, type, format, priority.
+//! The columns that the real server prints of a kind.
 
 use crate::lab::kube::Kind;
 
+/// Name, type, format, priority.
 pub type Column = (&'static str, &'static str, &'static str, u8);
 
-const NAME: Column = ("Name", "string", "name", 0);
-
-const fn text(name: &'static str) -> Column {
-    (name, "string", "", 0)
-}
-
-const fn wide(name: &'static str) -> Column {
-    (name, "string", "", 1)
-}
-
-/// The columns of a kind.
+/// The columns of a kind. A plus is one that only wide output has.
 pub fn of(kind: &Kind) -> Vec<Column> {
-    match kind.id {
-        "pods" => vec![
-            NAME,
-            text("Ready"),
-            text("Status"),
-            text("Restarts"),
-            text("Age"),
-            wide("IP"),
-            wide("Node"),
-            wide("Nominated Node"),
-            wide("Readiness Gates"),
-        ],
-        "persistentvolumeclaims" => vec![
-            NAME,
-            text("Status"),
-            text("Volume"),
-            text("Capacity"),
-            text("Access Modes"),
-            text("StorageClass"),
-            text("VolumeAttributesClass"),
-            text("Age"),
-            wide("VolumeMode"),
-        ],
-        "persistentvolumes" => vec![
-            NAME,
-            text("Capacity"),
-            text("Access Modes"),
-            text("Reclaim Policy"),
-            text("Status"),
-            text("Claim"),
-            text("StorageClass"),
-            text("VolumeAttributesClass"),
-            text("Reason"),
-            text("Age"),
-            wide("VolumeMode"),
-        ],
-        "statefulsets.apps" => {
-            vec![NAME, text("Ready"), text("Age"), wide("Containers"), wide("Images")]
+    let names = match kind.id {
+        "pods" => "Name|Ready|Status|Restarts|Age|+IP|+Node|+Nominated Node|+Readiness Gates",
+        "persistentvolumeclaims" => {
+            "Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age|+VolumeMode"
         }
-        "deployments.apps" => vec![
-            NAME,
-            text("Ready"),
-            text("Up-to-date"),
-            text("Available"),
-            text("Age"),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "replicasets.apps" => vec![
-            NAME,
-            text("Desired"),
-            text("Current"),
-            text("Ready"),
-            text("Age"),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "controllerrevisions.apps" => vec![NAME, text("Controller"), text("Revision"), text("Age")],
-        "nodes" => vec![
-            NAME,
-            text("Status"),
-            text("Roles"),
-            text("Age"),
-            text("Version"),
-            wide("Internal-IP"),
-            wide("External-IP"),
-            wide("OS-Image"),
-            wide("Kernel-Version"),
-            wide("Container-Runtime"),
-        ],
-        "storageclasses.storage.k8s.io" => vec![
-            NAME,
-            text("Provisioner"),
-            text("ReclaimPolicy"),
-            text("VolumeBindingMode"),
-            text("AllowVolumeExpansion"),
-            text("Age"),
-        ],
-        "namespaces" => vec![NAME, text("Status"), text("Age")],
-        "events" => vec![
-            text("Last Seen"),
-            text("Type"),
-            text("Reason"),
-            text("Object"),
-            wide("Subobject"),
-            wide("Source"),
-            text("Message"),
-            wide("First Seen"),
-            wide("Count"),
-            ("Name", "string", "name", 1),
-        ],
-        "secrets" => vec![NAME, text("Type"), text("Data"), text("Age")],
-        "configmaps" => vec![NAME, text("Data"), text("Age")],
-        "serviceaccounts" => vec![NAME, text("Secrets"), text("Age")],
-        "services" => vec![
-            NAME,
-            text("Type"),
-            text("Cluster-IP"),
-            text("External-IP"),
-            text("Port(s)"),
-            text("Age"),
-            wide("Selector"),
-        ],
-        "volumeattachments.storage.k8s.io" => vec![
-            NAME,
-            ("Attacher", "string", "name", 0),
-            text("PV"),
-            text("Node"),
-            ("Attached", "boolean", "", 0),
-            text("Age"),
-        ],
-        "csinodes.storage.k8s.io" => vec![NAME, ("Drivers", "integer", "", 0), text("Age")],
-        "cronjobs.batch" => vec![
-            NAME,
-            text("Schedule"),
-            text("Timezone"),
-            ("Suspend", "boolean", "", 0),
-            ("Active", "integer", "", 0),
-            text("Last Schedule"),
-            text("Age"),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "jobs.batch" => vec![
-            NAME,
-            text("Status"),
-            text("Completions"),
-            text("Duration"),
-            text("Age"),
-            wide("Containers"),
-            wide("Images"),
-            wide("Selector"),
-        ],
-        "leases.coordination.k8s.io" => vec![NAME, text("Holder"), text("Age")],
-        _ => vec![NAME, ("Age", "string", "", 0)],
-    }
+        "persistentvolumes" => {
+            "Name|Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age|+VolumeMode"
+        }
+        "statefulsets.apps" => "Name|Ready|Age|+Containers|+Images",
+        "deployments.apps" => "Name|Ready|Up-to-date|Available|Age|+Containers|+Images|+Selector",
+        "replicasets.apps" => "Name|Desired|Current|Ready|Age|+Containers|+Images|+Selector",
+        "controllerrevisions.apps" => "Name|Controller|Revision|Age",
+        "nodes" => {
+            "Name|Status|Roles|Age|Version|+Internal-IP|+External-IP|+OS-Image|+Kernel-Version|+Container-Runtime"
+        }
+        "storageclasses.storage.k8s.io" => {
+            "Name|Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age"
+        }
+        "namespaces" => "Name|Status|Age",
+        "events" => {
+            "Last Seen|Type|Reason|Object|+Subobject|+Source|Message|+First Seen|+Count|+Name"
+        }
+        "secrets" => "Name|Type|Data|Age",
+        "configmaps" => "Name|Data|Age",
+        "serviceaccounts" => "Name|Secrets|Age",
+        "services" => "Name|Type|Cluster-IP|External-IP|Port(s)|Age|+Selector",
+        "volumeattachments.storage.k8s.io" => "Name|Attacher|PV|Node|Attached|Age",
+        "csinodes.storage.k8s.io" => "Name|Drivers|Age",
+        "cronjobs.batch" => {
+            "Name|Schedule|Timezone|Suspend|Active|Last Schedule|Age|+Containers|+Images|+Selector"
+        }
+        "jobs.batch" => "Name|Status|Completions|Duration|Age|+Containers|+Images|+Selector",
+        "leases.coordination.k8s.io" => "Name|Holder|Age",
+        _ => "Name|Age",
+    };
+    names.split('|').map(column).collect()
+}
+
+fn column(text: &'static str) -> Column {
+    let (name, priority) = text.strip_prefix('+').map_or((text, 0), |name| (name, 1));
+    let what = match name {
+        "Attached" | "Suspend" => "boolean",
+        "Active" | "Drivers" => "integer",
+        _ => "string",
+    };
+    let format = if matches!(name, "Name" | "Attacher") { "name" } else { "" };
+    (name, what, format, priority)
 }

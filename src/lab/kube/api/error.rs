@@ -48,8 +48,8 @@ fn qualified(name: &str, group: &str) -> String {
 }
 
 fn details(name: &str, group: &str, kind: &str) -> Value {
-    let mut details = json!({ "kind": kind });
-    for (key, value) in [("name", name), ("group", group)] {
+    let mut details = json!({});
+    for (key, value) in [("name", name), ("group", group), ("kind", kind)] {
         if !value.is_empty() {
             details[key] = json!(value);
         }

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::error::Refusal;
 use super::path::{Place, Query};
-use super::{proto, table};
+use super::{envelope, proto, table};
 use crate::event::Time;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -49,8 +49,12 @@ pub fn negotiated(accept: &str, place: &Place, query: &Query) -> Result<Form, Re
                 return Ok(Form::Metadata);
             }
             ("application/json" | "*/*" | "application/*", None) => return Ok(Form::Json),
-            // Only pods are encoded; what asks for nothing else is told so.
-            (PROTOBUF, None) if place.kind.id == "pods" && place.sub.is_empty() => {
+            // Only pods are encoded, and only in part: who takes JSON as well gets it whole.
+            (PROTOBUF, None)
+                if place.kind.id == "pods"
+                    && place.sub.is_empty()
+                    && !accept.contains(super::reply::JSON) =>
+            {
                 return Ok(Form::Protobuf);
             }
             // A log is text, whatever is asked.
@@ -80,7 +84,7 @@ pub fn object(now: Time, call: &Call, object: &Value) -> Bytes {
             let table = table::table(version, table::columns(call.place.kind), rows);
             table.to_string().into()
         }
-        Form::Protobuf => proto::enveloped("v1", "Pod", &proto::pod(object)).into(),
+        Form::Protobuf => envelope::enveloped("v1", "Pod", &proto::pod(object)).into(),
     }
 }
 

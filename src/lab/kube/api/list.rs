@@ -107,36 +107,44 @@ fn page(world: &World, call: &Call) -> Result<Page, Refusal> {
     }
     let then = token.as_ref().and_then(|t| t.version).or(asked.filter(|_| exact));
     let version = then.unwrap_or(current);
-    let all: Vec<(Key, Text)> = match then.filter(|v| *v < current) {
-        None => owned(world.store.texts(call.place.kind, call.scope())),
-        Some(then) => match world.store.at(call.place.kind, call.scope(), then) {
-            Some(all) => all.into_iter().collect(),
-            None => return Err(forgotten(token)),
-        },
-    };
-    let start = token.map(|t| (t.namespace, t.name));
-    let wanted = all.into_iter().filter(|(key, text)| {
-        // The list goes on behind the last that was told.
-        start.as_ref().is_none_or(|(ns, name)| {
-            let ns = if call.scope().is_some() { &key.namespace } else { ns };
-            (&key.namespace, &key.name) > (ns, name)
-        }) && (selector.is_empty() || selector.matches(&text.value(key.kind)))
+    let start = token.as_ref().map(|t| {
+        let namespace = call.scope().unwrap_or(&t.namespace);
+        (namespace.to_owned(), t.name.clone())
     });
+    let start = start.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
     // From the cache everything comes at once, whatever the limit.
     let cached = asked == Some(0) && start.is_none();
     let limit = call.query.number("limit").filter(|l| *l > 0 && !cached);
-    let Some(limit) = limit.and_then(|l| usize::try_from(l).ok()) else {
-        return Ok(Page { items: wanted.collect(), version, more: None, remaining: None });
+    let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
+    let wanted =
+        |key: &Key, text: &Text| selector.is_empty() || selector.matches(&text.value(key.kind));
+    let (kind, scope) = (call.place.kind, call.scope());
+    let (items, rest) = match then.filter(|v| *v < current) {
+        None => {
+            let all = world.store.texts_behind(kind, scope, start);
+            cut(all.filter(|(key, text)| wanted(key, text)), limit, selector.is_empty())
+        }
+        Some(then) => {
+            let all = world.store.at(kind, scope, then).ok_or_else(|| forgotten(token.clone()))?;
+            let behind =
+                |key: &Key| start.is_none_or(|at| (key.namespace.as_str(), key.name.as_str()) > at);
+            let all = all.iter().filter(|(key, text)| behind(key) && wanted(key, text));
+            cut(all, limit, selector.is_empty())
+        }
     };
-    let mut items: Vec<_> = wanted.collect();
-    let rest = items.len().saturating_sub(limit);
-    items.truncate(limit);
     let more = items.last().filter(|_| rest > 0).map(|(key, _)| Token::after(key, call, version));
     Ok(Page { items, version, more, remaining: (rest > 0 && selector.is_empty()).then_some(rest) })
 }
 
-fn owned<'a>(texts: impl Iterator<Item = (&'a Key, &'a Text)>) -> Vec<(Key, Text)> {
-    texts.map(|(key, text)| (key.clone(), text.clone())).collect()
+/// As many as wanted, and how many follow; only whether any does if nobody asks.
+fn cut<'a>(
+    mut all: impl Iterator<Item = (&'a Key, &'a Text)>,
+    limit: usize,
+    count: bool,
+) -> (Vec<(Key, Text)>, usize) {
+    let items = all.by_ref().take(limit).map(|(k, t)| (k.clone(), t.clone())).collect();
+    let rest = if count { all.count() } else { usize::from(all.next().is_some()) };
+    (items, rest)
 }
 
 /// Whether exactly the version that is named is wanted.
@@ -169,7 +177,7 @@ fn forgotten(token: Option<Token>) -> Refusal {
 }
 
 /// Where a list goes on.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Token {
     /// None: at whatever version there is then.
     version: Option<u64>,

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Done};
 use super::error::{Cause, Refusal};
-use super::{apply, list, merge, scale, write};
+use super::{apply, list, merge, scale, typed, write};
 use crate::lab::World;
 use crate::lab::kube::Kind;
 use serde_json::{Value, json};
@@ -18,11 +18,12 @@ pub fn patch(world: &mut World, call: &Call) -> Result<Done, Refusal> {
     }
     let old = list::found(world, call)?;
     let subject = if call.place.sub == "scale" { scale::of(call, &old) } else { old.clone() };
-    let new = patched(call, content, &subject)?;
+    let mut new = patched(call, content, &subject)?;
     if call.place.sub == "scale" {
         return scale::set(world, call, &old, &new);
     }
     unchanged(call.place.kind, &old, &new)?;
+    typed::patched(call.place.kind, &mut new)?;
     write::replace(world, call, &old, new).map(|object| Done::Object(200, object))
 }
 

@@ -79,6 +79,22 @@ fn cells(now: Time, kind: &Kind, o: &Value) -> Value {
                 or(&spec["volumeMode"], "<unset>")
             ])
         }
+        "namespaces" => json!([name, phase(o), age]),
+        "storageclasses.storage.k8s.io" => class(o, &name, &age),
+        "nodes" => node(o, &name, &age),
+        "events" => event(now, o, &name),
+        "services" => service(o, &name, &age),
+        "jobs.batch" => job(now, o, &name, &age),
+        "secrets" => json!([name, text(&o["type"]), count(&o["data"]), age]),
+        "configmaps" => json!([name, count(&o["data"]) + count(&o["binaryData"]), age]),
+        "serviceaccounts" => json!([name, o["secrets"].as_array().map_or(0, Vec::len), age]),
+        _ => of_groups(now, kind, o, &name, &age),
+    }
+}
+
+fn of_groups(now: Time, kind: &Kind, o: &Value, name: &str, age: &str) -> Value {
+    let (spec, status) = (&o["spec"], &o["status"]);
+    match kind.id {
         "statefulsets.apps" => {
             let (names, images) = containers(&spec["template"]["spec"]);
             let ready = format!("{}/{}", int(&status["readyReplicas"]), int(&spec["replicas"]));
@@ -111,35 +127,7 @@ fn cells(now: Time, kind: &Kind, o: &Value) -> Value {
                 selector(&spec["selector"]["matchLabels"])
             ])
         }
-        "controllerrevisions.apps" => {
-            let owner = &o["metadata"]["ownerReferences"][0];
-            let who = if owner.is_null() {
-                NONE.to_owned()
-            } else {
-                format!("{}.apps/{}", text(&owner["kind"]).to_lowercase(), text(&owner["name"]))
-            };
-            json!([name, who, int(&o["revision"]), age])
-        }
-        "nodes" => node(o, &name, &age),
-        "storageclasses.storage.k8s.io" => {
-            let mark = "storageclass.kubernetes.io/is-default-class";
-            let default = o["metadata"]["annotations"][mark] == json!("true");
-            let name = if default { format!("{name} (default)") } else { name };
-            json!([
-                name,
-                text(&o["provisioner"]),
-                or(&o["reclaimPolicy"], "Delete"),
-                or(&o["volumeBindingMode"], "Immediate"),
-                o["allowVolumeExpansion"] == json!(true),
-                age
-            ])
-        }
-        "namespaces" => json!([name, phase(o), age]),
-        "events" => event(now, o, &name),
-        "secrets" => json!([name, text(&o["type"]), count(&o["data"]), age]),
-        "configmaps" => json!([name, count(&o["data"]) + count(&o["binaryData"]), age]),
-        "serviceaccounts" => json!([name, o["secrets"].as_array().map_or(0, Vec::len), age]),
-        "services" => service(o, &name, &age),
+        "controllerrevisions.apps" => revision(o, name, age),
         "volumeattachments.storage.k8s.io" => json!([
             name,
             text(&spec["attacher"]),
@@ -151,28 +139,7 @@ fn cells(now: Time, kind: &Kind, o: &Value) -> Value {
         "csinodes.storage.k8s.io" => {
             json!([name, spec["drivers"].as_array().map_or(0, Vec::len), age])
         }
-        "cronjobs.batch" => {
-            let (names, images) = containers(&spec["jobTemplate"]["spec"]["template"]["spec"]);
-            let last = if status["lastScheduleTime"].is_null() {
-                NONE.to_owned()
-            } else {
-                ago(now, &status["lastScheduleTime"])
-            };
-            let suspended = if spec["suspend"] == json!(true) { "True" } else { "False" };
-            json!([
-                name,
-                text(&spec["schedule"]),
-                or(&spec["timeZone"], NONE),
-                suspended,
-                status["active"].as_array().map_or(0, Vec::len),
-                last,
-                age,
-                names,
-                images,
-                NONE
-            ])
-        }
-        "jobs.batch" => job(now, o, &name, &age),
+        "cronjobs.batch" => cronjob(now, o, name, age),
         "leases.coordination.k8s.io" => json!([name, text(&spec["holderIdentity"]), age]),
         _ => json!([name, age]),
     }
@@ -222,6 +189,55 @@ fn selector(labels: &Value) -> String {
     let pairs: Vec<String> =
         labels.as_object().into_iter().flatten().map(|(k, v)| format!("{k}={}", text(v))).collect();
     if pairs.is_empty() { NONE.to_owned() } else { pairs.join(",") }
+}
+
+fn cronjob(now: Time, o: &Value, name: &str, age: &str) -> Value {
+    let (spec, status) = (&o["spec"], &o["status"]);
+    let (names, images) = containers(&spec["jobTemplate"]["spec"]["template"]["spec"]);
+    let last = if status["lastScheduleTime"].is_null() {
+        NONE.to_owned()
+    } else {
+        ago(now, &status["lastScheduleTime"])
+    };
+    let suspended = if spec["suspend"] == json!(true) { "True" } else { "False" };
+    json!([
+        name,
+        text(&spec["schedule"]),
+        or(&spec["timeZone"], NONE),
+        suspended,
+        status["active"].as_array().map_or(0, Vec::len),
+        last,
+        age,
+        names,
+        images,
+        NONE
+    ])
+}
+
+fn revision(o: &Value, name: &str, age: &str) -> Value {
+    let owner = &o["metadata"]["ownerReferences"][0];
+    let who = if owner.is_null() {
+        NONE.to_owned()
+    } else {
+        format!("{}.apps/{}", text(&owner["kind"]).to_lowercase(), text(&owner["name"]))
+    };
+    json!([name, who, int(&o["revision"]), age])
+}
+
+fn class(o: &Value, name: &str, age: &str) -> Value {
+    let mark = "storageclass.kubernetes.io/is-default-class";
+    let default = o["metadata"]["annotations"][mark] == json!("true");
+    let name = if default { format!("{name} (default)") } else { name.to_owned() };
+    let (policy, mode) =
+        (or(&o["reclaimPolicy"], "Delete"), or(&o["volumeBindingMode"], "Immediate"));
+    json!([
+        name,
+        text(&o["provisioner"]),
+        policy,
+        mode,
+        o["allowVolumeExpansion"] == json!(true),
+        age
+    ])
 }
 
 fn node(o: &Value, name: &str, age: &str) -> Value {

@@ -1,14 +1,14 @@
 //! The API through the real client.
 
 use crate::event::Time;
-use crate::lab::kube::{kind, service};
+use crate::lab::kube::service;
 use crate::lab::{Lab, World};
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const START: i64 = 1_767_225_600_000;
+pub(super) const START: i64 = 1_767_225_600_000;
 
 /// A lab with a namespace, by a clock that follows tokio's.
 pub(super) fn lab() -> Lab {
@@ -61,9 +61,9 @@ pub(super) async fn with_namespace(lab: &Lab) -> kube::Client {
     client
 }
 
-const MAPS: &str = "/api/v1/namespaces/c1/configmaps";
+pub(super) const MAPS: &str = "/api/v1/namespaces/c1/configmaps";
 
-fn message(body: &Value) -> &str {
+pub(super) fn message(body: &Value) -> &str {
     body["message"].as_str().unwrap_or_default()
 }
 
@@ -370,29 +370,4 @@ async fn a_statefulset_keeps_its_claim_templates() {
     let (_, sub) = ask_as(&client, Method::PATCH, &format!("{path}/status"), merge, &status).await;
     assert_eq!((&sub["status"]["readyReplicas"], &sub["spec"]["replicas"]), (&json!(1), &json!(2)));
     assert_eq!(sub["metadata"]["generation"], 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn pages_belong_together() {
-    let lab = lab();
-    let client = with_namespace(&lab).await;
-    for name in ["a", "b", "c"] {
-        ask(&client, Method::POST, MAPS, &json!({"metadata": {"name": name}})).await;
-    }
-    let (_, first) = ask(&client, Method::GET, &format!("{MAPS}?limit=2"), &Value::Null).await;
-    assert_eq!(first["metadata"]["remainingItemCount"], 1);
-    ask(&client, Method::DELETE, &format!("{MAPS}/c"), &Value::Null).await;
-    let more = first["metadata"]["continue"].as_str().unwrap();
-    let path = format!("{MAPS}?limit=2&continue={more}");
-    let (_, second) = ask(&client, Method::GET, &path, &Value::Null).await;
-    assert_eq!(second["items"][0]["metadata"]["name"], "c");
-    assert_eq!(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
-    lab.with(|world| world.store.compact());
-    let (code, gone) = ask(&client, Method::GET, &path, &Value::Null).await;
-    assert_eq!((code, &gone["reason"]), (410, &json!("Expired")));
-    let again = gone["metadata"]["continue"].as_str().unwrap();
-    let (code, rest) =
-        ask(&client, Method::GET, &format!("{MAPS}?continue={again}"), &Value::Null).await;
-    assert_eq!((code, &rest["items"]), (200, &json!([])));
-    assert!(kind("configmaps").is_some());
 }

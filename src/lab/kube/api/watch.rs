@@ -7,7 +7,7 @@ use super::call::Call;
 use super::error::{Cause, Refusal};
 use super::form::{self, Form};
 use super::select::Selector;
-use super::{Body, list, proto, reply, table};
+use super::{Body, envelope, list, proto, reply, table};
 use crate::event::Time;
 use crate::lab::kube::{Change, Kind, Text, faults};
 use crate::lab::{Lab, World};
@@ -241,7 +241,7 @@ impl Watch {
                 let row = table::row(now, self.kind, &object, include);
                 self.table(what, &object["metadata"]["resourceVersion"], row)
             }
-            Form::Protobuf => proto::frame(what, "v1", "Pod", &proto::pod(&object)),
+            Form::Protobuf => envelope::frame(what, "v1", "Pod", &proto::pod(&object)),
         }
     }
 
@@ -276,14 +276,14 @@ impl Watch {
                 let row = table::row(now, self.kind, &object, form::Include::Metadata);
                 self.table("BOOKMARK", &object["metadata"]["resourceVersion"], row)
             }
-            Form::Protobuf => proto::frame("BOOKMARK", "v1", "Pod", &proto::pod(&object)),
+            Form::Protobuf => envelope::frame("BOOKMARK", "v1", "Pod", &proto::pod(&object)),
         }
     }
 
     fn error(&self, refusal: &Refusal) -> Vec<u8> {
         match self.form {
             Form::Protobuf => {
-                proto::frame("ERROR", "v1", "Status", &proto::status(refusal.status()))
+                envelope::frame("ERROR", "v1", "Status", &proto::status(refusal.status()))
             }
             _ => line("ERROR", &refusal.status().to_string()),
         }

@@ -5,7 +5,7 @@ use crate::lab::Lab;
 use crate::lab::kube::{Rule, User, faults, service};
 use crate::observe;
 use crate::remote::{Remote, rig};
-use crate::world::{Reach, Reading, Source, Status, World};
+use crate::world::{Source, Status, World};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::api::{AttachParams, LogParams};
@@ -227,9 +227,7 @@ async fn the_panes_fill_and_follow() {
         seen.apply(&changes.recv().await.unwrap());
     }
     let mut read = World::default();
-    let mut reading = Reading::default();
-    kube.iter().for_each(|s| reading.add(*s, Reach::default()));
-    for change in observe::read(&remote, &reading).await {
+    for change in observe::read(&remote, &crate::world::Reading::everything()).await {
         read.apply(&change);
     }
     assert_eq!(seen.pods.iter().collect::<Vec<_>>(), read.pods.iter().collect::<Vec<_>>());
@@ -271,6 +269,15 @@ async fn commands_logs_and_ports_go_through_the_real_client() {
     let mut forward = pods.portforward("vault-0", &[8200]).await.unwrap();
     let error = forward.take_error(8200).unwrap().await.unwrap();
     assert!(error.contains("connection refused"), "{error}");
+    // With a process of a voter in the pod, the forward ends there.
+    lab.with(|w| crate::lab::vault::started(w, "vault-0", "disk"));
+    let mut forward = pods.portforward("vault-0", &[8200]).await.unwrap();
+    let mut stream = forward.take_stream(8200).unwrap();
+    let request = b"GET /v1/sys/seal-status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("\"initialized\":false"), "{answer}");
 
     let uid = pods.get("vault-0").await.unwrap().metadata.uid.unwrap();
     let say = |text: &str| lab.with(|w| w.console.say(w.now, &uid, "vault", text));

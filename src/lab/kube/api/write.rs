@@ -2,7 +2,7 @@
 
 use super::call::{Call, Done};
 use super::error::Refusal;
-use super::{admission, fields, list, validate};
+use super::{admission, fields, list, typed, validate};
 use crate::lab::World;
 use crate::lab::kube::store::{metadata, stamp};
 use crate::lab::kube::{Denied, Key};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub fn create(world: &mut World, call: &Call) -> Result<Done, Refusal> {
     let mut object = call.object()?;
-    let warning = admission::unknown(call, &mut object)?;
+    let warning = typed::admit(call, &mut object)?;
     let object = make(world, call, object, |object, call, now| {
         fields::updated(&json!({}), object, call, now);
     })?;
@@ -97,7 +97,7 @@ pub fn put(world: &mut World, call: &Call) -> Result<Done, Refusal> {
         );
         return Err(Refusal::bad(&message));
     }
-    let warning = admission::unknown(call, &mut object)?;
+    let warning = typed::admit(call, &mut object)?;
     let old = list::found(world, call)?;
     let uid = |o: &Value| o["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     if !uid(&object).is_empty() && uid(&object) != uid(&old) {

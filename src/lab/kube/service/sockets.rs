@@ -14,6 +14,8 @@ use tokio::io::{
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
@@ -23,6 +25,11 @@ const CLOSE: u8 = 255;
 
 fn message(channel: u8, bytes: &[u8]) -> Message {
     Message::binary([&[channel], bytes].concat())
+}
+
+/// A connection that did what it was for.
+fn done() -> CloseFrame {
+    CloseFrame { code: CloseCode::Normal, reason: "".into() }
 }
 
 /// Runs a command and tells what it said.
@@ -44,7 +51,7 @@ pub async fn exec(
     let status = ended(ran.exit).to_string();
     // Whoever does not wait for the end does not want it.
     let _ = socket.send(message(STATUS, status.as_bytes())).await;
-    let _ = socket.close(None).await;
+    let _ = socket.close(Some(done())).await;
     while let Some(Ok(_)) = socket.next().await {}
 }
 
@@ -105,7 +112,7 @@ pub async fn forward(
             message = to_client.recv() => match message {
                 Some(message) => if out.send(message).await.is_err() { return },
                 // Every pod's side has closed: so does the whole.
-                None => { let _ = out.close().await; return }
+                None => { let _ = out.send(Message::Close(Some(done()))).await; return }
             },
         }
     }

@@ -18,10 +18,6 @@ pub async fn answer(lab: &Lab, user: &User, request: Request<Incoming>) -> Respo
     let said = |name: header::HeaderName| {
         request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
     };
-    let wanted = match api::upgrade(lab, user, &request) {
-        Ok(wanted) => wanted,
-        Err(refusal) => return *refusal,
-    };
     let offered: Vec<&str> =
         said(header::SEC_WEBSOCKET_PROTOCOL).split(',').map(str::trim).collect();
     let protocol = EXEC.into_iter().find(|p| offered.contains(p));
@@ -29,6 +25,10 @@ pub async fn answer(lab: &Lab, user: &User, request: Request<Incoming>) -> Respo
     let (Some(protocol), true) = (protocol, websocket) else {
         // Old tools speak SPDY, which the lab does not; kubectl then says so.
         return api::no_protocol();
+    };
+    let wanted = match api::upgrade(lab, user, &request) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return *refusal,
     };
     let key = derive_accept_key(said(header::SEC_WEBSOCKET_KEY).as_bytes());
     let lab = lab.clone();
