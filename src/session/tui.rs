@@ -39,6 +39,9 @@ fn wall_clock(shown: &Shown<'_>) -> String {
     jiff::Zoned::now().strftime("%H:%M:%S %Z").to_string()
 }
 
+/// What someone who tries it on a lab is told first.
+const FIRST: &str = "a lab: nothing here is real · Enter reviews the step in hand, Enter again releases it · ? all keys";
+
 /// A terminal that shows the cockpit already, while the site and the journal are opened
 /// behind it.
 pub struct Stage {
@@ -56,7 +59,10 @@ impl Stage {
             ..Model::default()
         };
         let mut stage = Self { screen, model, look };
-        stage.draw(&Shown { state, health: &Health::default(), show_only: None, now })?;
+        // Nothing is known yet, which is not the same as that there is nothing.
+        let mut state = state.clone();
+        state.world.arriving();
+        stage.draw(&Shown { state: &state, health: &Health::default(), show_only: None, now })?;
         Ok(stage)
     }
 
@@ -93,7 +99,8 @@ pub async fn tui(mut stage: Stage, handle: Handle, actor: &Actor) -> Result<bool
     let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
         .map_err(|e| e.to_string())?;
     let ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(signal);
-    stage.model.message = None;
+    let lab = is_lab(&handle.live.borrow().state.header.pins);
+    stage.model.message = lab.then(|| (FIRST.to_owned(), handle.now()));
     let asking = Arc::new(AtomicUsize::new(0));
     Cockpit { handle, actor, stage, tell, asking, resumed }.run(news, ends).await
 }

@@ -166,6 +166,19 @@ impl World {
         }
     }
 
+    /// Every source is waited for: how a run looks before anything was asked.
+    pub fn arriving(&mut self) {
+        for source in Source::ALL {
+            let standing = Standing {
+                status: Status::Arriving { have: 0, of: 0 },
+                as_of: None,
+                stale_after: source.stale_after(),
+                reach: Reach::default(),
+            };
+            self.sources.insert(source, standing);
+        }
+    }
+
     /// How a source stands; *not configured* for one that was never heard of.
     #[must_use]
     pub fn standing(&self, source: Source) -> Standing {

@@ -174,3 +174,9 @@ pub(crate) fn first_row(pane: Pane, state: &State) -> usize {
         _ => 1,
     }
 }
+
+/// Rows of a namespace that the run's parameters name come first: they are what it is about.
+fn ours_first<'a, T>(state: &State, rows: &mut [&'a T], namespace: impl Fn(&'a T) -> &'a str) {
+    let named: Vec<&str> = state.header.params.values().filter_map(|v| v.as_str()).collect();
+    rows.sort_by_key(|row| !named.contains(&namespace(row)));
+}

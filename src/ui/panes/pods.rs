@@ -1,6 +1,6 @@
 //! Pods of the site's namespaces.
 
-use super::{Content, has, mark, nothing, standing, touched};
+use super::{Content, has, mark, nothing, ours_first, standing, touched};
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::View;
@@ -15,6 +15,7 @@ pub(super) fn rows<'a>(state: &'a State, view: &View) -> Vec<&'a Pod> {
     let has = |p: &&Pod| has(view, &[&p.name, &p.status, &p.node, &p.reason]);
     let mut rows: Vec<&Pod> = state.world.pods.iter().filter(has).collect();
     match view.order {
+        0 => ours_first(state, &mut rows, |p| &p.namespace),
         // What is not ready first.
         1 => rows.sort_by(|a, b| {
             let ready = |p: &Pod| p.ready == p.containers;

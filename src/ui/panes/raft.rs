@@ -76,6 +76,10 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
 /// What wants a person first, then figures; what could not be read is not called false.
 fn sum(state: &State, width: usize, fresh: bool) -> Line<'static> {
     let raft = &state.world.raft;
+    if raft.voters.is_empty() {
+        // Not "no leader": nobody was heard yet.
+        return Line::styled(cut("no voter has been heard yet", width), theme::dim());
+    }
     let pilot = match (raft.active_error.is_empty(), raft.autopilot_healthy) {
         (_, true) => "autopilot healthy",
         (true, false) => "autopilot NOT healthy",

@@ -1,6 +1,6 @@
 //! Classes with their consumers, then the claims of the site's namespaces.
 
-use super::{has, mark, nothing, standing, touched};
+use super::{has, mark, nothing, ours_first, standing, touched};
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::View;
@@ -26,6 +26,7 @@ pub(super) fn rows<'a>(state: &'a State, view: &View) -> Vec<&'a Claim> {
         .filter(|c| has(view, &[&c.name, &c.class, &c.volume, how(c).0]))
         .collect();
     match view.order {
+        0 => ours_first(state, &mut rows, |c| &c.namespace),
         1 => rows.sort_by(|a, b| a.class.cmp(&b.class)),
         2 => rows.sort_by_key(|c| std::cmp::Reverse(c.created)),
         3 => rows.sort_by_key(|c| how(c).1),
