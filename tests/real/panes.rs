@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// Zooms each pane in turn and compares its rows.
 pub fn agree(site: &Site, cockpit: &mut Cockpit) {
-    let wanted = [("2", peers(site)), ("3", claims(site)), ("4", pods(site))];
+    let wanted = [("1", peers(site)), ("2", claims(site)), ("4", pods(site))];
     for (pane, rows) in wanted {
         cockpit.send("\u{1b}");
         std::thread::sleep(std::time::Duration::from_millis(200));

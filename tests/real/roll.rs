@@ -257,7 +257,20 @@ fn press(cockpit: &mut Cockpit, text: &str, last: &mut String) {
     *last = state;
     // A confirmation arms half a second after it opened.
     std::thread::sleep(Duration::from_millis(600));
+    let before = cockpit.text();
     cockpit.send(&key);
+    // On a busy machine the screen follows late; a key for what was seen before it does is
+    // one too many.
+    let end = Instant::now() + Duration::from_secs(3);
+    while typed(&cockpit.text()) == typed(&before) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The line that is typed, and what the footer offers.
+fn typed(text: &str) -> Vec<String> {
+    let lines = text.lines();
+    lines.filter(|l| l.contains('▏') || l.contains("Enter")).map(str::to_owned).collect()
 }
 
 const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n";
