@@ -11,6 +11,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod alone;
 mod conform;
 #[path = "../conformance/mod.rs"]
 mod conformance;
