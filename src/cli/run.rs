@@ -9,7 +9,7 @@ use crate::remote::Remote;
 use crate::runbook::model::{ParamKind, Runbook};
 use crate::runbook::{check_param, load};
 use crate::session::{Answers, Keep, parse_answers};
-use crate::site::{KUBERNETES, is_lab, mismatch};
+use crate::site::{KUBERNETES, is_lab, lacking, mismatch};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,10 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let loaded = load(&wanted.text).map_err(|p| render(&wanted.path, &wanted.text, &p))?;
     let params = params(&loaded.runbook, wanted.params)?;
     let found = site::find(wanted.site)?;
+    let lacks = lacking(&found.site, &loaded.runbook.needs);
+    if !lacks.is_empty() {
+        return Err(lacks.join("; "));
+    }
     let write = !wanted.watch && (wanted.write || found.site.write.allow);
     let answers = answers(wanted, write, found.site.write.unattended)?;
     let actor = match &answers {
@@ -175,14 +179,24 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let clock = site::clock();
     let runbook = Arc::new(loaded.runbook);
     // Drawn before anything is asked: whoever waits should see what for.
-    let stage = match wanted.ui {
+    let mut stage = match wanted.ui {
         Ui::Plain => None,
         Ui::Tui => Some(stage(&header, &runbook, wanted.ascii, clock())?),
     };
-    let remote = Remote::connect(found.site, &site::surroundings(), clock)
-        .await
-        .map_err(|e| e.to_string())?;
-    let pins = pins(&remote, found.pins, write, wanted.site).await?;
+    let opening = async {
+        let remote = Remote::connect(found.site, &site::surroundings(), clock).await;
+        let remote = remote.map_err(|e| e.to_string())?;
+        let pins = pins(&remote, found.pins, write, wanted.site).await?;
+        Ok::<_, String>((remote, pins))
+    };
+    let (remote, pins) = match &mut stage {
+        None => opening.await?,
+        Some(stage) => match stage.behind(opening).await {
+            Some(opened) => opened?,
+            // Nothing was begun, so nothing is left open.
+            None => return Ok(false),
+        },
+    };
     let header = Header { pins, ..header };
     let runs = site::runs(wanted.state);
     let answers = answers.map(|(_, a)| a);

@@ -17,6 +17,9 @@ use tokio::time::Instant;
 const TICK: Duration = Duration::from_millis(250);
 /// An answer that takes longer is lost.
 const LOST: Duration = Duration::from_secs(20);
+/// An effect does not start when writing that it starts took longer: what its gates read is
+/// of before that.
+const LATE: Duration = Duration::from_secs(5);
 /// Guards are judged at least this often.
 const GUARDS: Duration = Duration::from_secs(1);
 
@@ -201,6 +204,7 @@ impl Engine {
             .collect();
         let durable = entries.iter().any(|e| e.event.must_be_durable());
         let (done, wait) = oneshot::channel();
+        let asked = Instant::now();
         self.writer.append(entries.clone(), durable, Box::new(move |r| drop(done.send(r))));
         let written = wait.await.unwrap_or_else(|_| Err("the journal's thread ended".into()));
         if let Err(why) = written {
@@ -220,10 +224,30 @@ impl Engine {
             }
         }
         self.published();
-        if self.show_only.is_none() {
-            effects.into_iter().for_each(|e| self.start_effect(e));
+        let took = asked.elapsed();
+        for effect in effects {
+            match effect {
+                _ if self.show_only.is_some() => break,
+                Effect::Execute { effect, .. } if took > LATE => self.too_late(effect, took),
+                effect => self.start_effect(effect),
+            }
         }
         Ok(())
+    }
+
+    /// The effect is not started: the step fails, and is released anew on fresh data.
+    fn too_late(&self, effect: EffectId, took: Duration) {
+        let why = format!(
+            "nothing was sent: the journal took {} s, and the gates were read before that",
+            took.as_secs()
+        );
+        let results = self.results.clone();
+        let outcome = Outcome::Failed(why);
+        tokio::spawn(async move {
+            let ended = Intent::EffectEnded { effect, outcome, result: Value::Null };
+            // The loop may have ended.
+            let _ = results.send(ended).await;
+        });
     }
 
     fn published(&self) {

@@ -48,22 +48,52 @@ pub struct Stage {
     screen: Taken,
     model: Model,
     look: Look,
+    resumed: Signal,
+    ends: [std::io::Result<Signal>; 3],
 }
 
 impl Stage {
     /// Takes the terminal and draws the first frame: the run as it will begin.
     pub fn open(state: &State, look: Look, now: Time) -> Result<Self, String> {
+        // Before the terminal is taken: from then on every end gives it back.
+        let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
+            .map_err(|e| e.to_string())?;
+        let kinds = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()];
+        let ends = kinds.map(signal);
         let screen = take().map_err(|e| format!("the terminal cannot be used: {e}"))?;
         let model = Model {
             message: Some(("finding out which site this is…".into(), now)),
             ..Model::default()
         };
-        let mut stage = Self { screen, model, look };
+        let mut stage = Self { screen, model, look, resumed, ends };
         // Nothing is known yet, which is not the same as that there is nothing.
         let mut state = state.clone();
         state.world.arriving();
         stage.draw(&Shown { state: &state, health: &Health::default(), show_only: None, now })?;
         Ok(stage)
+    }
+
+    /// Waits for what is opened behind it; none if its person leaves first.
+    pub async fn behind<T>(&mut self, opening: impl Future<Output = T>) -> Option<T> {
+        let mut input = EventStream::new();
+        let [term, hup, int] = &mut self.ends;
+        let left = async {
+            while let Some(Ok(event)) = input.next().await {
+                let Event::Key(k) = event else { continue };
+                let control = k.modifiers.contains(KeyModifiers::CONTROL);
+                if k.code == KeyCode::Char('q') || control && k.code == KeyCode::Char('c') {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            done = opening => Some(done),
+            () = left => None,
+            () = told(term) => None,
+            () = told(hup) => None,
+            () = told(int) => None,
+        }
     }
 
     fn draw(&mut self, shown: &Shown<'_>) -> Result<(), String> {
@@ -96,13 +126,10 @@ struct Shown<'a> {
 /// Runs the cockpit until its person leaves; true if the change was done.
 pub async fn tui(mut stage: Stage, handle: Handle, actor: &Actor) -> Result<bool, String> {
     let (tell, news) = mpsc::channel(16);
-    let resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
-        .map_err(|e| e.to_string())?;
-    let ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(signal);
     let lab = is_lab(&handle.live.borrow().state.header.pins);
     stage.model.message = lab.then(|| (FIRST.to_owned(), handle.now()));
     let asking = Arc::new(AtomicUsize::new(0));
-    Cockpit { handle, actor, stage, tell, asking, resumed }.run(news, ends).await
+    Cockpit { handle, actor, stage, tell, asking }.run(news).await
 }
 
 struct Cockpit<'a> {
@@ -112,22 +139,21 @@ struct Cockpit<'a> {
     tell: mpsc::Sender<News>,
     /// Intents on their way to the loop.
     asking: Arc<AtomicUsize>,
-    resumed: Signal,
 }
 
 impl Cockpit<'_> {
     async fn run(
         mut self,
         mut news: mpsc::Receiver<News>,
-        ends: [std::io::Result<Signal>; 3],
     ) -> Result<bool, String> {
-        let [mut term, mut hup, mut int] = ends;
         let mut live = self.handle.live.clone();
         let mut input = EventStream::new();
         let mut clock = tokio::time::interval(Duration::from_secs(1));
         loop {
             let now = live.borrow_and_update().clone();
             self.draw(&now)?;
+            let [term, hup, int] = &mut self.stage.ends;
+            let resumed = &mut self.stage.resumed;
             let then = tokio::select! {
                 event = input.next() => match event {
                     Some(Ok(event)) => self.event(&now, event).await?,
@@ -145,14 +171,14 @@ impl Cockpit<'_> {
                     Then::Stay
                 }
                 _ = clock.tick() => Then::Stay,
-                _ = self.resumed.recv() => {
+                _ = resumed.recv() => {
                     // Stopped and resumed from outside: the terminal may be anything now.
                     resume(&mut self.stage.screen.0).map_err(gone)?;
                     Then::Stay
                 }
-                () = told(&mut term) => Then::Leave,
-                () = told(&mut hup) => Then::Leave,
-                () = told(&mut int) => Then::Leave,
+                () = told(term) => Then::Leave,
+                () = told(hup) => Then::Leave,
+                () = told(int) => Then::Leave,
             };
             if then == Then::Leave {
                 return Ok(now.state.ended == Some(true));
@@ -184,7 +210,7 @@ impl Cockpit<'_> {
         match k.code {
             KeyCode::Char('z') if control => match self.kept(now) {
                 Some(why) => self.message(why, time),
-                None => suspend(&mut self.stage.screen.0, &mut self.resumed).await.map_err(gone)?,
+                None => suspend(&mut self.stage.screen.0, &mut self.stage.resumed).await.map_err(gone)?,
             },
             KeyCode::Char('c') if control => {
                 self.message("q leaves; the run stays open in its journal".into(), time);

@@ -161,6 +161,18 @@ pub struct WriteRules {
     pub unattended: bool,
 }
 
+/// What a runbook needs and this site does not have, each with the remedy.
+#[must_use]
+pub fn lacking(site: &Site, needs: &[String]) -> Vec<String> {
+    let has = |need: &str| match need {
+        "kubernetes" => site.kubernetes.is_some(),
+        "vault" => site.vault.is_some(),
+        _ => false,
+    };
+    let lacks = needs.iter().filter(|n| !has(n));
+    lacks.map(|n| format!("the runbook needs {n}; add [{n}] to the site file")).collect()
+}
+
 /// How the identity of a lab's cluster begins. Identities of real clusters are chance, so
 /// that one begins so once in four thousand million.
 pub const LAB_MARK: &str = "1ab51de0-";

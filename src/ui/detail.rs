@@ -240,6 +240,8 @@ fn trouble(page: &mut Page, s: &StepState) {
             Probed::Unknown => "not known",
         };
         page.say("probe", &format!("{verdict}: {why}"), theme::calm());
+    } else if s.status == Status::InDoubt {
+        page.say("probe", "not answered yet: whether it was done is being looked at", theme::dim());
     }
     if let Some(why) = &s.proposal_error {
         page.say("cannot", why, theme::alarm());

@@ -169,9 +169,21 @@ fn states() -> Vec<(&'static str, Shown)> {
     *narrowed.model.view_mut() = View { filter: "vault-1".into(), order: 2 };
     let mut help = shown(at_first(), Overlay::None, &["review the step", "abort the run"]);
     holdpoint::ui::key(&mut help.model, &help.state, KeyCode::Char('?'), help.now);
+    let mut lab = shown(at_first(), Overlay::None, &[" LAB "]);
+    let mark = format!("{}4000-8000-000000000000", holdpoint::site::LAB_MARK);
+    std::sync::Arc::make_mut(&mut lab.state.header).pins.insert(holdpoint::site::KUBERNETES.into(), mark);
+    let mut opening = shown(
+        Run::new(RUNBOOK, Mode::Write),
+        Overlay::None,
+        &["opening the journal", "no answer yet"],
+    );
+    opening.state.world.arriving();
+    opening.health = Health::default();
     let mut step = shown(at_first(), Overlay::None, &["Delete the claims of vault-0"]);
     (step.model.focus, step.model.zoomed) = (Pane::Step, true);
     vec![
+        ("opening", opening),
+        ("lab", lab),
         ("narrowed", narrowed),
         ("help", help),
         ("step", step),
@@ -259,7 +271,9 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 20] = [
+const STATES: [&str; 22] = [
+    "opening",
+    "lab",
     "narrowed",
     "help",
     "step",

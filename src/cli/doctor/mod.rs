@@ -12,7 +12,7 @@ use crate::observe;
 use crate::remote::{Remote, review_access};
 use crate::runbook::model::Runbook;
 use crate::runbook::{load, namespaces};
-use crate::site::{mismatch, render_pins, unread};
+use crate::site::{lacking, mismatch, render_pins, unread};
 use crate::world::{Reading, Status, Update};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -87,6 +87,9 @@ async fn examine(args: &Args) -> Result<bool, String> {
     };
     let found = site::find(&args.site)?;
     let mut report = Report(false);
+    for lack in runbook.iter().flat_map(|r| lacking(&found.site, &r.needs)) {
+        report.say(Level::Bad, "site", &lack);
+    }
     if !places::examine(&found.site, args.state.as_deref(), &mut report).await {
         return Ok(false);
     }
