@@ -129,10 +129,9 @@ fn decide(world: &mut World, name: &str, ask: &Ask) -> Said {
     let Some(voter) = world.vault.voters.get(name) else {
         return Said::Gone(ErrorKind::ConnectionRefused);
     };
-    let free = matches!(ask.path.as_str(), "sys/leader" | "sys/seal-status");
     match voter.process {
         Process::Paused => return Said::Never,
-        Process::Hung if !free => return Said::Never,
+        Process::Hung if ask.path != "sys/leader" => return Said::Never,
         _ => {}
     }
     if !ask.target.starts_with("/v1/") {
