@@ -55,6 +55,8 @@ pub trait Servers {
         request: http::Request<Vec<u8>>,
     ) -> LocalBoxFuture<'_, Result<http::Response<Vec<u8>>, String>>;
     fn root_token(&self) -> String;
+    /// How many cases run at the same time, of those that do not disturb each other.
+    fn at_once(&self) -> usize;
     /// Lets time pass, for the servers.
     fn wait(&self, how_long: Duration) -> LocalBoxFuture<'_, ()>;
     /// Does to the servers what no request can do.

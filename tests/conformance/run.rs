@@ -70,8 +70,6 @@ impl Group {
     }
 }
 
-/// How many run at the same time.
-const AT_ONCE: usize = 8;
 /// A case that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -88,8 +86,8 @@ pub async fn all(servers: Rc<dyn Servers>, filter: &str) -> (String, Vec<String>
         let servers = servers.clone();
         async move { (group, one(servers, group, case).await) }
     });
-    outcomes
-        .extend(futures::stream::iter(running).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
+    let running = futures::stream::iter(running).buffer_unordered(servers.at_once());
+    outcomes.extend(running.collect::<Vec<_>>().await);
     for g in GROUPS.iter().filter(|g| g.alone) {
         for case in g.all().filter(|c| chosen(g, c)) {
             outcomes.push((g.name, one(servers.clone(), g.name, case).await));
@@ -116,11 +114,7 @@ pub async fn all(servers: Rc<dyn Servers>, filter: &str) -> (String, Vec<String>
     (table, failed)
 }
 
-async fn one(
-    servers: Rc<dyn Servers>,
-    group: &str,
-    case: Case,
-) -> Result<Duration, String> {
+async fn one(servers: Rc<dyn Servers>, group: &str, case: Case) -> Result<Duration, String> {
     let started = Instant::now();
     let world = World::new(servers, case.name).await;
     let work = async {

@@ -5,8 +5,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use holdpoint::event::Time;
 use holdpoint::lab::kube::{Rule, api, service};
-use holdpoint::lab::{Lab, clock, kube, site, vault};
-use serde_json::json;
+use holdpoint::lab::{Lab, World, clock, kube, site, vault};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,7 +31,13 @@ fn user(user: &User) -> Option<kube::User> {
     };
     match user {
         User::Admin => Some(kube::User::admin()),
-        User::Reader => Some(somebody("limited", "readers", all(&["get", "list", "watch"], None))),
+        User::Reader => {
+            let mut rules = all(&["get", "list", "watch"], None);
+            let by =
+                "ClusterRoleBinding \"readers\" of ClusterRole \"readers\" to Group \"readers\"";
+            rules[0].by = Some(by.into());
+            Some(somebody("limited", "readers", rules))
+        }
         User::Only(namespace) => {
             let rules = all(&["*"], Some(namespace));
             Some(somebody(&format!("only-{namespace}"), "system:authenticated", rules))
@@ -78,6 +83,11 @@ impl Servers for Simulated {
         vault::ROOT_TOKEN.to_owned()
     }
 
+    fn at_once(&self) -> usize {
+        // Waiting costs nothing here, and so the same happens every time.
+        1
+    }
+
     fn wait(&self, how_long: Duration) -> LocalBoxFuture<'_, ()> {
         tokio::time::sleep(how_long).boxed_local()
     }
@@ -95,17 +105,12 @@ impl Servers for Simulated {
     }
 }
 
-/// The lab's own site, with the nodes that cases name. Pods of cases get a node and are
+/// The lab's own site, with its nodes named as in the cases. Pods of cases get a node and are
 /// ended, and nobody but the case reports how they are.
 fn lab() -> Lab {
     let start = Time(1_777_150_800_000);
-    let mut world = site::world(1, start);
-    for name in ["node-1", "node-2", "node-3"] {
-        let node = json!({"apiVersion": "v1", "kind": "Node",
-            "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
-            "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
-        site::place(&mut world, node);
-    }
+    let text = serde_json::to_string(&site::world(1, start)).unwrap();
+    let mut world: World = serde_json::from_str(&text.replace("k8s-", "node-")).unwrap();
     world.control.runs_only = Some("vault".into());
     let lab = Lab::new(world, clock(start));
     let driven = lab.clone();

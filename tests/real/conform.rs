@@ -111,6 +111,10 @@ impl Servers for Real {
         self.site.token()
     }
 
+    fn at_once(&self) -> usize {
+        8
+    }
+
     fn wait(&self, how_long: Duration) -> LocalBoxFuture<'_, ()> {
         tokio::time::sleep(how_long).boxed_local()
     }
