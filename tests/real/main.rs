@@ -24,3 +24,4 @@ mod roll;
 mod site;
 #[path = "../house/pty.rs"]
 mod terminal;
+mod tools;
