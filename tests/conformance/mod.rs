@@ -45,9 +45,18 @@ use std::time::Duration;
 pub trait Servers {
     /// A client of the Kubernetes API, which asks once: it never retries by itself.
     fn kube<'a>(&'a self, user: &'a User) -> LocalBoxFuture<'a, kube::Client>;
-    /// Base address of a voter's own API: not of anything in front of it.
+    /// Base address of a voter's own API, as the voter itself names it.
     fn voter(&self, n: usize) -> String;
+    /// Sends a request to a voter: not to anything in front of it. Whoever asks gives up by
+    /// dropping this. The error says why there is no answer.
+    fn send(
+        &self,
+        n: usize,
+        request: http::Request<Vec<u8>>,
+    ) -> LocalBoxFuture<'_, Result<http::Response<Vec<u8>>, String>>;
     fn root_token(&self) -> String;
+    /// How many cases run at the same time, of those that do not disturb each other.
+    fn at_once(&self) -> usize;
     /// Lets time pass, for the servers.
     fn wait(&self, how_long: Duration) -> LocalBoxFuture<'_, ()>;
     /// Does to the servers what no request can do.

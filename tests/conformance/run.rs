@@ -70,21 +70,12 @@ impl Group {
     }
 }
 
-/// How many run at the same time.
-const AT_ONCE: usize = 8;
 /// A case that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// Runs every case whose name or group has the filter in it. Gives a table of what passed, and
 /// what failed.
 pub async fn all(servers: Rc<dyn Servers>, filter: &str) -> (String, Vec<String>) {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(2))
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
     let chosen = |g: &Group, c: &Case| g.name.contains(filter) || c.name.contains(filter);
     let mut outcomes: Vec<(&str, Result<Duration, String>)> = Vec::new();
     let together = GROUPS.iter().filter(|g| !g.alone).flat_map(|g| {
@@ -92,17 +83,17 @@ pub async fn all(servers: Rc<dyn Servers>, filter: &str) -> (String, Vec<String>
         of.map(|c| (g.name, c)).collect::<Vec<_>>()
     });
     let running = together.map(|(group, case)| {
-        let (servers, http) = (servers.clone(), http.clone());
-        async move { (group, one(servers, http, group, case).await) }
+        let servers = servers.clone();
+        async move { (group, one(servers, group, case).await) }
     });
-    outcomes
-        .extend(futures::stream::iter(running).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
+    let running = futures::stream::iter(running).buffer_unordered(servers.at_once());
+    outcomes.extend(running.collect::<Vec<_>>().await);
     for g in GROUPS.iter().filter(|g| g.alone) {
         for case in g.all().filter(|c| chosen(g, c)) {
-            outcomes.push((g.name, one(servers.clone(), http.clone(), g.name, case).await));
+            outcomes.push((g.name, one(servers.clone(), g.name, case).await));
             // Nothing of a case that failed in the middle reaches the next one.
             if outcomes.last().is_some_and(|(_, o)| o.is_err()) {
-                World::new(servers.clone(), http.clone(), "mend").await.mend().await;
+                World::new(servers.clone(), "mend").await.mend().await;
             }
         }
     }
@@ -123,14 +114,9 @@ pub async fn all(servers: Rc<dyn Servers>, filter: &str) -> (String, Vec<String>
     (table, failed)
 }
 
-async fn one(
-    servers: Rc<dyn Servers>,
-    http: reqwest::Client,
-    group: &str,
-    case: Case,
-) -> Result<Duration, String> {
+async fn one(servers: Rc<dyn Servers>, group: &str, case: Case) -> Result<Duration, String> {
     let started = Instant::now();
-    let world = World::new(servers, http, case.name).await;
+    let world = World::new(servers, case.name).await;
     let work = async {
         world.make_namespace().await?;
         (case.run)(&world).await

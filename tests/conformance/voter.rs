@@ -1,9 +1,11 @@
 //! A voter, and what it is asked.
 
+use super::Servers;
 use super::answer::Answer;
 use super::world::{Log, answer};
 use http::Method;
 use serde_json::Value;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Who does not answer within this does not answer.
@@ -16,13 +18,14 @@ pub struct Voter {
     base: String,
     token: Option<String>,
     header: Option<&'static str>,
-    http: reqwest::Client,
+    servers: Rc<dyn Servers>,
     log: Log,
 }
 
 impl Voter {
-    pub fn new(n: usize, base: String, token: String, http: reqwest::Client, log: Log) -> Self {
-        Self { n, base, token: Some(token), header: None, http, log }
+    pub fn new(n: usize, servers: Rc<dyn Servers>, log: Log) -> Self {
+        let (base, token) = (servers.voter(n), Some(servers.root_token()));
+        Self { n, base, token, header: None, servers, log }
     }
 
     pub fn name(&self) -> String {
@@ -56,22 +59,24 @@ impl Voter {
     /// Whatever it takes; the code is 0 if there is no answer.
     pub async fn ask(&self, method: Method, path: &str, body: Vec<u8>, limit: Duration) -> Answer {
         let asked = format!("{} {method} /v1/{path} {} bytes", self.name(), body.len());
-        let url = format!("{}/v1/{path}", self.base);
-        let mut request = self.http.request(method, url).body(body).timeout(limit);
+        let mut request =
+            http::Request::builder().method(method).uri(format!("{}/v1/{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("X-Vault-Token", token);
         }
         if let Some(header) = self.header {
             request = request.header(header, "true");
         }
-        let work = async {
-            let response = request.send().await?;
-            let (code, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok::<_, reqwest::Error>((code, headers, response.bytes().await?.to_vec()))
-        };
-        let (code, headers, raw) = match work.await {
-            Ok(it) => it,
-            Err(e) => (0, http::HeaderMap::new(), e.to_string().into_bytes()),
+        let request = request.body(body).unwrap();
+        let seen = tokio::time::timeout(limit, self.servers.send(self.n, request)).await;
+        let none = |why: String| (0, http::HeaderMap::new(), why.into_bytes());
+        let (code, headers, raw) = match seen {
+            Ok(Ok(response)) => {
+                let (head, raw) = response.into_parts();
+                (head.status.as_u16(), head.headers, raw)
+            }
+            Ok(Err(why)) => none(why),
+            Err(_) => none("silence".into()),
         };
         answer(&self.log, asked, code, headers, raw)
     }

@@ -27,16 +27,15 @@ pub struct World {
     pub ns: String,
     /// The administrator.
     pub kube: Kube,
-    http: reqwest::Client,
     pub log: Log,
 }
 
 impl World {
-    pub async fn new(servers: Rc<dyn Servers>, http: reqwest::Client, case: &str) -> Self {
+    pub async fn new(servers: Rc<dyn Servers>, case: &str) -> Self {
         let log = Log::default();
         let client = servers.kube(&User::Admin).await;
         let kube = Kube { client, log: log.clone(), servers: servers.clone() };
-        Self { servers, ns: format!("conf-{}", case.replace('_', "-")), kube, http, log }
+        Self { servers, ns: format!("conf-{}", case.replace('_', "-")), kube, log }
     }
 
     pub async fn make_namespace(&self) -> Result<(), Wrong> {
@@ -61,13 +60,7 @@ impl World {
     }
 
     pub fn vault(&self, n: usize) -> Voter {
-        Voter::new(
-            n,
-            self.servers.voter(n),
-            self.servers.root_token(),
-            self.http.clone(),
-            self.log.clone(),
-        )
+        Voter::new(n, self.servers.clone(), self.log.clone())
     }
 
     pub async fn wait(&self, how_long: Duration) {

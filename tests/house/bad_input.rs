@@ -242,8 +242,9 @@ fn answers_write_only_where_the_site_says_so() {
     let place = |name: &str| dir.path().join(name).display().to_string();
     std::fs::write(place("good.toml"), GOOD).unwrap();
     std::fs::write(place("answers.toml"), "[release]\n'a/s' = 'vault-0'\n").unwrap();
-    std::fs::write(place("site.toml"), "format = 1\nname = \"e\"\n[write]\nallow = true\n")
-        .unwrap();
+    let vault = "[[vault.voter]]\nname = \"vault-0\"\naddress = \"http://127.0.0.1:1\"\n";
+    let site = format!("format = 1\nname = \"e\"\n[write]\nallow = true\n{vault}");
+    std::fs::write(place("site.toml"), site).unwrap();
     let out = Command::new(env!("CARGO_BIN_EXE_holdpoint"))
         .args(["run", &place("good.toml"), "--ui", "plain", "--site", &place("site.toml")])
         .args(["--answers", &place("answers.toml"), "--state", &place("runs")])
@@ -279,4 +280,25 @@ fn broken_site_files_say_where_and_what_to_do() {
         let said = format!("{problems:?}");
         assert!(said.contains(wanted), "{to}: {said}");
     }
+}
+
+/// A site without what the change is about is refused before anything is asked.
+#[test]
+fn what_a_runbook_needs_the_site_must_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(place("good.toml"), GOOD).unwrap();
+    std::fs::write(place("site.toml"), "format = 1\nname = \"e\"\n").unwrap();
+    for verb in ["run", "doctor"] {
+        let out = Command::new(env!("CARGO_BIN_EXE_holdpoint"))
+            .args([verb, &place("good.toml"), "--site", &place("site.toml")])
+            .args(["--state", &place("runs")])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stderr) + String::from_utf8_lossy(&out.stdout);
+        assert_ne!(out.status.code(), Some(0), "{said}");
+        assert!(said.contains("the runbook needs vault; add [vault]"), "{said}");
+    }
+    assert!(!dir.path().join("runs").exists());
 }

@@ -12,6 +12,9 @@
 )]
 
 mod bad_input;
+mod conform;
+#[path = "../conformance/mod.rs"]
+mod conformance;
 mod core;
 mod journal;
 mod keys;

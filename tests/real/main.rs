@@ -25,3 +25,4 @@ mod roll;
 mod site;
 #[path = "../house/pty.rs"]
 mod terminal;
+mod tools;

@@ -3,6 +3,7 @@
 use crate::cli::{refuse, runtime, site};
 use crate::lab::faults::{FAULTS, fault};
 use crate::lab::{Lab, kube, site as labsite, vault};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,10 +65,14 @@ async fn serve(args: &Args) -> Result<(), String> {
         tokio::spawn(vault::serve(lab.clone(), name.into(), listener));
     }
     write(&args.dir, &url, &voters)?;
-    println!("lab at {url}, until interrupted");
-    println!("export KUBECONFIG={}", args.dir.join("kubeconfig").display());
-    println!("export VAULT_ADDR={} VAULT_TOKEN={}", voters[2].1, vault::ROOT_TOKEN);
-    println!("holdpoint doctor --pin --site {}", args.dir.join("site.toml").display());
+    let lines = [
+        format!("lab at {url}, until interrupted"),
+        format!("export KUBECONFIG={}", args.dir.join("kubeconfig").display()),
+        format!("export VAULT_ADDR={} VAULT_TOKEN={}", voters[2].1, vault::ROOT_TOKEN),
+        format!("holdpoint doctor --pin --site {}", args.dir.join("site.toml").display()),
+    ];
+    // Whoever started it may read one line and no more.
+    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
     tokio::signal::ctrl_c().await.map_err(|e| e.to_string())
 }
 

@@ -25,6 +25,9 @@ pub struct Rule {
     pub resources: Vec<String>,
     /// Where.
     pub namespaces: Vec<String>,
+    /// What a review says of where the right comes from.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 impl Rule {
@@ -37,6 +40,7 @@ impl Rule {
             groups: owned(groups),
             resources: owned(resources),
             namespaces: Vec::new(),
+            by: None,
         }
     }
 
@@ -91,7 +95,13 @@ impl User {
         let review = matches!(act.group, "authorization.k8s.io" | "authentication.k8s.io")
             && act.resource.starts_with("selfsubject")
             && self.groups.iter().any(|g| g == "system:authenticated");
-        review || self.rules.iter().any(|rule| rule.allows(act))
+        review || self.grants(act).is_some()
+    }
+
+    /// The rule that allows it.
+    #[must_use]
+    pub fn grants(&self, act: &Act<'_>) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.allows(act))
     }
 }
 

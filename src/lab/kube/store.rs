@@ -261,7 +261,6 @@ impl Store {
         if self.create(key, object, now, chance).is_ok() {
             self.touched.pop_back();
             self.compact();
-            // Not looked at soon either.
             if let Some(slot) = self.objects.get_mut(key)
                 && slot.parsed.take().is_some()
             {
@@ -389,13 +388,12 @@ impl Store {
     }
 
     fn changed(&mut self, key: &Key, old: Option<(Arc<Value>, Text)>, new: Option<Arc<Value>>) {
-        let is = self.text(key);
-        let (old, was) = old.unzip();
+        let ((old, was), is) = (old.unzip(), self.text(key));
         self.touched.push_back(Touched { key: key.clone(), old, new });
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        let (version, key) = (self.version, key.clone());
-        self.history.push_back(Change { version, key, old: was, new: is });
+        let change = Change { version: self.version, key: key.clone(), old: was, new: is };
+        self.history.push_back(change);
     }
 }

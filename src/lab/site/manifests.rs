@@ -1,6 +1,9 @@
 //! What an administrator had applied.
 
 use super::OLD_CLASS;
+use crate::lab::vault::UNSEAL_KEY;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 /// Namespaces of applications.
@@ -63,7 +66,9 @@ pub(super) fn cluster() -> Vec<Value> {
             "parameters": {"server": "nfs.example.net", "share": "/srv/nfs"}}));
     }
     all.push(secret("kube-system", "proxmox-csi-encryption", "encryption-passphrase"));
-    all.push(secret("vault", "vault-unseal-key", "unseal-key"));
+    let mut key = secret("vault", "vault-unseal-key", "unseal-key");
+    key["data"]["unseal-key"] = json!(STANDARD.encode(UNSEAL_KEY));
+    all.push(key);
     all
 }
 

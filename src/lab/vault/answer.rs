@@ -129,10 +129,10 @@ fn decide(world: &mut World, name: &str, ask: &Ask) -> Said {
     let Some(voter) = world.vault.voters.get(name) else {
         return Said::Gone(ErrorKind::ConnectionRefused);
     };
-    let free = matches!(ask.path.as_str(), "sys/leader" | "sys/seal-status");
     match voter.process {
         Process::Paused => return Said::Never,
-        Process::Hung if !free => return Said::Never,
+        _ if voter.jammed => return Said::Never,
+        Process::Hung if ask.path != "sys/leader" => return Said::Never,
         _ => {}
     }
     if !ask.target.starts_with("/v1/") {
@@ -141,7 +141,8 @@ fn decide(world: &mut World, name: &str, ask: &Ask) -> Said {
     }
     let sealed = voter.sealed;
     if let Some(reply) = status::local(world, name, ask) {
-        return Said::Now(reply);
+        let jammed = world.vault.voters.get(name).is_some_and(|v| v.jammed);
+        return if jammed { Said::Never } else { Said::Now(reply) };
     }
     if sealed {
         return Said::Now(reply::error(503, "Vault is sealed"));
@@ -163,8 +164,9 @@ fn standby(world: &mut World, name: &str, ask: &Ask) -> Said {
     }
     let leader = status::known(world, name).and_then(|led| {
         let voter = world.vault.voters.get(&led)?;
-        let same = raft::leads(world, &led);
-        Some((voter.api.clone(), if same { voter.process } else { Process::Absent }))
+        // One that is stopped is waited for, whether it leads still or did last.
+        let there = raft::leads(world, &led) || voter.process == Process::Paused;
+        Some((voter.api.clone(), if there { voter.process } else { Process::Absent }))
     });
     match leader {
         None | Some((_, Process::Absent)) => {

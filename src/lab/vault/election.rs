@@ -115,7 +115,9 @@ pub(super) fn due(world: &mut World, plan: u64) {
     if raft::leads_on(world) && quorum {
         return;
     }
+    let last = world.vault.led.as_ref().map(|led| led.node.clone());
     release(world);
+    world.vault.last = last.or(world.vault.last.take());
     if quorum {
         elect(world);
     }
@@ -151,7 +153,7 @@ fn elect(world: &mut World) {
         wrote: now,
         reads_until: now,
     };
-    world.vault.led = Some(led);
+    (world.vault.led, world.vault.last) = (Some(led), None);
     if let Some(voter) = world.vault.voters.get_mut(&node) {
         (voter.follows, voter.left) = (None, None);
     }

@@ -5,8 +5,8 @@ use super::{election, life, raft, truth};
 use crate::lab::World;
 use std::io::ErrorKind;
 
-/// The leader is deadlocked on its disk: `sys/leader` and the seal's status answer, nothing
-/// else does, nobody elects another, the commit index stands. It ends with the process.
+/// The leader is deadlocked on its disk: `sys/leader` answers and nothing else does, nobody
+/// elects another, the commit index stands. It ends with the process.
 pub const LEADER_HUNG: &str = "hung-leader";
 /// The leader's audit device takes no lines: health says 200, no audited request answers. It
 /// ends with the process.
@@ -61,8 +61,13 @@ fn enter(world: &mut World, name: &str, voter: Option<&str>, on: bool) {
         world.faults.insert(name.to_owned());
         strike(world, name, voter);
     } else {
-        world.faults.remove(name);
-        heal(world, name);
+        let others = voter.is_some_and(|voter| {
+            world.vault.hit.get(name).is_some_and(|hit| hit.iter().any(|pod| pod != voter))
+        });
+        if !others {
+            world.faults.remove(name);
+        }
+        heal(world, name, voter);
     }
     election::tidy(world);
 }
@@ -123,8 +128,16 @@ fn strike(world: &mut World, name: &str, voter: Option<&str>) {
     }
 }
 
-fn heal(world: &mut World, name: &str) {
-    let hit = world.vault.hit.remove(name).unwrap_or_default();
+/// It ends for all whom it hit, or for one of them.
+fn heal(world: &mut World, name: &str, voter: Option<&str>) {
+    let mut hit = world.vault.hit.remove(name).unwrap_or_default();
+    if let Some(voter) = voter {
+        let healed = hit.take(voter);
+        if !hit.is_empty() {
+            world.vault.hit.insert(name.to_owned(), hit);
+        }
+        hit = healed.into_iter().collect();
+    }
     for pod in hit {
         let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
         match name {

@@ -118,6 +118,7 @@ pub(super) fn end(world: &mut World, pod: &str) {
         voter.process = Process::Absent;
         voter.sealed = true;
         (voter.challenged, voter.joining, voter.audit_stuck) = (false, false, false);
+        (voter.led_by_hand, voter.jammed) = (false, false);
     }
     fault::ended(world, pod);
 }

@@ -37,13 +37,16 @@ pub(super) fn unseal(world: &mut World, pod: &str, key: &str) -> Result<(), Stri
         return Ok(());
     }
     if STANDARD.decode(&keyring.key).ok().as_deref() != Some(bytes.as_slice()) {
-        return Err(match own {
-            None => format!("{CHALLENGE}: {WRONG}"),
-            Some(_) => format!(
+        if own.is_some() {
+            return Err(format!(
                 "unable to retrieve stored keys: invalid key: failed to decrypt keys from \
                  storage: {WRONG}"
-            ),
-        });
+            ));
+        }
+        if let Some(voter) = world.vault.voters.get_mut(pod) {
+            voter.jammed = !voter.led_by_hand;
+        }
+        return Err(format!("{CHALLENGE}: {WRONG}"));
     }
     if own.is_none() {
         life::prove(world, pod);

@@ -21,6 +21,9 @@ pub struct Raft {
     pub(super) pending: Option<u64>,
     /// Counts what `pending` names.
     pub(super) plans: u64,
+    /// Who led until there was no quorum any more; nobody gave that leadership away.
+    #[serde(default)]
+    pub(super) last: Option<String>,
     /// Who stepped down of late: another one is preferred.
     pub(super) stepped: Option<String>,
     /// Requests answered: ids of requests come from it, not from the world's chance, so that
@@ -39,6 +42,7 @@ impl Default for Raft {
             sidecar_key: Some(super::UNSEAL_KEY.into()),
             pending: None,
             plans: 0,
+            last: None,
             stepped: None,
             requests: 0,
             hit: BTreeMap::new(),
@@ -74,6 +78,13 @@ pub struct Voter {
     pub challenged: bool,
     /// With an empty disk: it was given the key and proves it to the leader.
     pub joining: bool,
+    /// With an empty disk: somebody told it where a leader is.
+    #[serde(default)]
+    pub led_by_hand: bool,
+    /// It was given a wrong key while it looked for a leader by itself: it tries that one for
+    /// ever, and answers nothing more.
+    #[serde(default)]
+    pub jammed: bool,
     /// It follows the leader.
     pub follows: Option<Follows>,
     /// Counts starts: what was planned for an earlier process does not hit this one.

@@ -29,6 +29,9 @@ pub(super) fn local(world: &mut World, name: &str, ask: &Ask) -> Option<Reply> {
         ("sys/unseal", Verb::Write) => seal::unseal_asked(world, name, ask),
         ("sys/seal", Verb::Write) if sealed => reply::done(),
         ("sys/storage/raft/join", Verb::Write) => {
+            if let Some(voter) = world.vault.voters.get_mut(name) {
+                voter.led_by_hand = true;
+            }
             life::retry(world, name);
             reply::json(200, &json!({"joined": true}))
         }
@@ -51,9 +54,13 @@ fn initialised(world: &World, name: &str) -> bool {
     challenged || truth::disk(world, name).is_some_and(|d| d.data.keyring.is_some())
 }
 
-/// The leader as a voter knows it: one that began to follow a moment ago does not yet.
+/// The leader as a voter knows it: one that began to follow a moment ago does not yet. Who is
+/// left without a quorum goes on naming the last one, who is in the store.
 pub(super) fn known(world: &World, name: &str) -> Option<String> {
-    let led = world.vault.led.as_ref()?;
+    let Some(led) = world.vault.led.as_ref() else {
+        let has_it = truth::disk(world, name).is_some_and(|d| d.data.keyring.is_some());
+        return world.vault.last.clone().filter(|_| has_it);
+    };
     let voter = world.vault.voters.get(name)?;
     let follows = voter.follows.is_some_and(|f| world.now >= f.began + Span(200).min(late(f)));
     (raft::leads(world, name) || follows).then(|| led.node.clone())
@@ -77,7 +84,8 @@ fn health(world: &World, name: &str, ask: &Ask) -> Reply {
     ) else {
         return reply::error(400, "");
     };
-    let standby_ok = ask.query.get("standbyok").is_some_and(|v| v != "false");
+    let yes = |text: &String| matches!(text.as_str(), "1" | "t" | "T" | "true" | "True" | "TRUE");
+    let standby_ok = ask.query.get("standbyok").is_some_and(yes);
     let sealed = world.vault.voters.get(name).is_none_or(|v| v.sealed);
     let leads = !sealed && raft::leads(world, name);
     let code = match (initialised(world, name), sealed, leads) {

@@ -60,11 +60,11 @@ pub fn has_quorum(world: &World) -> bool {
 }
 
 /// Whether its readiness probe succeeds: it runs and is unsealed. The probe asks for the
-/// seal's status, which a deadlocked process still tells.
+/// seal's status, which a deadlocked process does not tell.
 #[must_use]
 pub fn ready(world: &World, pod: &str) -> bool {
     let voter = world.vault.voters.get(pod);
-    voter.is_some_and(|v| matches!(v.process, Process::Running | Process::Hung) && !v.sealed)
+    voter.is_some_and(|v| v.process == Process::Running && !v.sealed)
 }
 
 /// Its own applied index.

@@ -87,7 +87,12 @@ fn allowed(world: &World, user: &User, spec: &Value) -> Value {
         resource: &resource,
         namespace: text("namespace"),
     };
-    json!({"allowed": user.may(&act) && !remove::withheld(world, act.verb, act.resource)})
+    let may = user.may(&act) && !remove::withheld(world, act.verb, act.resource);
+    let mut status = json!({"allowed": may});
+    if let Some(by) = user.grants(&act).and_then(|rule| rule.by.as_ref()).filter(|_| may) {
+        status["reason"] = json!(format!("RBAC: allowed by {by}"));
+    }
+    status
 }
 
 fn rules(user: &User, namespace: &str) -> Value {

@@ -35,7 +35,8 @@ pub fn namespace(world: &World, key: &Key) -> Result<(), Refusal> {
 
 /// Everything that is added to a new object.
 pub fn admit(world: &World, kind: &Kind, object: &mut Value) {
-    if kind.sub.contains(&"status") {
+    // Kubelets bring their nodes' status with them.
+    if kind.sub.contains(&"status") && kind.id != "nodes" {
         object.as_object_mut().map(|o| o.remove("status"));
     }
     default(kind, object);
@@ -55,6 +56,9 @@ pub fn admit(world: &World, kind: &Kind, object: &mut Value) {
         }
         "pods" => {
             object["status"] = json!({"phase": "Pending", "qosClass": pods::qos(&object["spec"])});
+            if let Some(gated) = pods::gated(&object["spec"]) {
+                object["status"]["conditions"] = json!([gated]);
+            }
         }
         "namespaces" => {
             let name = object["metadata"]["name"].clone();

@@ -85,6 +85,7 @@ pub fn unauthorized() -> Response<Body> {
 fn resolve(lab: &Lab, user: &User, request: Request<Bytes>) -> Result<Response<Body>, Refusal> {
     match path::route(request.uri().path()) {
         Route::NoResource => Err(Refusal::no_resource()),
+        Route::Other if request.uri().path() == "/lab" => Ok(of_the_lab(lab)),
         Route::Other => Ok(discovery::answer(&request)),
         Route::Review(plural) => {
             let object = access::review(lab, user, plural, &request)?;
@@ -102,6 +103,13 @@ fn resolve(lab: &Lab, user: &User, request: Request<Bytes>) -> Result<Response<B
             lab.with(|world| unary(world, &call))
         }
     }
+}
+
+/// What no real server has: that this is a lab, its clock, and what goes wrong in it.
+fn of_the_lab(lab: &Lab) -> Response<Body> {
+    let (now, faults) = lab.with(|world| (world.now.to_string(), world.faults.clone()));
+    let body = serde_json::json!({"lab": true, "now": now, "faults": faults});
+    reply::bytes(200, reply::JSON, body.to_string())
 }
 
 fn unary(world: &mut World, call: &Call) -> Result<Response<Body>, Refusal> {

@@ -5,6 +5,7 @@ use super::error::{Cause, Refusal};
 use super::{apply, list, merge, scale, typed, write};
 use crate::lab::World;
 use crate::lab::kube::Kind;
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::{Value, json};
 
 pub fn patch(world: &mut World, call: &Call) -> Result<Done, Refusal> {
@@ -39,7 +40,7 @@ fn patched(call: &Call, content: &str, old: &Value) -> Result<Value, Refusal> {
                     "error decoding patch: json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
                 ))
             })?;
-            json_patch::patch(&mut new, &operations).map_err(|_| {
+            operate(&mut new, operations).map_err(|_| {
                 let message = "the server rejected our request due to an error in our request";
                 Refusal::new(422, "Invalid", message, Some(json!({})))
             })?;
@@ -54,6 +55,26 @@ fn patched(call: &Call, content: &str, old: &Value) -> Result<Value, Refusal> {
         }
     }
     Ok(new)
+}
+
+/// One operation after the other. To replace what a map does not have is to add it.
+fn operate(new: &mut Value, all: json_patch::Patch) -> Result<(), json_patch::PatchError> {
+    for operation in all.0 {
+        let operation = match operation {
+            PatchOperation::Replace(it) if lacks(new, it.path.as_str()) => {
+                PatchOperation::Add(AddOperation { path: it.path, value: it.value })
+            }
+            other => other,
+        };
+        json_patch::patch(new, &[operation])?;
+    }
+    Ok(())
+}
+
+/// Whether there is a map, and nothing of that name in it.
+fn lacks(object: &Value, path: &str) -> bool {
+    let parent = path.rsplit_once('/').and_then(|(parent, _)| object.pointer(parent));
+    parent.is_some_and(Value::is_object) && object.pointer(path).is_none()
 }
 
 /// What a patch may not change: what the object is.

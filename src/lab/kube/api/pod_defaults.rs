@@ -83,6 +83,16 @@ fn container_defaults(container: &mut Value) {
     }
 }
 
+/// What is said of a pod that is not to be scheduled yet.
+pub fn gated(spec: &Value) -> Option<Value> {
+    spec["schedulingGates"].as_array().filter(|gates| !gates.is_empty())?;
+    Some(json!({
+        "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+        "message": "Scheduling is blocked due to non-empty scheduling gates",
+        "lastProbeTime": null, "lastTransitionTime": null,
+    }))
+}
+
 /// The class of service of a pod, by what its containers ask and may have.
 pub fn qos(spec: &Value) -> &'static str {
     let containers: Vec<&Value> = ["containers", "initContainers"]

@@ -15,6 +15,7 @@ pub fn created(kind: &Kind, object: &Value) -> Result<(), Refusal> {
     } else {
         causes.extend(bad_name(kind, name));
     }
+    causes.extend(bad_labels(object));
     let spec = &object["spec"];
     match kind.id {
         "pods" if is_empty(&spec["containers"]) => {
@@ -56,6 +57,22 @@ fn bad_name(kind: &Kind, name: &str) -> Option<Cause> {
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     };
     (!good).then(|| Cause::invalid("metadata.name", &json!(name), why))
+}
+
+fn bad_labels(object: &Value) -> Vec<Cause> {
+    let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+    let good = |text: &str| {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let edge = |b: Option<&u8>| b.is_none_or(u8::is_ascii_alphanumeric);
+        let bytes = text.as_bytes();
+        bytes.len() <= 63
+            && bytes.iter().all(|b| inner(*b))
+            && edge(bytes.first())
+            && edge(bytes.last())
+    };
+    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+    let bad = labels.filter(|(_, value)| value.as_str().is_some_and(|text| !good(text)));
+    bad.map(|(_, value)| Cause::invalid("metadata.labels", value, why)).collect()
 }
 
 fn claim(spec: &Value) -> Vec<Cause> {
@@ -102,6 +119,7 @@ pub fn updated(
         causes.push(cause.twice());
     }
     causes.extend(new_finalizers(old, new));
+    causes.extend(bad_labels(new));
     causes.extend(immutable(kind, old, new));
     if !causes.is_empty() {
         return Err(Refusal::invalid(kind, name, &causes));

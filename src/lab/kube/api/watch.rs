@@ -187,8 +187,11 @@ impl Watch {
             return Look::Piece(self.mark(world.now, self.at, true));
         }
         let Some(changes) = world.store.since(self.at) else {
-            let message =
-                format!("too old resource version: {} ({})", self.at, world.store.version());
+            // Events have no cache, and the store says it in other words.
+            let message = match self.kind.plural {
+                "events" => "The resourceVersion for the provided watch is too old.".to_owned(),
+                _ => format!("too old resource version: {} ({})", self.at, world.store.version()),
+            };
             return Look::Last(self.error(&Refusal::expired(&message)));
         };
         let ours: Vec<&Change> = changes.filter(|c| self.is_ours(c)).collect();

@@ -5,7 +5,7 @@ use super::object::{
     CLAIMS, CLASSES, PODS, VOLUMES, add_finalizer, all, annotation, bytes, get, has_finalizer,
     key_of, list, marked, name, namespace, text, uid,
 };
-use super::{Again, Role, after, guards, pods};
+use super::{Again, Role, after, guards, pods, volumes};
 use crate::event::Span;
 use crate::lab::World;
 use crate::lab::kube::Key;
@@ -151,9 +151,9 @@ fn bind(world: &mut World, key: &Key, claim: &Value, volume: &Value) {
                 v["metadata"]["annotations"][BY_CONTROLLER] = json!("yes");
             }
         }
-        v["status"]["phase"] = json!("Bound");
     });
     let Ok(volume) = bound else { return };
+    volumes::phase(world, &place, "Bound");
     let _gone = world.store.update(key, |c| {
         if c["spec"]["volumeName"] != json!(place.name) {
             c["spec"]["volumeName"] = json!(place.name);

@@ -99,6 +99,10 @@ pub struct Control {
     #[serde(with = "pairs")]
     deleted_sets: BTreeMap<Key, Value>,
     addresses: u32,
+    /// Kubelets run pods of this namespace alone: those of others get a node and are ended
+    /// when they are deleted, and nobody reports how they are. None: kubelets run every pod.
+    #[serde(default)]
+    pub runs_only: Option<String>,
 }
 
 /// It did not work out; it is tried again later, and later still each time.

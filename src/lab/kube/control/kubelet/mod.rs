@@ -103,8 +103,15 @@ pub(super) fn reconcile(world: &mut World, key: &Key) -> Result<(), Again> {
         }
         None => admit(world, &pod),
     };
-    let next = if marked(&pod) { end(world, &pod, &mut run) } else { live(world, &pod, &mut run) };
-    status::write(world, key, &pod, &run);
+    let quiet = world.control.runs_only.as_ref().is_some_and(|only| *only != key.namespace);
+    let next = match marked(&pod) {
+        true => end(world, &pod, &mut run),
+        false if quiet => None,
+        false => live(world, &pod, &mut run),
+    };
+    if !quiet {
+        status::write(world, key, &pod, &run);
+    }
     let over = run.over.is_some_and(|at| at <= world.now);
     world.control.runs.insert(key.clone(), run);
     if over {
