@@ -48,6 +48,8 @@ pub struct Stage {
     screen: Taken,
     model: Model,
     look: Look,
+    /// One for all of its time: two would read each other's keys.
+    input: EventStream,
     resumed: Signal,
     ends: [std::io::Result<Signal>; 3],
 }
@@ -65,7 +67,8 @@ impl Stage {
             message: Some(("finding out which site this is…".into(), now)),
             ..Model::default()
         };
-        let mut stage = Self { screen, model, look, resumed, ends };
+        let input = EventStream::new();
+        let mut stage = Self { screen, model, look, input, resumed, ends };
         // Nothing is known yet, which is not the same as that there is nothing.
         let mut state = state.clone();
         state.world.arriving();
@@ -75,7 +78,7 @@ impl Stage {
 
     /// Waits for what is opened behind it; none if its person leaves first.
     pub async fn behind<T>(&mut self, opening: impl Future<Output = T>) -> Option<T> {
-        let mut input = EventStream::new();
+        let input = &mut self.input;
         let [term, hup, int] = &mut self.ends;
         let left = async {
             while let Some(Ok(event)) = input.next().await {
@@ -142,18 +145,14 @@ struct Cockpit<'a> {
 }
 
 impl Cockpit<'_> {
-    async fn run(
-        mut self,
-        mut news: mpsc::Receiver<News>,
-    ) -> Result<bool, String> {
+    async fn run(mut self, mut news: mpsc::Receiver<News>) -> Result<bool, String> {
         let mut live = self.handle.live.clone();
-        let mut input = EventStream::new();
         let mut clock = tokio::time::interval(Duration::from_secs(1));
         loop {
             let now = live.borrow_and_update().clone();
             self.draw(&now)?;
             let [term, hup, int] = &mut self.stage.ends;
-            let resumed = &mut self.stage.resumed;
+            let (resumed, input) = (&mut self.stage.resumed, &mut self.stage.input);
             let then = tokio::select! {
                 event = input.next() => match event {
                     Some(Ok(event)) => self.event(&now, event).await?,
@@ -210,7 +209,9 @@ impl Cockpit<'_> {
         match k.code {
             KeyCode::Char('z') if control => match self.kept(now) {
                 Some(why) => self.message(why, time),
-                None => suspend(&mut self.stage.screen.0, &mut self.stage.resumed).await.map_err(gone)?,
+                None => suspend(&mut self.stage.screen.0, &mut self.stage.resumed)
+                    .await
+                    .map_err(gone)?,
             },
             KeyCode::Char('c') if control => {
                 self.message("q leaves; the run stays open in its journal".into(), time);

@@ -171,7 +171,9 @@ fn states() -> Vec<(&'static str, Shown)> {
     holdpoint::ui::key(&mut help.model, &help.state, KeyCode::Char('?'), help.now);
     let mut lab = shown(at_first(), Overlay::None, &[" LAB "]);
     let mark = format!("{}4000-8000-000000000000", holdpoint::site::LAB_MARK);
-    std::sync::Arc::make_mut(&mut lab.state.header).pins.insert(holdpoint::site::KUBERNETES.into(), mark);
+    std::sync::Arc::make_mut(&mut lab.state.header)
+        .pins
+        .insert(holdpoint::site::KUBERNETES.into(), mark);
     let mut opening = shown(
         Run::new(RUNBOOK, Mode::Write),
         Overlay::None,
