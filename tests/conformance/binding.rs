@@ -185,9 +185,13 @@ async fn a_released_volume_made_available_is_bound_again(w: &World) -> Done {
 
 /// Nobody has to wait for a pod then.
 async fn a_claim_may_name_its_volume(w: &World) -> Done {
-    let path = by_hand(w, json!({})).await?;
+    // Of a mode that no other claim asks for: a volume that anybody may have is taken by the
+    // pods of other cases.
+    let mode = json!(["ReadOnlyMany"]);
+    let path = by_hand(w, json!({"accessModes": mode})).await?;
     w.becomes(&path, json!({"status": {"phase": "Available"}})).await?;
     let mut body = claim("c", WAITING);
+    body["spec"]["accessModes"] = mode;
     body["spec"]["volumeName"] = json!(w.ns);
     let uid = w.make("persistentvolumeclaims", &body).await?.uid();
     w.bound("c").await?.has(&json!({"spec": {"volumeName": w.ns}, "metadata": {"annotations": {
