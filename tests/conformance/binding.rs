@@ -76,7 +76,8 @@ async fn an_immediate_claim_is_bound(w: &World) -> Done {
 
 /// Only then it has a node, and that is where its volume is made.
 async fn a_waiting_claim_waits_for_a_pod(w: &World) -> Done {
-    w.make_claim("c", WAITING).await?;
+    own_class(w, "csi.proxmox.sinextra.dev", "WaitForFirstConsumer").await?;
+    w.make_claim("c", &w.ns).await?;
     w.stays("it waits", async || {
         w.kube.get(&w.core(CLAIM)).await?.code(200)?.has(&json!({
             "spec": {"volumeName": "$absent"}, "status": {"phase": "Pending"},
@@ -101,9 +102,20 @@ async fn a_waiting_claim_waits_for_a_pod(w: &World) -> Done {
     Ok(())
 }
 
+/// A class of the case's own: what is free in a class that others use is taken by their
+/// claims and pods.
+async fn own_class(w: &World, provisioner: &str, binding: &str) -> Result<(), Wrong> {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": w.ns},
+        "provisioner": provisioner, "reclaimPolicy": "Retain", "volumeBindingMode": binding,
+    });
+    w.kube.post("/apis/storage.k8s.io/v1/storageclasses", &class).await?.code(201)?;
+    Ok(())
+}
+
 /// Makes a claim, deletes it, and gives its UID and its volume's path, released.
-async fn released(w: &World) -> Result<(String, String), Wrong> {
-    w.make_claim("c", IMMEDIATE).await?;
+async fn released(w: &World, class: &str) -> Result<(String, String), Wrong> {
+    w.make_claim("c", class).await?;
     let bound = w.bound("c").await?;
     let path = format!("/api/v1/persistentvolumes/{}", bound.word("/spec/volumeName"));
     w.kube.delete(&w.core(CLAIM)).await?.code(200)?;
@@ -114,7 +126,7 @@ async fn released(w: &World) -> Result<(String, String), Wrong> {
 
 /// It goes on to name the claim that is no more, by its UID.
 async fn a_retained_volume_is_released(w: &World) -> Done {
-    let (uid, path) = released(w).await?;
+    let (uid, path) = released(w, IMMEDIATE).await?;
     w.stays("released", async || {
         w.kube.get(&path).await?.code(200)?.has(&json!({
             "spec": {"claimRef": {"namespace": w.ns, "name": "c", "uid": uid}},
@@ -150,7 +162,7 @@ async fn a_volume_to_delete_goes_with_its_claim(w: &World) -> Done {
 
 /// A claim of the same name is another claim: it gets a volume of its own.
 async fn a_released_volume_is_not_bound_again(w: &World) -> Done {
-    let (uid, path) = released(w).await?;
+    let (uid, path) = released(w, IMMEDIATE).await?;
     w.make_claim("c", IMMEDIATE).await?;
     let new = w.bound("c").await?;
     so(new.uid() != uid && !path.ends_with(&new.word("/spec/volumeName")), "new", new.text())?;
@@ -165,11 +177,12 @@ async fn a_released_volume_is_not_bound_again(w: &World) -> Done {
 
 /// Without the UID of the old claim it is that claim's for whoever has the name.
 async fn a_released_volume_made_available_is_bound_again(w: &World) -> Done {
-    let (old, path) = released(w).await?;
+    own_class(w, "nfs.csi.k8s.io", "Immediate").await?;
+    let (old, path) = released(w, &w.ns).await?;
     let free = json!({"spec": {"claimRef": null}});
     w.kube.merge(&path, &free).await?.code(200)?;
     w.becomes(&path, json!({"status": {"phase": "Available"}})).await?;
-    let mut body = claim("c", IMMEDIATE);
+    let mut body = claim("c", &w.ns);
     body["spec"]["volumeName"] = json!(path.rsplit('/').next());
     let new = w.make("persistentvolumeclaims", &body).await?.uid();
     w.bound("c").await?;
