@@ -4,6 +4,7 @@
 mod alone;
 mod arbitrary;
 mod refusals;
+mod shipped;
 mod turns;
 mod watched;
 
