@@ -160,7 +160,7 @@ pub enum Event {
     ProposalFailed { step: StepAddr, why: String },
     /// The person left the review without a release.
     ReviewClosed { step: StepAddr },
-    /// A gate that does not pass is overridden, for this attempt.
+    /// A gate that does not pass is overridden, as it stands and for this review.
     Overridden { step: StepAddr, gate: String, reason: String },
     /// A person released exactly this digest. Gates and proposal are read once more.
     Released { step: StepAddr, digest: String },

@@ -5,10 +5,9 @@ use crate::run::gates;
 use crate::run::intent::{Effect, Purpose};
 use crate::run::life::{Illegal, Move, Status, legal};
 use crate::run::state::{
-    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, SoakState, State,
-    StepState,
+    GuardState, ItemState, OUTPUT_LINES, OutputLine, Override, PhaseState, PhaseStatus, SoakState,
+    State, StepState,
 };
-
 use crate::runbook::model::{Arg, Call, Does};
 use crate::runbook::{EvalError, Scope, Template};
 use std::collections::BTreeMap;
@@ -216,6 +215,11 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
     let Some(s) = state.steps.get_mut(addr) else { return Ok(()) };
     let pass = match &entry.event {
         Event::GatesJudged { gates, .. } => gates::all_pass(gates, &s.overrides),
+        // Overrides end with the review that a person leaves. One that the run itself closes was
+        // released with them.
+        Event::ReviewClosed { .. } if entry.actor.asked() => {
+            gates::all_pass(&s.gates, &gates::Overrides::new())
+        }
         _ => s.gates_pass(),
     };
     if let Some(by) = Move::of(&entry.event, pass) {
@@ -290,14 +294,19 @@ fn review(s: &mut StepState, entry: &Entry) {
             s.proposal = None;
             s.proposal_error = None;
             s.gates_at = None;
+            s.overrides.clear();
         }
+        Event::ReviewClosed { .. } | Event::Unclaimed { .. } => s.overrides.clear(),
         Event::Proposed { proposal, digest, .. } => {
             s.proposal = Some((proposal.clone(), digest.clone()));
             s.proposal_error = None;
         }
         Event::ProposalFailed { why, .. } => s.proposal_error = Some(why.clone()),
         Event::Overridden { gate, reason, .. } => {
-            s.overrides.insert(gate.clone(), reason.clone());
+            if let Some(found) = s.gates.iter().find(|g| g.gate == *gate) {
+                let verdict = found.judged.verdict;
+                s.overrides.insert(gate.clone(), Override { reason: reason.clone(), verdict });
+            }
         }
         Event::Released { .. } => {
             s.changed.clear();
@@ -307,9 +316,7 @@ fn review(s: &mut StepState, entry: &Entry) {
         Event::Changed { why, material, .. } => {
             s.changed.clone_from(why);
             s.other_objects |= material;
-            if *material {
-                s.overrides.clear();
-            }
+            s.overrides.clear();
             s.proposal = None;
         }
         _ => {}

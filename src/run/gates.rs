@@ -1,20 +1,32 @@
 //! Judging gates and guards on a picture of the world.
 
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
-use crate::run::state::State;
+use crate::run::state::{Override, State};
 use crate::runbook::model::{Gate, Hold};
 use crate::runbook::{Expr, Scope};
 use crate::world::{Change, Reading, World};
-use std::collections::BTreeMap;
+
+/// Overrides of a review, by gate.
+pub(crate) type Overrides = std::collections::BTreeMap<String, Override>;
 
 /// Prefix of a guard's id among a step's gates.
 pub(crate) const GUARD: &str = "guard:";
 /// Gate of a step that needs two people.
 pub(crate) const SECOND_PERSON: &str = "second-person";
 
+/// The override that covers a gate: one that was given for the verdict that it has now.
+pub(crate) fn covered<'a>(gate: &GateJudged, overrides: &'a Overrides) -> Option<&'a Override> {
+    overrides.get(&gate.gate).filter(|o| o.verdict == gate.judged.verdict)
+}
+
+/// It neither passes nor is overridden.
+pub(crate) fn lacks(gate: &GateJudged, overrides: &Overrides) -> bool {
+    gate.judged.verdict != Verdict::Pass && covered(gate, overrides).is_none()
+}
+
 /// Every gate passes or is overridden.
-pub(crate) fn all_pass(gates: &[GateJudged], overrides: &BTreeMap<String, String>) -> bool {
-    gates.iter().all(|g| g.judged.verdict == Verdict::Pass || overrides.contains_key(&g.gate))
+pub(crate) fn all_pass(gates: &[GateJudged], overrides: &Overrides) -> bool {
+    !gates.iter().any(|g| lacks(g, overrides))
 }
 
 /// The world with fresh reads laid over it. What was not read keeps its own age, and so
@@ -90,10 +102,10 @@ pub(crate) fn is_news(old: &[GateJudged], at: Option<Time>, new: &[GateJudged], 
 }
 
 /// What the gates lack, in words.
-pub(crate) fn lacking(gates: &[GateJudged], overrides: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn lacking(gates: &[GateJudged], overrides: &Overrides) -> Vec<String> {
     gates
         .iter()
-        .filter(|g| g.judged.verdict != Verdict::Pass && !overrides.contains_key(&g.gate))
+        .filter(|g| lacks(g, overrides))
         .map(|g| format!("{}: {} ({})", g.says, g.judged.verdict, g.judged.why))
         .collect()
 }

@@ -24,6 +24,7 @@ pub use decide::decide;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use life::{Illegal, Move, Status, legal, table};
 pub use state::{
-    GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, SoakState, State, StepState,
+    GuardState, ItemState, OutputLine, Override, PhaseState, PhaseStatus, SoakState, State,
+    StepState,
 };
 pub use wants::{Want, wants};

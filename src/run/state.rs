@@ -1,7 +1,8 @@
 //! What a run is at an entry: the fold of everything before it.
 
 use crate::event::{
-    Actor, EffectId, GateJudged, Header, Judged, Probed, Proposal, StepAddr, Stream, Time, Way,
+    Actor, EffectId, GateJudged, Header, Judged, Probed, Proposal, StepAddr, Stream, Time, Verdict,
+    Way,
 };
 use crate::run::life::Status;
 use crate::runbook::Scope;
@@ -129,6 +130,15 @@ pub struct SoakState {
     pub broken: Option<String>,
 }
 
+/// Why a person goes on although a gate does not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// In that person's words.
+    pub reason: String,
+    /// What the gate said then; it covers nothing else.
+    pub verdict: Verdict,
+}
+
 /// A step.
 #[derive(Debug, Clone)]
 pub struct StepState {
@@ -142,8 +152,8 @@ pub struct StepState {
     pub gates: Vec<GateJudged>,
     /// When they were.
     pub gates_at: Option<Time>,
-    /// Overridden gates with the reason, in this attempt.
-    pub overrides: BTreeMap<String, String>,
+    /// Overridden gates, in this review.
+    pub overrides: BTreeMap<String, Override>,
     /// The action, resolved, with its digest.
     pub proposal: Option<(Box<Proposal>, String)>,
     /// Why it could not be resolved.
@@ -198,6 +208,18 @@ impl StepState {
             began: None,
             ended: None,
         }
+    }
+
+    /// Why a gate that does not pass is overridden as it stands now, if it is.
+    #[must_use]
+    pub fn overridden(&self, gate: &GateJudged) -> Option<&str> {
+        crate::run::gates::covered(gate, &self.overrides).map(|o| o.reason.as_str())
+    }
+
+    /// A gate neither passes nor is overridden.
+    #[must_use]
+    pub fn lacks(&self, gate: &GateJudged) -> bool {
+        crate::run::gates::lacks(gate, &self.overrides)
     }
 
     /// Every gate passes or is overridden.

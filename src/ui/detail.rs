@@ -103,7 +103,7 @@ impl Page {
     pub(crate) fn gates(&mut self, s: &StepState, now: Time) {
         for (i, g) in s.gates.iter().enumerate() {
             let overridden =
-                s.overrides.get(&g.gate).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
+                s.overridden(g).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
             let age = g.judged.oldest().map(|t| format!("  {} ago", now.since(t).brief()));
             let values: Vec<_> = g
                 .judged

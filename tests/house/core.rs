@@ -3,6 +3,7 @@
 
 mod alone;
 mod arbitrary;
+mod overrides;
 mod refusals;
 mod shipped;
 mod turns;

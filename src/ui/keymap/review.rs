@@ -1,6 +1,6 @@
 //! Keys of a review, its commands, and a question.
 
-use crate::event::{GateJudged, StepAddr, Time, Verdict};
+use crate::event::{StepAddr, Time};
 use crate::run::{Intent, State, Status};
 use crate::runbook::model::Does;
 use crate::ui::detail;
@@ -45,10 +45,7 @@ pub(super) fn key(
         KeyCode::Backspace => drop(open.typed.pop()),
         KeyCode::Tab => {
             // The first gate that does not pass and is not overridden yet.
-            let lacks = |g: &&GateJudged| {
-                g.judged.verdict != Verdict::Pass && !s.overrides.contains_key(&g.gate)
-            };
-            if let Some(gate) = s.gates.iter().find(lacks).map(|g| g.gate.clone()) {
+            if let Some(gate) = s.gates.iter().find(|g| s.lacks(g)).map(|g| g.gate.clone()) {
                 return open_write(model, Writing::Override(step, gate));
             }
         }

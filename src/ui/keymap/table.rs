@@ -1,6 +1,6 @@
 //! The keys that work now.
 
-use crate::event::{Probed, StepAddr, Verdict, Way};
+use crate::event::{Probed, StepAddr, Way};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use crate::ui::keymap::KeyCode;
@@ -177,10 +177,7 @@ fn review(open: &Review, state: &State) -> Vec<Key> {
     if state.releasable(&open.step).is_ok() {
         keys.push(key("Enter", "release it, and run it", "release and run"));
     }
-    let lacks = |g: &crate::event::GateJudged| {
-        g.judged.verdict != Verdict::Pass && !s.overrides.contains_key(&g.gate)
-    };
-    if s.gates.iter().any(lacks) {
+    if s.gates.iter().any(|g| s.lacks(g)) {
         keys.push(key("Tab", "override a gate, with a reason", "override a gate…"));
     }
     keys.push(key("Esc", "not now", "not now"));

@@ -1,0 +1,77 @@
+//! How far an override reaches: one verdict of one gate, in one review.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::run::{Intent, Status};
+use holdpoint::world::*;
+
+/// One voter is not healthy: the gate fails. With the picture gone stale it is inconclusive.
+fn unwell(at: Time) -> Vec<Change> {
+    let mut bad = raft("vault-2");
+    bad.voters[0].healthy = false;
+    vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+}
+
+fn gate(run: &Run, step: &StepAddr) -> Verdict {
+    let gates = &run.state.steps[step].gates;
+    gates.iter().find(|g| g.gate == "healthy").unwrap().judged.verdict
+}
+
+/// A review whose gates could not be read; each is overridden.
+fn overridden() -> (Run, StepAddr) {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.pass(600_000);
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(vec![], Ok(proposal("vault-0", "uid-vault-0")));
+    assert_eq!(gate(&run, &step), Verdict::Inconclusive);
+    let lacking: Vec<_> = run.state.steps[&step].gates.iter().map(|g| g.gate.clone()).collect();
+    for gate in lacking {
+        let reason = "seen by hand".into();
+        run.ask(&driver(), Intent::Override { step: step.clone(), gate, reason }).unwrap();
+    }
+    assert!(run.state.releasable(&step).is_ok());
+    (run, step)
+}
+
+#[test]
+fn an_override_does_not_cover_another_verdict() {
+    let (mut run, step) = overridden();
+    let now = run.now;
+    run.look(unwell(now));
+    assert_eq!(gate(&run, &step), Verdict::Fail);
+    let why = run.state.releasable(&step).unwrap_err().0;
+    assert!(why.contains("every voter is healthy"), "{why}");
+    assert_eq!(run.state.steps[&step].status, Status::Confirming);
+}
+
+#[test]
+fn an_override_ends_with_its_review() {
+    let (mut run, step) = overridden();
+    run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Blocked, "nothing is overridden any more");
+    for later in [0, 3_600_000] {
+        run.pass(later);
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        let now = run.now;
+        let picture = if later == 0 { vec![] } else { unwell(now) };
+        run.prepared(picture, Ok(proposal("vault-0", "uid-vault-0")));
+        assert!(run.state.releasable(&step).is_err(), "{:?} is covered", gate(&run, &step));
+        run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    }
+}
+
+/// What was overridden as unknown and turns out to fail is not done: also not once released.
+#[test]
+fn a_release_under_an_override_is_void_when_the_gate_fails() {
+    let (mut run, step) = overridden();
+    let digest = run.state.steps[&step].proposal.as_ref().unwrap().1.clone();
+    let typed = "vault-0".into();
+    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    let now = run.now;
+    run.prepared(unwell(now), Ok(proposal("vault-0", "uid-vault-0")));
+    assert!(run.state.running.is_none());
+    let s = &run.state.steps[&step];
+    assert!(s.changed[0].contains("every voter is healthy"), "{:?}", s.changed);
+    assert!(s.overrides.is_empty());
+}
