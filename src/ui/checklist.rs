@@ -11,29 +11,42 @@ use ratatui::text::{Line, Span};
 /// Enough for whole titles, where only the text is wanted.
 pub(crate) const WIDE: usize = 200;
 
+/// All lines, the one of the step whose turn it is, and which steps stand where.
+#[derive(Default)]
+struct Page {
+    lines: Vec<Line<'static>>,
+    at: usize,
+    steps: Vec<(usize, StepAddr)>,
+}
+
 /// All lines, and the one of the step whose turn it is.
 pub(crate) fn lines(state: &State, width: usize, now: Time) -> (Vec<Line<'static>>, usize) {
-    let mut out = Vec::new();
+    let page = page(state, width, now);
+    (page.lines, page.at)
+}
+
+/// The step in a line, the last one for what lies below.
+pub(crate) fn step_at(state: &State, line: usize) -> Option<StepAddr> {
+    let page = page(state, WIDE, state.at);
+    let line = line.min(page.lines.len().checked_sub(1)?);
+    page.steps.into_iter().find(|(at, _)| *at == line).map(|(_, addr)| addr)
+}
+
+fn page(state: &State, width: usize, now: Time) -> Page {
+    let mut out = Page::default();
     let current = state.current();
-    let mut at = 0;
     for (n, (phase, ps)) in state.runbook.phases.iter().zip(&state.phases).enumerate() {
-        out.push(head(n + 1, phase, ps, state, width, now));
+        out.lines.push(head(n + 1, phase, ps, state, width, now));
         if let Some(why) = &ps.blocked {
-            out.push(Line::styled(cut(&format!("    ! {why}"), width), theme::caution()));
+            let why = cut(&format!("    ! {why}"), width);
+            out.lines.push(Line::styled(why, theme::caution()));
         }
         if ps.status != PhaseStatus::Open {
             continue;
         }
         if phase.each.is_none() {
-            steps(
-                &mut out,
-                &mut at,
-                state,
-                &State::addresses(phase, None),
-                current.as_ref(),
-                width,
-                2,
-            );
+            let addresses = State::addresses(phase, None);
+            steps(&mut out, state, &addresses, current.as_ref(), width, 2);
             continue;
         }
         for item in &ps.items {
@@ -43,17 +56,17 @@ pub(crate) fn lines(state: &State, width: usize, now: Time) -> (Vec<Line<'static
                 _ => ("·", theme::dim()),
             };
             let leads = if state.world.raft.leader == item.name { "  (leader now)" } else { "" };
-            out.push(Line::from(vec![
+            out.lines.push(Line::from(vec![
                 Span::styled(format!("  {sign} "), style),
                 Span::styled(cut(&format!("{}{leads}", item.name), width.saturating_sub(4)), style),
             ]));
             if item.began.is_some() && item.ended.is_none() {
                 let addresses = State::addresses(phase, Some(&item.name));
-                steps(&mut out, &mut at, state, &addresses, current.as_ref(), width, 4);
+                steps(&mut out, state, &addresses, current.as_ref(), width, 4);
             }
         }
     }
-    (out, at)
+    out
 }
 
 fn head(
@@ -89,8 +102,7 @@ fn head(
 }
 
 fn steps(
-    out: &mut Vec<Line<'static>>,
-    at: &mut usize,
+    out: &mut Page,
     state: &State,
     addresses: &[StepAddr],
     current: Option<&StepAddr>,
@@ -101,8 +113,9 @@ fn steps(
         let Some(s) = state.steps.get(addr) else { continue };
         let here = Some(addr) == current;
         if here {
-            *at = out.len();
+            out.at = out.lines.len();
         }
+        out.steps.push((out.lines.len(), addr.clone()));
         let (sign, style) = theme::sign(s.status);
         let mark = if here { "▌ " } else { "  " };
         let tail = match s.status {
@@ -111,7 +124,7 @@ fn steps(
         };
         let room = width.saturating_sub(indent + 4 + tail.len() + 1);
         let title: Style = if here { theme::bright() } else { style };
-        out.push(Line::from(vec![
+        out.lines.push(Line::from(vec![
             Span::styled(
                 format!("{}{mark}", " ".repeat(indent.saturating_sub(2))),
                 theme::bright(),

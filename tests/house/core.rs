@@ -6,7 +6,7 @@ mod arbitrary;
 mod overrides;
 mod refusals;
 mod shipped;
-mod turns;
+pub mod turns;
 mod watched;
 
 use crate::support::*;

@@ -231,3 +231,28 @@ fn text_is_searched_and_the_steps_commands_are_copied() {
     let Asked::Copy(text) = press(&mut model, &run, "y") else { panic!() };
     assert!(text.contains("kubectl --context example delete"), "{text}");
 }
+
+/// A step that was not needed, and is needed now that the leadership has moved.
+#[test]
+fn what_was_not_needed_is_asked_again_from_its_row() {
+    let mut run = Run::new(crate::core::turns::TURNS, Mode::Write);
+    run.reach_first_step();
+    assert_eq!(run.state.current().map(|a| a.to_string()).as_deref(), Some("a/look"));
+    let lists = |model: &Model| {
+        let all = keys(model, &run.state);
+        all.iter().filter(|k| k.keys == "r").map(|k| k.short).collect::<Vec<_>>()
+    };
+    let mut model = Model::default();
+    assert!(lists(&model).is_empty(), "the step in hand has not failed");
+    press(&mut model, &run, "0gj");
+    assert_eq!(lists(&model), ["ask again"]);
+    let Asked::Intent(asked) = press(&mut model, &run, "r") else { panic!("{model:?}") };
+    assert_eq!(*asked, Intent::Retry { step: "a/maybe".parse().unwrap() });
+    // Elsewhere the key is about the step in hand.
+    for other in ["0gjjj", "0g", "4"] {
+        press(&mut model, &run, other);
+        assert!(lists(&model).is_empty(), "{other}");
+    }
+    run.ask(&driver(), *asked).unwrap();
+    assert_eq!(run.state.current().map(|a| a.to_string()).as_deref(), Some("a/maybe"));
+}

@@ -3,7 +3,7 @@
 mod printer;
 mod unattended;
 
-use crate::event::Actor;
+use crate::event::{Actor, StepAddr};
 use crate::run::{Intent, State};
 use crate::session::answers::Answers;
 use crate::session::engine::{Handle, Live};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use unattended::{Go, Unattended};
 
-const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry · accept · \
+const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
 skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · abort REASON · \
 status · quit";
 
@@ -135,7 +135,10 @@ fn command(state: &State, line: &str) -> Typed {
         "show" => Intent::Show { step },
         "claim" => Intent::Claim { step },
         "unclaim" => Intent::Unclaim { step },
-        "retry" => Intent::Retry { step },
+        "retry" => match again(step, &rest) {
+            Ok(step) => Intent::Retry { step },
+            Err(why) => return Typed::Say(why),
+        },
         "accept" => Intent::Accept { step },
         "skip" => Intent::Skip { step, reason: rest },
         "choose" => Intent::Choose { step, branch: rest },
@@ -146,4 +149,27 @@ fn command(state: &State, line: &str) -> Typed {
         }
         other => return Typed::Say(format!("`{other}` is no command; {HELP}")),
     })
+}
+
+/// The step that is tried again: the one in hand, or one that was not needed.
+fn again(in_hand: StepAddr, typed: &str) -> Result<StepAddr, String> {
+    if typed.is_empty() {
+        return Ok(in_hand);
+    }
+    typed.parse().map_err(|e| format!("{e}; `retry` alone is for {in_hand}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_was_not_needed_is_named_to_be_asked_again() {
+        let hand: StepAddr = "roll[vault-0]/pod".parse().unwrap();
+        assert_eq!(again(hand.clone(), "").unwrap(), hand);
+        let named = again(hand.clone(), "roll[vault-0]/step-down").unwrap();
+        assert_eq!(named.to_string(), "roll[vault-0]/step-down");
+        let why = again(hand, "step-down").unwrap_err();
+        assert!(why.contains("roll[vault-0]/pod"), "{why}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Keys with nothing on top: the step in hand, and the panes.
 
-use crate::event::Time;
+use crate::event::{StepAddr, Time};
 use crate::run::{Intent, State, Status};
 use crate::runbook::model::Does;
 use crate::ui::keymap::{Asked, KeyCode, ask, keys, open_write};
@@ -93,7 +93,21 @@ fn step_to(model: &mut Model, state: &State, code: KeyCode, now: Time) {
     model.follows = false;
 }
 
+/// The step under the checklist's cursor, if it was not needed and may be asked anew.
+pub(super) fn not_needed(model: &Model, state: &State) -> Option<StepAddr> {
+    if model.focus != Pane::Checklist || model.follows || state.ended.is_some() {
+        return None;
+    }
+    let addr = checklist::step_at(state, model.row)?;
+    state.steps.get(&addr).filter(|s| s.status == Status::NotNeeded).map(|_| addr)
+}
+
 fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {
+    if code == KeyCode::Char('r')
+        && let Some(step) = not_needed(model, state)
+    {
+        return ask(Intent::Retry { step });
+    }
     let Some(step) = state.current() else { return Asked::Nothing };
     let status = state.steps.get(&step).map_or(Status::Pending, |s| s.status);
     let does = state.step(&step).map(|s| &s.does);

@@ -78,6 +78,11 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     {
         step(&mut keys, state, addr, s);
     }
+    if super::base::not_needed(model, state).is_some() {
+        // On that row the key is about the row, not about the step in hand.
+        keys.retain(|k| k.keys != "r");
+        keys.push(key("r", "ask again whether the row's step is needed", "ask again"));
+    }
     if state.ended.is_none() {
         keys.push(match state.line_held {
             Some(_) => key("h", "free the line", "free the line"),

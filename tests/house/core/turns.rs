@@ -5,7 +5,7 @@ use holdpoint::event::*;
 use holdpoint::run::{Intent, PhaseStatus, Status, wants};
 use holdpoint::world::*;
 
-const TURNS: &str = r#"
+pub const TURNS: &str = r#"
 format = 1
 id = "turns"
 title = "Turns"
