@@ -4,7 +4,7 @@
 //! a StatefulSet its generation. Not: resourceVersion, status, labels.
 
 use crate::action::args::Args;
-use crate::action::kube_claims::claims_of;
+use crate::action::kube_claims::{claims_of, claims_to_delete};
 use crate::action::quoted;
 use crate::event::{Proposal, Span, Target, Time};
 use crate::remote::{Remote, Trouble, review_access, trouble};
@@ -178,7 +178,7 @@ pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Prop
     review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace))
         .await
         .map_err(|e| e.to_string())?;
-    let claims = claims_of(client, namespace, pod).await?;
+    let claims = claims_to_delete(client, namespace, pod).await?;
     let (targets, material) = claim_targets(client, &claims).await?;
     let mut objects = Vec::new();
     let mut commands = Vec::new();

@@ -9,23 +9,68 @@ use kube::{Api, Client};
 /// Names of the claims that a StatefulSet makes for a pod: `TEMPLATE-POD`. Of a pod that is
 /// gone they are all that can be told; a claim whose name merely ends alike may be another's.
 async fn templates_of(client: &Client, namespace: &str, pod: &str) -> Result<Vec<String>, String> {
-    let unknown = |why: &str| {
-        format!(
-            "pod {namespace}/{pod} is gone, and {why}: which claims were its cannot be told; wait \
-             until the pod is back, or delete the claims by hand"
-        )
-    };
     let set = pod.rsplit_once('-').filter(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()));
-    let Some((set, _)) = set else { return Err(unknown("its name is not of a StatefulSet")) };
+    let Some((set, _)) = set else { return Err("its name is not of a StatefulSet".into()) };
     let found = within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get_opt(set))
         .await
         .map_err(|e| e.to_string())?;
     let Some(found) = found else {
-        return Err(unknown(&format!("there is no StatefulSet {set}")));
+        return Err(format!("there is no StatefulSet {set}"));
     };
     let templates = found.spec.and_then(|s| s.volume_claim_templates).unwrap_or_default();
     let names = templates.into_iter().filter_map(|t| t.metadata.name);
     Ok(names.map(|t| format!("{t}-{pod}")).collect())
+}
+
+fn mounts(pod: Pod) -> impl Iterator<Item = String> {
+    let volumes = pod.spec.into_iter().flat_map(|s| s.volumes.unwrap_or_default());
+    volumes.filter_map(|v| v.persistent_volume_claim).map(|c| c.claim_name)
+}
+
+/// The claims of a pod, if they are its alone and its StatefulSet makes them anew.
+pub(crate) async fn claims_to_delete(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+) -> Result<Vec<PersistentVolumeClaim>, String> {
+    let claims = claims_of(client, namespace, pod).await?;
+    let names: Vec<&str> = claims.iter().filter_map(|c| c.metadata.name.as_deref()).collect();
+    let made = templates_of(client, namespace, pod).await.map_err(|why| {
+        format!(
+            "pod {namespace}/{pod}: {why}, so nothing makes {} anew; delete by hand what is to go",
+            names.join(", ")
+        )
+    })?;
+    let others: Vec<_> = names.iter().filter(|n| !made.iter().any(|m| m == *n)).copied().collect();
+    if !others.is_empty() {
+        return Err(format!(
+            "not of the templates of the StatefulSet of {namespace}/{pod}: {}; nothing makes them \
+             anew. Take them out of the pod, or delete by hand what is to go",
+            others.join(", ")
+        ));
+    }
+    let pods =
+        within(Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()))
+            .await
+            .map_err(|e| e.to_string())?;
+    let mut shared = Vec::new();
+    for other in pods.items {
+        let name = other.metadata.name.clone().unwrap_or_default();
+        let phase = other.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+        if name == pod || matches!(phase, "Succeeded" | "Failed") {
+            continue;
+        }
+        let too = mounts(other).filter(|c| names.contains(&c.as_str()));
+        shared.extend(too.map(|c| format!("{c} by {name}")));
+    }
+    if !shared.is_empty() {
+        return Err(format!(
+            "mounted by another pod of {namespace} too: {}; stop that pod first, or delete the \
+             claims by hand",
+            shared.join(", ")
+        ));
+    }
+    Ok(claims)
 }
 
 /// The claims of a pod: those that it mounts; where the pod is gone, those that its StatefulSet
@@ -41,11 +86,13 @@ pub(crate) async fn claims_of(
     let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let all = within(api.list(&ListParams::default())).await.map_err(|e| e.to_string())?.items;
     let names: Vec<String> = match found {
-        Some(p) => {
-            let volumes = p.spec.into_iter().flat_map(|s| s.volumes.unwrap_or_default());
-            volumes.filter_map(|v| v.persistent_volume_claim).map(|c| c.claim_name).collect()
-        }
-        None => templates_of(client, namespace, pod).await?,
+        Some(p) => mounts(p).collect(),
+        None => templates_of(client, namespace, pod).await.map_err(|why| {
+            format!(
+                "pod {namespace}/{pod} is gone, and {why}: which claims were its cannot be told; \
+                 wait until the pod is back, or delete the claims by hand"
+            )
+        })?,
     };
     let its =
         |c: &PersistentVolumeClaim| c.metadata.name.as_ref().is_some_and(|n| names.contains(n));
@@ -102,5 +149,46 @@ mod tests {
         assert_eq!(made, ["data-vault-1", "audit-vault-1"]);
         let why = claims(None, None).await.unwrap_err();
         assert!(why.contains("no StatefulSet vault") && why.contains("by hand"), "{why}");
+    }
+
+    /// What may be deleted of `vault-1`, that mounts this, beside another pod that mounts that.
+    async fn deletes(mounts: &[&str], others: &str, phase: &str) -> Result<usize, String> {
+        let pod = |name: &str, claims: &[&str], phase: &str| {
+            let volumes: Vec<_> = claims
+                .iter()
+                .map(|c| json!({"name": c, "persistentVolumeClaim": {"claimName": c}}))
+                .collect();
+            json!({"metadata": {"name": name}, "status": {"phase": phase},
+                "spec": {"containers": [], "volumes": volumes}})
+        };
+        let (its, other) = (pod("vault-1", mounts, "Running"), pod("copier", &[others], phase));
+        let set = json!({"spec": {"selector": {}, "template": {}, "volumeClaimTemplates": [
+            {"metadata": {"name": "data"}}]}});
+        let claims: Vec<_> =
+            ["data-vault-1", "other"].map(|n| json!({"metadata": {"name": n}})).into();
+        let api = Responder::start(move |asked, _| match asked.strip_prefix("GET ") {
+            Some("/api/v1/namespaces/v/pods/vault-1") => Reply::Json(200, its.clone()),
+            Some("/apis/apps/v1/namespaces/v/statefulsets/vault") => Reply::Json(200, set.clone()),
+            Some(path) if path.starts_with(OF_VAULT) => {
+                Reply::Json(200, json!({"metadata": {}, "items": claims}))
+            }
+            Some(path) if path.starts_with("/api/v1/namespaces/v/pods") => {
+                Reply::Json(200, json!({"metadata": {}, "items": [its, other]}))
+            }
+            _ => Reply::Json(500, json!({})),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        Ok(claims_to_delete(client(&remote)?, "v", "vault-1").await?.len())
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_another_needs_or_nobody_makes_anew_is_not_deleted() {
+        assert_eq!(deletes(&["data-vault-1"], "other", "Running").await, Ok(1));
+        assert_eq!(deletes(&["data-vault-1"], "data-vault-1", "Succeeded").await, Ok(1));
+        let why = deletes(&["data-vault-1"], "data-vault-1", "Running").await.unwrap_err();
+        assert!(why.contains("data-vault-1 by copier") && why.contains("stop that pod"), "{why}");
+        let why = deletes(&["data-vault-1", "other"], "x", "Running").await.unwrap_err();
+        assert!(why.contains("templates") && why.contains(": other;"), "{why}");
     }
 }

@@ -29,7 +29,10 @@ pub async fn kube_rights(remote: &Remote, call: &Call<String>) -> Result<Vec<Rig
     let wanted: Vec<(&'static str, (&str, &str))> = match call.verb.as_str() {
         "kube.delete_statefulset" => vec![("get", SETS), ("delete", SETS)],
         "kube.delete_pod" => vec![("get", PODS), ("delete", PODS)],
-        "kube.delete_claims" => [("delete", CLAIMS)].into_iter().chain(of_pod).collect(),
+        "kube.delete_claims" => {
+            // Who else mounts them.
+            [("delete", CLAIMS), ("list", PODS)].into_iter().chain(of_pod).collect()
+        }
         "kube.remove_protection" => [("patch", CLAIMS)].into_iter().chain(of_pod).collect(),
         "kube.wait" => vec![("get", PODS)],
         "kube.apply" => return kube_apply::rights(remote, &args).await,

@@ -25,7 +25,12 @@ pub(crate) fn locate(run: &str, state: Option<&Path>) -> Result<PathBuf, String>
         return Ok(path);
     }
     let runs = site::runs(state);
-    let entries = std::fs::read_dir(&runs).map_err(|e| format!("{}: {e}", runs.display()))?;
+    // What has a slash is a path: no directory of runs can have it.
+    if run.contains('/') {
+        return Err(format!("{run}: there is no such file or directory"));
+    }
+    let entries = std::fs::read_dir(&runs)
+        .map_err(|e| format!("there is no run {run}: {}: {e}", runs.display()))?;
     let mut found: Vec<PathBuf> = entries
         .filter_map(|e| Some(e.ok()?.path()))
         .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().contains(run)))
@@ -62,4 +67,19 @@ fn verify(args: &Args) -> Result<bool, String> {
         fine &= matches!(against, Against::Same | Against::Longer { .. });
     }
     Ok(fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_what_is_named() {
+        let state = Path::new("/nonexistent/state");
+        for (typed, tells_of_state) in [("/nonexistent/journal", false), ("some-run", true)] {
+            let why = locate(typed, Some(state)).unwrap_err();
+            assert!(why.contains(typed), "{why}");
+            assert_eq!(why.contains("/nonexistent/state"), tells_of_state, "{why}");
+        }
+    }
 }
