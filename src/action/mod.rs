@@ -14,10 +14,11 @@ mod kube_do;
 mod rights;
 mod shell;
 mod snapshot;
+mod snapshot_read;
 mod vault;
 
 pub use rights::{Right, kube_rights, vault_right, vault_rights};
-pub use snapshot::{Checked, check_snapshot};
+pub use snapshot_read::{Checked, check_snapshot};
 
 use crate::event::{Outcome, Pins, Probed, Proposal, Stream};
 use crate::remote::{Remote, Trouble};

@@ -4,6 +4,7 @@
 //! that the same proposal names the same file until it exists.
 
 use crate::action::args::Args;
+use crate::action::snapshot_read::{Checked, check_snapshot, sha256};
 use crate::action::vault::{capable, command, leads};
 use crate::action::{Ended, Say, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
@@ -11,10 +12,9 @@ use crate::remote::{Ground, Machine, Remote, VoterClient, apart, root};
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,21 +24,53 @@ const QUIET: Duration = Duration::from_secs(30);
 const TEMPORARY: &str = "/tmp:/var/tmp:/dev/shm:/run";
 
 pub(crate) async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
+    let mut says = Vec::new();
     for voter in &remote.voters {
         if let Ok((true, index, base)) = leads(remote, voter).await {
-            return Ok((voter, index, base));
+            says.push((voter, index, base));
         }
+    }
+    if says.len() > 1 {
+        // A leader that hangs goes on saying so beside its successor; it is not healthy.
+        let mut well = Vec::new();
+        for one in says {
+            let health = one.0.ask(&one.2, Method::GET, "sys/health", None, None).await;
+            if health.is_ok_and(|h| h.code == 200) {
+                well.push(one);
+            }
+        }
+        if well.len() != 1 {
+            return Err(format!(
+                "more than one voter says that it leads, and {} of them are well; wait until one does",
+                well.len()
+            ));
+        }
+        says = well;
+    }
+    if let Some(one) = says.pop() {
+        return Ok(one);
     }
     Err("no voter says that it leads; without a leader Vault can neither be asked nor told".into())
 }
 
+/// What a directory is without symbolic links, also where it is not made yet.
+fn resolved(machine: &dyn Machine, dir: &Path, real: PathBuf) -> Result<PathBuf, String> {
+    let there = dir.ancestors().find(|d| machine.exists(d)).unwrap_or(dir);
+    let rest = dir.strip_prefix(there).unwrap_or(Path::new(""));
+    if rest.components().any(|c| matches!(c, Component::ParentDir)) {
+        return Err(format!("{}: write it without `..`", dir.display()));
+    }
+    Ok(rest.components().fold(real, |path, part| path.join(part)))
+}
+
 /// Refuses places from which an anchor would be missing when it is needed.
-fn fit(machine: &dyn Machine, dir: &Path, temporary: &str) -> Result<(), String> {
+fn fit(machine: &dyn Machine, dir: &Path, temporary: &str) -> Result<PathBuf, String> {
     let shown = dir.display();
     if !dir.is_absolute() {
         return Err(format!("{shown} is no absolute path"));
     }
     let (real, ground) = machine.ground(dir).map_err(|e| format!("{shown}: {e}"))?;
+    let real = resolved(machine, dir, real)?;
     if temporary.split(':').any(|t| !t.is_empty() && real.starts_with(t)) {
         return Err(format!(
             "{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"
@@ -49,7 +81,7 @@ fn fit(machine: &dyn Machine, dir: &Path, temporary: &str) -> Result<(), String>
             Err(format!("{shown} lies on NFS, the storage that is being left. Name another"))
         }
         Ground::Memory => Err(format!("{shown} lies in memory. Name another")),
-        Ground::Disk => Ok(()),
+        Ground::Disk => Ok(real),
     }
 }
 
@@ -64,12 +96,10 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
     let (dir, copy) = (PathBuf::from(args.text("dir")?), PathBuf::from(args.text("copy_to")?));
     let temporary = args.opt("temporary").unwrap_or(TEMPORARY);
     let machine = remote.machine.as_ref();
-    fit(machine, &dir, temporary)?;
-    fit(machine, &copy, temporary)?;
-    if dir == copy {
+    if fit(machine, &dir, temporary)? == fit(machine, &copy, temporary)? {
         return Err("the second copy would lie beside the first; name another place".into());
     }
-    let (voter, _, base) = leader(remote).await?;
+    let (voter, index, base) = leader(remote).await?;
     capable(remote, voter, &base, "sys/storage/raft/snapshot", &["read"]).await?;
     let id = remote.identities().await.remove("vault.cluster-id");
     let name = next_name(machine, [&dir, &copy]);
@@ -100,10 +130,10 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
         material: BTreeMap::from([("cluster".into(), json!(id))]),
         request: json!({"path": path, "copy": second}),
         commands: vec![format!(
-            "{make} && (umask 077 && {save}) && sync {p} && (umask 077 && cp {p} {s}) && sync {s} && cmp {p} {s} && tar -tzf {p}"
+            "(umask 077 && {make} && {save}) && sync {p} && (umask 077 && cp {p} {s}) && sync {s} && cmp {p} {s} && tar -tzf {p}"
         )],
         cautions,
-        before: Value::Null,
+        before: json!({"index": index}),
     })
 }
 
@@ -247,90 +277,6 @@ fn result(path: &Path, bytes: u64, checked: &Checked, copies: u32, at: Time) -> 
     })
 }
 
-fn sha256(machine: &dyn Machine, path: &Path) -> Result<String, String> {
-    let mut file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut sha = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer).map_err(|e| e.to_string())? {
-            0 => break,
-            n => sha.update(&buffer[..n]),
-        }
-    }
-    Ok(hex(&sha.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
-}
-
-/// A snapshot that was read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checked {
-    /// Raft index that it ends at.
-    pub index: i64,
-    /// Of the whole file.
-    pub sha256: String,
-}
-
-/// Reads a snapshot as Vault wrote it: a gzip tar with meta.json, state.bin and
-/// SHA256SUMS; every sum must fit.
-pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, String> {
-    let bad = |e: std::io::Error| format!("{} is no whole snapshot: {e}", path.display());
-    let file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(BufReader::new(file)));
-    let (mut sums, mut stated, mut index) = (BTreeMap::new(), BTreeMap::new(), None);
-    for entry in archive.entries().map_err(bad)? {
-        let mut entry = entry.map_err(bad)?;
-        let name = entry.path().map_err(bad)?.display().to_string();
-        if name == "SHA256SUMS" {
-            let mut text = String::new();
-            entry.by_ref().take(64 * 1024).read_to_string(&mut text).map_err(bad)?;
-            stated = text
-                .lines()
-                .filter_map(|l| l.split_once("  "))
-                .map(|(sum, name)| (name.trim().to_owned(), sum.to_owned()))
-                .collect();
-            continue;
-        }
-        let mut sha = Sha256::new();
-        let mut head = Vec::new();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let n = entry.read(&mut buffer).map_err(bad)?;
-            if n == 0 {
-                break;
-            }
-            sha.update(&buffer[..n]);
-            if name == "meta.json" && head.len() < 1 << 20 {
-                head.extend_from_slice(&buffer[..n]);
-            }
-        }
-        if name == "meta.json" {
-            let meta: Value =
-                serde_json::from_slice(&head).map_err(|e| format!("meta.json: {e}"))?;
-            index = meta.get("Index").and_then(Value::as_i64);
-        }
-        sums.insert(name, hex(&sha.finalize()));
-    }
-    for name in ["meta.json", "state.bin"] {
-        match (stated.get(name), sums.get(name)) {
-            (Some(a), Some(b)) if a == b => {}
-            (_, None) => return Err(format!("{} has no {name}", path.display())),
-            (None, _) => {
-                return Err(format!("{}: SHA256SUMS does not name {name}", path.display()));
-            }
-            _ => return Err(format!("{}: the checksum of {name} does not fit", path.display())),
-        }
-    }
-    let index = index.ok_or_else(|| format!("{}: meta.json has no Index", path.display()))?;
-    Ok(Checked { index, sha256: sha256(machine, path)? })
-}
-
 pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let (path, copy) = paths(proposal);
     let machine = remote.machine.as_ref();
@@ -341,17 +287,29 @@ pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
         Ok(meta) => meta,
         Err(e) => return (Probed::Unknown, format!("{}: {e}", path.display()), Value::Null),
     };
-    if meta.mode & 0o077 != 0 {
-        return (
-            Probed::Partly,
-            format!("{} can be read by others; chmod 600 it", path.display()),
-            Value::Null,
-        );
+    for (place, mode) in
+        [(&path, Some(meta.mode)), (&copy, machine.meta(&copy).ok().map(|m| m.mode))]
+    {
+        if mode.is_some_and(|m| m & 0o077 != 0) {
+            let why = format!("{} can be read by others; chmod 600 it", place.display());
+            return (Probed::Partly, why, Value::Null);
+        }
     }
     let checked = match check_snapshot(machine, &path) {
         Ok(checked) => checked,
         Err(why) => return (Probed::Partly, why, Value::Null),
     };
+    // Journals of before have no index here: then the file's own is all there is.
+    let wanted = proposal.before.get("index").and_then(Value::as_i64).unwrap_or(0);
+    if checked.index < wanted {
+        let why = format!(
+            "{} ends at index {}, before the commit index {wanted} that was read for the plan; save \
+             a newer one",
+            path.display(),
+            checked.index
+        );
+        return (Probed::Partly, why, Value::Null);
+    }
     match sha256(machine, &copy) {
         Ok(sum) if sum == checked.sha256 => {
             let at = meta.modified.unwrap_or_else(|| remote.now());
@@ -365,5 +323,29 @@ pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
             (Probed::Partly, format!("{} differs from the anchor", copy.display()), Value::Null)
         }
         Err(why) => (Probed::Partly, format!("no second copy: {why}"), Value::Null),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::Here;
+
+    /// One directory by two names is one place, made already or not.
+    #[test]
+    fn a_second_copy_in_the_same_place_is_seen_by_whatever_name() {
+        let root = tempfile::tempdir().unwrap();
+        let (real, link) = (root.path().join("real"), root.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let at = |dir: PathBuf| {
+            let (ground, _) = Here.ground(&dir).unwrap();
+            resolved(&Here, &dir, ground)
+        };
+        assert_eq!(at(real.clone()), at(link.clone()));
+        assert_eq!(at(real.join("new/a")), at(link.join("new/a")));
+        assert_eq!(at(real.join("../real")), at(link.clone()));
+        assert_ne!(at(real.join("new")), at(real.clone()));
+        assert!(at(real.join("new/../a")).unwrap_err().contains("without `..`"));
     }
 }

@@ -20,7 +20,7 @@ pub use self::vault::{Asked, Silence, VoterClient};
 pub(crate) use self::wire::root;
 pub use self::wire::{Wire, WireError};
 
-use self::local::Here;
+pub(crate) use self::local::Here;
 use self::wire::Sockets;
 use crate::event::{Pins, Time};
 use crate::site::Site;

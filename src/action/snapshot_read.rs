@@ -1,0 +1,92 @@
+//! A snapshot read back: whole, and which index it ends at.
+
+use crate::remote::Machine;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+pub(crate) fn sha256(machine: &dyn Machine, path: &Path) -> Result<String, String> {
+    let mut file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut sha = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).map_err(|e| e.to_string())? {
+            0 => break,
+            n => sha.update(&buffer[..n]),
+        }
+    }
+    Ok(hex(&sha.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+/// A snapshot that was read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Raft index that it ends at.
+    pub index: i64,
+    /// Of the whole file.
+    pub sha256: String,
+}
+
+/// Reads a snapshot as Vault wrote it: a gzip tar with meta.json, state.bin and
+/// SHA256SUMS; every sum must fit.
+pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, String> {
+    let bad = |e: std::io::Error| format!("{} is no whole snapshot: {e}", path.display());
+    let file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(BufReader::new(file)));
+    let (mut sums, mut stated, mut index) = (BTreeMap::new(), BTreeMap::new(), None);
+    for entry in archive.entries().map_err(bad)? {
+        let mut entry = entry.map_err(bad)?;
+        let name = entry.path().map_err(bad)?.display().to_string();
+        if name == "SHA256SUMS" {
+            let mut text = String::new();
+            entry.by_ref().take(64 * 1024).read_to_string(&mut text).map_err(bad)?;
+            stated = text
+                .lines()
+                .filter_map(|l| l.split_once("  "))
+                .map(|(sum, name)| (name.trim().to_owned(), sum.to_owned()))
+                .collect();
+            continue;
+        }
+        let mut sha = Sha256::new();
+        let mut head = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let n = entry.read(&mut buffer).map_err(bad)?;
+            if n == 0 {
+                break;
+            }
+            sha.update(&buffer[..n]);
+            if name == "meta.json" && head.len() < 1 << 20 {
+                head.extend_from_slice(&buffer[..n]);
+            }
+        }
+        if name == "meta.json" {
+            let meta: Value =
+                serde_json::from_slice(&head).map_err(|e| format!("meta.json: {e}"))?;
+            index = meta.get("Index").and_then(Value::as_i64);
+        }
+        sums.insert(name, hex(&sha.finalize()));
+    }
+    for name in ["meta.json", "state.bin"] {
+        match (stated.get(name), sums.get(name)) {
+            (Some(a), Some(b)) if a == b => {}
+            (_, None) => return Err(format!("{} has no {name}", path.display())),
+            (None, _) => {
+                return Err(format!("{}: SHA256SUMS does not name {name}", path.display()));
+            }
+            _ => return Err(format!("{}: the checksum of {name} does not fit", path.display())),
+        }
+    }
+    let index = index.ok_or_else(|| format!("{}: meta.json has no Index", path.display()))?;
+    Ok(Checked { index, sha256: sha256(machine, path)? })
+}
