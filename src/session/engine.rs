@@ -7,6 +7,7 @@ use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Look, Purpose, State, Want, apply, decide, wants};
 use crate::runbook::namespaces;
+use crate::session::unrecorded::{goes_on, only_reads, only_seen};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,10 +177,10 @@ impl Engine {
     }
 
     async fn take(&mut self, actor: &Actor, intent: &Intent) -> Result<(), String> {
-        if let Some(why) = &self.show_only {
-            return Err(format!("show-only: {why}"));
-        }
         let now = self.remote.now();
+        if let Some(why) = self.show_only.clone() {
+            return self.unrecorded(actor, intent, &why, now);
+        }
         match decide(&self.state, actor, intent, now) {
             Ok(events) => self.record(actor, events, now).await,
             Err(refusal) => {
@@ -192,16 +193,47 @@ impl Engine {
         }
     }
 
+    /// What still goes on when nothing can be recorded.
+    fn unrecorded(
+        &mut self,
+        actor: &Actor,
+        intent: &Intent,
+        why: &str,
+        now: Time,
+    ) -> Result<(), String> {
+        let refused = Err(format!("show-only: {why}"));
+        if let Intent::EffectEnded { effect, outcome, .. } = intent
+            && let Some((running, step)) = &self.state.running
+            && running == effect
+        {
+            // It was sent before the journal failed. Whoever looks must hear how it ended,
+            // though no record says so; and may leave then.
+            self.show_only = Some(format!("{step} {}, unrecorded; {why}", told(outcome)));
+            self.state.running = None;
+            self.published();
+        }
+        if !goes_on(intent) {
+            return refused;
+        }
+        let events = decide(&self.state, actor, intent, now).map_err(|refusal| refusal.0)?;
+        if !only_seen(&events) {
+            return refused;
+        }
+        let mut effects = Vec::new();
+        for entry in entries(&self.state, actor, events, now) {
+            effects.extend(apply(&mut self.state, &entry).map_err(|e| e.to_string())?);
+        }
+        self.published();
+        effects.into_iter().filter(only_reads).for_each(|effect| self.start_effect(effect));
+        Ok(())
+    }
+
     /// Durable first, then folded, then its effects.
     async fn record(&mut self, actor: &Actor, events: Vec<Event>, now: Time) -> Result<(), String> {
         if events.is_empty() {
             return Ok(());
         }
-        let entries: Vec<Entry> = events
-            .into_iter()
-            .zip(self.state.seq + 1..)
-            .map(|(event, seq)| Entry { seq, at: now, actor: actor.clone(), event })
-            .collect();
+        let entries = entries(&self.state, actor, events, now);
         let durable = entries.iter().any(|e| e.event.must_be_durable());
         let (done, wait) = oneshot::channel();
         let asked = Instant::now();
@@ -268,7 +300,8 @@ impl Engine {
             (_, true) => LOST,
             (_, false) => every.duration(),
         };
-        if self.show_only.is_some() || elapsed < wait {
+        let asks = self.show_only.is_none() || matches!(look, Look::Gates(_));
+        if !asks || elapsed < wait {
             return;
         }
         self.looking = true;
@@ -333,6 +366,24 @@ impl Engine {
             }
         }
     }
+}
+
+/// How an effect ended, in words.
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok => "was done".into(),
+        Outcome::Failed(why) => format!("failed: {why}"),
+        Outcome::Unknown(why) => format!("may or may not have happened: {why}"),
+    }
+}
+
+/// Events as the entries that come next.
+fn entries(state: &State, actor: &Actor, events: Vec<Event>, now: Time) -> Vec<Entry> {
+    events
+        .into_iter()
+        .zip(state.seq + 1..)
+        .map(|(event, seq)| Entry { seq, at: now, actor: actor.clone(), event })
+        .collect()
 }
 
 /// Output on its way to the journal. What a flood brings beyond the queue is dropped and

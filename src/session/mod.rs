@@ -4,7 +4,8 @@
 //!
 //! The loop is a task of its own and publishes each folded state; a terminal that draws
 //! it never waits for a disk, and a disk that hangs never stops the drawing. When an
-//! append fails the session is *show-only*: it publishes why and executes nothing more.
+//! append fails the session is *show-only*: it publishes why, executes nothing more, and goes
+//! on observing (`unrecorded`).
 
 mod answers;
 mod engine;
@@ -12,6 +13,7 @@ mod open;
 mod plain;
 mod terminal;
 mod tui;
+mod unrecorded;
 
 pub use answers::{Answers, parse_answers};
 pub use engine::{Engine, Handle, Live};

@@ -231,7 +231,11 @@ impl Cockpit<'_> {
     /// Why the terminal is not left now.
     fn kept(&self, now: &Live) -> Option<String> {
         let asking = self.asking.load(Ordering::SeqCst) > 0;
-        busy(&now.state).or(asking.then(|| "what you asked for is on its way; a moment".into()))
+        // In show-only what was released never runs; what runs is still waited for.
+        let waits = now.show_only.is_none() || now.state.running.is_some();
+        busy(&now.state)
+            .filter(|_| waits)
+            .or(asking.then(|| "what you asked for is on its way; a moment".into()))
     }
 
     fn message(&mut self, text: String, at: Time) {

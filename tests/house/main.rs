@@ -16,6 +16,7 @@ mod conform;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod core;
+mod disk;
 mod journal;
 mod keys;
 mod layers;

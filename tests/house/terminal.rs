@@ -60,6 +60,33 @@ fn leaving_and_signals_give_the_terminal_back() {
     }
 }
 
+/// The site accepts and never answers: whoever waits for it can still leave, and nothing was
+/// begun.
+#[test]
+fn a_site_that_never_answers_is_not_waited_for() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let nobody = Nobody::new();
+    let site = format!(
+        "format = 1\nname = \"silent\"\n[vault]\n[[vault.voter]]\nname = \"vault-0\"\naddress = \"{address}\"\n"
+    );
+    std::fs::write(nobody.0.path().join("site.toml"), site).unwrap();
+    let home = nobody.0.path().display().to_string();
+    let begin =
+        || Cockpit::start(Path::new(HOLDPOINT), &nobody.watch(), &[("HOME", &home)], (24, 80));
+    for how in [Ok("q"), Ok("\x03"), Err(Signal::TERM), Err(Signal::HUP), Err(Signal::INT)] {
+        let mut cockpit = begin();
+        cockpit.until("asking", |c| c.text().contains("finding out which site this is"));
+        match how {
+            Ok(key) => cockpit.send(key),
+            Err(signal) => kill_process(Pid::from_raw(cockpit.pid()).unwrap(), signal).unwrap(),
+        }
+        cockpit.until("ended", |c| c.ended().is_some() && c.restored());
+        assert!(cockpit.cooked(), "{how:?}");
+        assert!(!nobody.0.path().join("runs").exists(), "{how:?}: a run was begun");
+    }
+}
+
 /// Under a shell with job control, which is what resumes it.
 #[test]
 fn suspended_it_leaves_the_shell_a_terminal_and_resumed_it_draws_again() {

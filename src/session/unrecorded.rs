@@ -1,0 +1,45 @@
+//! What goes on when nothing can be recorded any more: the panes follow the world, and a
+//! review may be opened for its plan and its command. It is folded in memory and forgotten
+//! with the process; nothing that a reader of the journal would have to know happens here.
+
+use crate::event::Event;
+use crate::run::{Effect, Intent, Look, Purpose};
+
+/// Whether it may still be asked for, or reported.
+pub(super) fn goes_on(intent: &Intent) -> bool {
+    matches!(
+        intent,
+        Intent::Tick
+            | Intent::Observed { .. }
+            | Intent::Output { .. }
+            | Intent::Looked { look: Look::Gates(_), .. }
+            | Intent::Review { .. }
+            | Intent::CloseReview { .. }
+            | Intent::Prepared { purpose: Purpose::Review, .. }
+    )
+}
+
+/// Whether these events only say what is seen; one that does more takes the others with it.
+pub(super) fn only_seen(events: &[Event]) -> bool {
+    let seen = |event: &Event| {
+        matches!(
+            event,
+            Event::Observed { .. }
+                | Event::Output { .. }
+                | Event::GuardJudged { .. }
+                | Event::GuardBreached { .. }
+                | Event::GuardHolds { .. }
+                | Event::GatesJudged { .. }
+                | Event::ReviewOpened { .. }
+                | Event::ReviewClosed { .. }
+                | Event::Proposed { .. }
+                | Event::ProposalFailed { .. }
+        )
+    };
+    events.iter().all(seen)
+}
+
+/// Whether it reads and does nothing else.
+pub(super) fn only_reads(effect: &Effect) -> bool {
+    matches!(effect, Effect::Prepare { purpose: Purpose::Review, .. })
+}

@@ -1,0 +1,224 @@
+//! A session whose disk fails or hangs, on a lab: the real loop, the real writer, the real
+//! clients.
+
+use crate::support::{driver, header};
+use holdpoint::cli::lab::rehearse::lab_site;
+use holdpoint::event::{Entry, Event, Mode, StepAddr, Time};
+use holdpoint::journal::{Disk, Writer, read_bytes};
+use holdpoint::lab::{self, Lab, World, kube, site};
+use holdpoint::run::{Intent, State, Status};
+use holdpoint::runbook::load;
+use holdpoint::session::{Engine, Handle, Live};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+/// One pod goes, and is gone.
+const ONE_POD: &str = r#"
+format = 1
+id = "one-pod"
+title = "One pod goes"
+owner = "tests"
+[[phase]]
+id = "only"
+title = "Only"
+[[phase.step]]
+id = "pod"
+title = "Delete pod vault-0"
+why = "To see it come back."
+risk = "destructive"
+confirm = "vault-0"
+do.kube.delete_pod = { namespace = "vault", name = "vault-0" }
+undo.none = "it comes back by itself"
+[[phase.step.gate]]
+id = "there"
+that = 'pods.exists(p, p.name == "vault-0")'
+says = "vault-0 is there"
+[phase.step.verify]
+that = 'pods.exists(p, p.name == "vault-0")'
+"#;
+
+const BEGAN: Time = Time(1_777_150_800_000);
+
+/// What becomes of lines that hold a text.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// The disk is full from there on.
+    Full,
+    /// They take longer than what was read before is worth.
+    Slow,
+}
+
+struct Odd {
+    kept: Arc<Mutex<Vec<u8>>>,
+    at: &'static str,
+    fate: Fate,
+    full: bool,
+}
+
+impl Disk for Odd {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.full || String::from_utf8_lossy(bytes).contains(self.at) {
+            match self.fate {
+                Fate::Slow => std::thread::sleep(Duration::from_millis(5_200)),
+                Fate::Full => {
+                    self.full = true;
+                    return Err(io::Error::from(io::ErrorKind::StorageFull));
+                }
+            }
+        }
+        self.kept.lock().unwrap().extend_from_slice(bytes);
+        Ok(())
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A run that has begun, its world and what its journal holds.
+struct Begun {
+    handle: Handle,
+    lab: Lab,
+    kept: Arc<Mutex<Vec<u8>>>,
+    drives: tokio::task::JoinHandle<()>,
+}
+
+impl Begun {
+    async fn new(at: &'static str, fate: Fate) -> Self {
+        static WORLD: OnceLock<World> = OnceLock::new();
+        let world = WORLD.get_or_init(|| site::world(1, BEGAN)).clone();
+        let clock = lab::clock(world.now);
+        let lab = Lab::new(world, Arc::clone(&clock));
+        let remote = lab::open(&lab, lab_site().unwrap(), Arc::clone(&clock));
+        let driven = lab.clone();
+        let drives = tokio::spawn(async move { driven.drive().await });
+        let header = holdpoint::event::Header {
+            pins: remote.identities().await,
+            ..header(ONE_POD, Mode::Write)
+        };
+        let runbook = Arc::new(load(ONE_POD).unwrap().runbook);
+        let first = Entry {
+            seq: 0,
+            at: clock(),
+            actor: driver(),
+            event: Event::Opened { header: Box::new(header.clone()) },
+        };
+        let state = State::new(header, runbook, clock());
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let disk = Odd { kept: Arc::clone(&kept), at, fate, full: false };
+        let theirs = Arc::clone(&clock);
+        let writer = Writer::start(Box::new(disk), None, Box::new(move || theirs())).unwrap();
+        writer.append(vec![first], true, Box::new(|written| written.unwrap()));
+        let (handle, _) = Engine::start(state, writer, Arc::new(remote));
+        Self { handle, lab, kept, drives }
+    }
+
+    async fn until(&self, what: &str, so: impl FnMut(&Live) -> bool) -> Live {
+        let mut live = self.handle.live.clone();
+        let wait = tokio::time::timeout(Duration::from_secs(60), live.wait_for(so));
+        wait.await.unwrap_or_else(|_| panic!("never {what}")).unwrap().clone()
+    }
+
+    async fn review(&self) -> String {
+        self.until("ready", |l| status(l) == Some(Status::Ready)).await;
+        self.handle.ask(&driver(), Intent::Review { step: step() }).await.unwrap();
+        let live = self.until("a plan", |l| proposed(l).is_some()).await;
+        proposed(&live).unwrap()
+    }
+
+    async fn release(&self, digest: String) -> Result<(), String> {
+        let typed = self.handle.live.borrow().state.confirm_text(&step());
+        self.handle.ask(&driver(), Intent::Release { step: step(), digest, typed }).await
+    }
+
+    fn pod_uid(&self) -> Option<String> {
+        let pods = kube::kind("pods").unwrap();
+        self.lab.with(|world| {
+            let mut found = world.store.list(pods, Some("vault"));
+            let (_, pod) = found.find(|(key, _)| key.name == "vault-0")?;
+            Some(pod["metadata"]["uid"].as_str()?.to_owned())
+        })
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.drives.abort();
+    }
+}
+
+fn step() -> StepAddr {
+    "only/pod".parse().unwrap()
+}
+
+fn status(live: &Live) -> Option<Status> {
+    live.state.steps.get(&step()).map(|s| s.status)
+}
+
+fn proposed(live: &Live) -> Option<String> {
+    live.state.steps.get(&step()).and_then(|s| s.proposal.as_ref()).map(|(_, d)| d.clone())
+}
+
+#[tokio::test]
+async fn an_effect_whose_record_took_too_long_is_not_sent() {
+    let begun = Begun::new("effect-started", Fate::Slow).await;
+    let before = begun.pod_uid();
+    let digest = begun.review().await;
+    // Waiting for the disk, who released it is not told yet; what becomes of it is.
+    begun.release(digest).await.unwrap();
+    let live = begun.until("failed", |l| status(l) == Some(Status::Failed)).await;
+    assert_eq!(live.show_only, None);
+    assert_eq!((begun.pod_uid(), before.is_some()), (before, true), "the pod was deleted");
+    begun.handle.close();
+    let entries = read_bytes(&begun.kept.lock().unwrap()).unwrap().entries;
+    let ended = entries.iter().find_map(|e| match &e.event {
+        Event::EffectEnded { outcome, .. } => Some(format!("{outcome:?}")),
+        _ => None,
+    });
+    assert!(ended.unwrap().contains("nothing was sent: the journal took 5 s"));
+}
+
+#[tokio::test]
+async fn with_a_full_disk_nothing_is_sent_and_the_panes_go_on() {
+    let begun = Begun::new("effect-started", Fate::Full).await;
+    let before = begun.pod_uid();
+    let digest = begun.review().await;
+    begun.release(digest.clone()).await.unwrap();
+    let live = begun.until("show-only", |l| l.show_only.is_some()).await;
+    assert!(live.show_only.unwrap().contains("cannot write"));
+    let refused = begun.release(digest).await.unwrap_err();
+    assert!(refused.starts_with("show-only: cannot write"), "{refused}");
+    assert_eq!(begun.pod_uid(), before);
+
+    // What happens elsewhere is still seen, though it is no longer recorded.
+    let written = begun.kept.lock().unwrap().len();
+    let uid = before.unwrap();
+    let gone = uid.clone();
+    let path = "/api/v1/namespaces/vault/pods/vault-0?gracePeriodSeconds=0";
+    let delete = http::Request::delete(path).body(Vec::new()).unwrap();
+    kube::client(&begun.lab).request::<serde_json::Value>(delete).await.unwrap();
+    begun
+        .until("another vault-0", |l| {
+            l.state.world.pods.iter().any(|p| p.name == "vault-0" && p.uid != gone)
+        })
+        .await;
+    assert_eq!(begun.kept.lock().unwrap().len(), written);
+}
+
+/// The disk is full before anybody looked at a step: its plan and command can be had.
+#[tokio::test]
+async fn with_a_full_disk_a_command_can_still_be_looked_up() {
+    let begun = Begun::new("review-opened", Fate::Full).await;
+    begun.until("ready", |l| status(l) == Some(Status::Ready)).await;
+    let (handle, actor) = (&begun.handle, driver());
+    let review = || handle.ask(&actor, Intent::Review { step: step() });
+    assert!(review().await.unwrap_err().contains("show-only"));
+    review().await.unwrap();
+    let live = begun.until("a plan", |l| proposed(l).is_some()).await;
+    let plan = &live.state.steps[&step()].proposal.as_ref().unwrap().0;
+    assert!(plan.commands[0].contains("kubectl"), "{:?}", plan.commands);
+    let refused = begun.release(proposed(&live).unwrap()).await.unwrap_err();
+    assert!(refused.contains("show-only"), "{refused}");
+    let skip = Intent::Skip { step: step(), reason: "it is late".into() };
+    assert!(begun.handle.ask(&driver(), skip).await.unwrap_err().contains("show-only"));
+}
