@@ -16,7 +16,9 @@ mod conform;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod core;
+mod demo;
 mod disk;
+mod fingers;
 mod journal;
 mod keys;
 mod layers;

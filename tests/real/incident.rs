@@ -3,9 +3,9 @@
 //! site, the whole roll line by line.
 
 use crate::driver::Driver;
+use crate::pty::Cockpit;
 use crate::roll::line_by_line;
 use crate::site::{Site, holdpoint, http, until};
-use crate::terminal::Cockpit;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

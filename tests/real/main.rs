@@ -17,12 +17,14 @@ mod conform;
 mod conformance;
 mod driver;
 mod equivalence;
+#[path = "../house/fingers.rs"]
+mod fingers;
 mod incident;
 mod panes;
+#[path = "../house/pty.rs"]
+mod pty;
 mod race;
 mod released;
 mod roll;
 mod site;
-#[path = "../house/pty.rs"]
-mod terminal;
 mod tools;

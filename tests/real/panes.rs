@@ -1,7 +1,7 @@
 //! What the panes show, row by row, against what `kubectl` and `vault` say.
 
+use crate::pty::Cockpit;
 use crate::site::{Site, until};
-use crate::terminal::Cockpit;
 use serde_json::Value;
 use std::process::Command;
 

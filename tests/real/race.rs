@@ -2,8 +2,8 @@
 //! so, and the remedy mends it.
 
 use crate::driver::Driver;
+use crate::pty::Cockpit;
 use crate::site::{Site, until};
-use crate::terminal::Cockpit;
 use serde_json::Value;
 
 /// The wrong order on purpose, then the verify, then the remedy.

@@ -1,8 +1,9 @@
 //! The whole runbook on real servers, by keys in a terminal, and line by line.
 
+use crate::fingers::press;
 use crate::panes;
+use crate::pty::Cockpit;
 use crate::site::{HOLDPOINT, Site, holdpoint, http, runbook, until};
-use crate::terminal::Cockpit;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -168,7 +169,7 @@ fn the_whole_roll_by_keys_in_a_terminal() {
             lead_moved = true;
             site.control("/lead/vault-1");
         }
-        press(&mut cockpit, &text, &mut last);
+        press(&mut cockpit, &text, &mut last, Duration::from_millis(600));
     }
     panes::agree(&site, &mut cockpit);
     cockpit.send("q");
@@ -187,90 +188,6 @@ fn the_whole_roll_by_keys_in_a_terminal() {
     let verdict = holdpoint(&["verify", &site.journal().display().to_string()]);
     assert!(verdict.status.success());
     assert!(String::from_utf8_lossy(&verdict.stdout).starts_with("complete"));
-}
-
-/// The key that a person would press, seeing this screen.
-fn press(cockpit: &mut Cockpit, text: &str, last: &mut String) {
-    let key = if let Some(i) = text.find("Type ") {
-        let name = text[i + 5..].split(' ').next().unwrap_or_default().to_owned();
-        // What is typed already is not typed twice.
-        if text.contains(&format!("  {name}▏")) {
-            "\r".to_owned()
-        } else if text.contains("  ▏") {
-            name
-        } else {
-            "\u{7f}".repeat(40)
-        }
-    } else if text.contains("Press Enter to release") {
-        if text.contains("resolving") {
-            return;
-        }
-        "\r".to_owned()
-    } else if text.contains("▌ elsewhere") {
-        "j".to_owned()
-    } else if text.contains("▌ here")
-        || text.contains("Enter answer")
-        || text.contains("Enter review")
-    {
-        // A step that begins by itself needs no review.
-        if text.contains("Enter review") && !text.contains("READY") {
-            return;
-        }
-        let own = [
-            "/voters ",
-            "/class ",
-            "/unseal-key ",
-            "/controller ",
-            "/security-context ",
-            "/old-volumes ",
-            "/nodes ",
-            "/backup ",
-            "/adopted ",
-            "/moved ",
-            "/back ",
-            "/soak ",
-            "/classes ",
-            "/peers ",
-            "/http ",
-        ];
-        if own.iter().any(|s| text.contains(s))
-            && text.contains("Step ")
-            && !text.contains("Enter answer")
-            && !text.contains("▌ here")
-        {
-            return;
-        }
-        "\r".to_owned()
-    } else {
-        return;
-    };
-    let state = format!(
-        "{key}{}",
-        text.lines()
-            .filter(|l| l.contains("Step ") || l.contains("▏") || l.contains("Enter"))
-            .collect::<String>()
-    );
-    if *last == state {
-        // The same screen again: give it time, then press once more.
-        std::thread::sleep(Duration::from_millis(700));
-    }
-    *last = state;
-    // A confirmation arms half a second after it opened.
-    std::thread::sleep(Duration::from_millis(600));
-    let before = cockpit.text();
-    cockpit.send(&key);
-    // On a busy machine the screen follows late; a key for what was seen before it does is
-    // one too many.
-    let end = Instant::now() + Duration::from_secs(3);
-    while typed(&cockpit.text()) == typed(&before) && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// The line that is typed, and what the footer offers.
-fn typed(text: &str) -> Vec<String> {
-    let lines = text.lines();
-    lines.filter(|l| l.contains('▏') || l.contains("Enter")).map(str::to_owned).collect()
 }
 
 const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n";

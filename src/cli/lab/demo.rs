@@ -25,6 +25,11 @@ pub struct Args {
     /// What chance does
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How many times as fast as a clock on the wall the lab's time goes; while a soak is
+    /// watched it is fifty times at least
+    #[arg(long, value_name = "TIMES", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=20), conflicts_with = "headless")]
+    speed: u32,
     /// Draw with ASCII signs only; so it is too where the locale is not UTF-8
     #[arg(long)]
     ascii: bool,
@@ -70,7 +75,7 @@ async fn cockpit(args: &Args) -> Result<bool, String> {
     let header = header(RUNBOOK, "demo", values, &site, actor);
     let start = site::clock()();
     let clock = lab::clock(start);
-    let (speed, paced) = watch::channel(1);
+    let (speed, paced) = watch::channel(args.speed);
     tokio::spawn(pace::drive(paced));
     // Drawn before the lab is made: that takes a moment.
     let stage = Some(stage(&header, &runbook, args.ascii, start)?);
@@ -79,8 +84,9 @@ async fn cockpit(args: &Args) -> Result<bool, String> {
     tokio::spawn(async move { driven.drive().await });
     let remote = lab::open(&lab, site, clock);
     let header = Header { pins: remote.identities().await, ..header };
+    let times = args.speed;
     let begun: Box<dyn FnOnce(&Handle)> = Box::new(move |handle| {
-        tokio::spawn(hurry(handle.live.clone(), speed));
+        tokio::spawn(hurry(handle.live.clone(), speed, times));
     });
     let runs = site::runs(args.state.as_deref());
     let keep = Keep::Durable;
@@ -88,9 +94,9 @@ async fn cockpit(args: &Args) -> Result<bool, String> {
 }
 
 /// Time goes faster while there is nothing to do but to watch.
-async fn hurry(mut live: watch::Receiver<Live>, speed: watch::Sender<u32>) {
+async fn hurry(mut live: watch::Receiver<Live>, speed: watch::Sender<u32>, ordinary: u32) {
     while live.changed().await.is_ok() {
-        let times = if soaks(&live.borrow_and_update().state) { FASTER } else { 1 };
+        let times = if soaks(&live.borrow_and_update().state) { FASTER } else { ordinary };
         speed.send_if_modified(|s| std::mem::replace(s, times) != times);
     }
 }

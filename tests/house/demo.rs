@@ -1,0 +1,39 @@
+//! What somebody sees who tries the demo.
+
+use crate::fingers::press;
+use crate::pty::{Cockpit, HOLDPOINT};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The whole runbook, by keys, on a lab whose time goes faster than a person types.
+#[test]
+fn the_whole_runbook_is_walked_by_keys_on_the_demo() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("runs");
+    let args = ["demo", "--speed", "16", "--state", &state.display().to_string()];
+    let env = [("HOME", &*home.path().display().to_string())];
+    let mut cockpit =
+        Cockpit::start(Path::new(HOLDPOINT), &args.map(str::to_owned), &env, (40, 120));
+    cockpit.until("opened", |c| c.text().contains("nothing here is real"));
+    let (mut last, end) = (String::new(), Instant::now() + Duration::from_secs(400));
+    loop {
+        let text = cockpit.text();
+        assert!(Instant::now() < end, "not done in time:\n{text}");
+        assert_eq!(cockpit.ended(), None, "the cockpit ended:\n{text}");
+        assert!(!text.contains(" FAILED") && !text.contains("IN DOUBT"), "{text}");
+        if text.contains("Every step is done and verified") {
+            assert!(text.contains(" LAB "), "{text}");
+            break;
+        }
+        press(&mut cockpit, &text, &mut last, Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    cockpit.send("q");
+    cockpit.until("ended", |c| c.ended().is_some() && c.restored());
+    assert_eq!(cockpit.ended(), Some(0));
+    let runs: Vec<_> = std::fs::read_dir(state).unwrap().map(|d| d.unwrap().path()).collect();
+    assert_eq!(runs.len(), 1);
+    let verdict = Command::new(HOLDPOINT).arg("verify").arg(&runs[0]).output().unwrap();
+    assert!(String::from_utf8_lossy(&verdict.stdout).starts_with("complete"), "{verdict:?}");
+}
