@@ -6,7 +6,7 @@ use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::results;
 use crate::run::state::{State, StepState};
-use crate::runbook::model::{Does, Step};
+use crate::runbook::model::{Does, Risk, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
 const LONGEST_REASON: usize = 2000;
@@ -79,8 +79,7 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
     let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else {
         return Err(Refusal::new(format!("there is no step {addr} now; its turn has not come")));
     };
-    let again = matches!(intent, Intent::Retry { .. }) && s.status == Status::NotNeeded;
-    if again {
+    if matches!(intent, Intent::Retry { .. }) && state.asked_again(addr) {
         return reconsider(state, addr, s);
     }
     if state.current().as_ref() != Some(addr) {
@@ -156,8 +155,8 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
     }
 }
 
-/// A step that was not needed is asked again, as when the leadership moved back. Only in
-/// the open phase and its present item.
+/// Whether a step is needed is asked again, as when the leadership moved back. Only in the
+/// open phase and its present item.
 fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
     let current = state.current();
     let near = current.as_ref().is_some_and(|c| c.phase == addr.phase && c.item == addr.item);
@@ -174,6 +173,19 @@ fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event
 }
 
 impl State {
+    /// A step that was not needed; or one that was and can be taken back, so that doing it
+    /// once more harms nothing, as stepping a leader down that was elected again.
+    #[must_use]
+    pub fn asked_again(&self, addr: &StepAddr) -> bool {
+        let status = self.steps.get(addr).map(|s| s.status);
+        let harmless = |step: &Step| step.when.is_some() && step.risk == Risk::Reversible;
+        match status {
+            Some(Status::NotNeeded) => true,
+            Some(Status::Done) => self.step(addr).is_some_and(harmless),
+            _ => false,
+        }
+    }
+
     /// Why a step in its review cannot be released now, whatever is typed.
     pub fn releasable(&self, addr: &StepAddr) -> Result<(), Refusal> {
         let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {

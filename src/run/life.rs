@@ -58,8 +58,8 @@ impl Status {
         Self::Aborted,
     ];
 
-    /// Nothing more happens to it by itself or by a person, but for a retry of a step
-    /// that was not needed.
+    /// Nothing more happens to it by itself or by a person, but that it may be asked again
+    /// whether it is needed.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Skipped | Self::NotNeeded | Self::Aborted)
@@ -246,8 +246,8 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
         | (S::Shown | S::Claimed | S::Verifying, Move::Unclaim)
         | (S::Failed | S::InDoubt, Move::Retry) => S::Ready,
         (S::Pending, Move::NotNeeded) => S::NotNeeded,
-        // A step that was not needed may be asked again: its turn comes anew.
-        (S::NotNeeded, Move::Retry) => S::Pending,
+        // Whether a step is needed may be asked again: its turn comes anew.
+        (S::NotNeeded | S::Done, Move::Retry) => S::Pending,
         (S::Ready | S::Blocked, Move::GatesHold)
         | (S::Confirming | S::Released, Move::CloseBlocked) => S::Blocked,
         (S::Ready | S::Blocked, Move::Review)
@@ -299,7 +299,8 @@ mod tests {
                 assert!(matches!(by, Move::Verify | Move::Choose | Move::SoakEnd), "{from} {by:?}");
             }
             if from.is_over() {
-                assert_eq!((from, by), (Status::NotNeeded, Move::Retry));
+                assert!(matches!(from, Status::NotNeeded | Status::Done), "{from}");
+                assert_eq!((by, to), (Move::Retry, Status::Pending));
             }
             if by == Move::Abort {
                 assert!(!from.is_over());

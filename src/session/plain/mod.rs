@@ -151,7 +151,8 @@ fn command(state: &State, line: &str) -> Typed {
     })
 }
 
-/// The step that is tried again: the one in hand, or one that was not needed.
+/// The step that is tried again: the one in hand, or one that is asked again
+/// whether it is needed.
 fn again(in_hand: StepAddr, typed: &str) -> Result<StepAddr, String> {
     if typed.is_empty() {
         return Ok(in_hand);

@@ -93,18 +93,18 @@ fn step_to(model: &mut Model, state: &State, code: KeyCode, now: Time) {
     model.follows = false;
 }
 
-/// The step under the checklist's cursor, if it was not needed and may be asked anew.
-pub(super) fn not_needed(model: &Model, state: &State) -> Option<StepAddr> {
+/// The step under the checklist's cursor, if it may be asked anew whether it is needed.
+pub(super) fn asked_again(model: &Model, state: &State) -> Option<StepAddr> {
     if model.focus != Pane::Checklist || model.follows || state.ended.is_some() {
         return None;
     }
     let addr = checklist::step_at(state, model.row)?;
-    state.steps.get(&addr).filter(|s| s.status == Status::NotNeeded).map(|_| addr)
+    state.asked_again(&addr).then_some(addr)
 }
 
 fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {
     if code == KeyCode::Char('r')
-        && let Some(step) = not_needed(model, state)
+        && let Some(step) = asked_again(model, state)
     {
         return ask(Intent::Retry { step });
     }

@@ -78,7 +78,7 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     {
         step(&mut keys, state, addr, s);
     }
-    if super::base::not_needed(model, state).is_some() {
+    if super::base::asked_again(model, state).is_some() {
         // On that row the key is about the row, not about the step in hand.
         keys.retain(|k| k.keys != "r");
         keys.push(key("r", "ask again whether the row's step is needed", "ask again"));

@@ -109,6 +109,13 @@ fn what_was_not_needed_is_asked_anew_only_where_the_run_still_is() {
     }
     assert_eq!(run.status("a/maybe"), Status::Done);
     assert_eq!(run.state.steps[&addr("a/maybe")].attempt, 2);
+    // It was needed and is done, which lasts no longer than the next election.
+    retry(&mut run, "a/maybe").unwrap();
+    for _ in 0..3 {
+        run.look(leads(&run, "vault-1"));
+    }
+    let s = &run.state.steps[&addr("a/maybe")];
+    assert_eq!((s.status, s.attempt), (Status::Done, 3));
     assert_eq!(run.state.current(), Some(addr("a/look")));
     skip(&mut run, "a/look");
     reach(&mut run, "b[vault-0]/look");
@@ -125,6 +132,8 @@ fn what_was_not_needed_is_asked_anew_only_where_the_run_still_is() {
     reach(&mut run, "b[vault-2]/look");
     skip(&mut run, "b[vault-2]/look");
     reach(&mut run, "c/look");
+    // What is done stays done, unless whether it is needed is a question.
+    assert!(retry(&mut run, "b[vault-2]/look").unwrap_err().contains("not"));
     // Neither phase has items: that alone makes them no neighbours.
     assert!(retry(&mut run, "a/never").unwrap_err().contains("belongs to what is over"));
 }
