@@ -31,6 +31,8 @@ fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
     let mut text = String::new();
     let mut styles = String::new();
     for y in 0..h {
+        // No view uses a background; one that did would not be recorded here.
+        assert!((0..w).all(|x| buffer[(x, y)].bg == Color::Reset), "row {y}");
         let row: String = (0..w).map(|x| buffer[(x, y)].symbol()).collect();
         text.push_str(row.trim_end());
         text.push('\n');

@@ -2,7 +2,7 @@
 //! all objects, raft's configuration and what Vault holds are compared.
 
 use crate::driver::Driver;
-use crate::site::{Site, http};
+use crate::site::{Site, holdpoint, http};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -70,6 +70,7 @@ fn a_native_action_and_its_command_do_the_same() {
             assert_eq!(http("POST", &url, Some(&site.token()), &body).0, 200);
         }
     }
+    another_cluster(&native, &twin);
     same(&native, &twin, "before anything").unwrap();
     let mut here = Driver::start(&native, "a", &runbook(&native), &native.fact("site_file"));
     let mut there = Driver::start(&twin, "b", &runbook(&twin), &twin.fact("site_file"));
@@ -107,6 +108,28 @@ fn a_native_action_and_its_command_do_the_same() {
 }
 
 /// Runs a command as a person would, with the tools of the same version first in PATH.
+/// A kubeconfig that leads to the other cluster, by a context of the same name.
+fn another_cluster(pinned: &Site, other: &Site) {
+    assert_eq!(pinned.fact("context"), other.fact("context"));
+    let text = std::fs::read_to_string(pinned.fact("site_file")).unwrap();
+    let led_astray = text.replace(&pinned.fact("kubeconfig"), &other.fact("kubeconfig"));
+    assert_ne!(text, led_astray);
+    let file = pinned.dir.join("astray.toml");
+    std::fs::write(&file, led_astray).unwrap();
+    let pins = pinned.dir.join("site.pins.toml");
+    std::fs::copy(pins, pinned.dir.join("astray.pins.toml")).unwrap();
+    let (file, book) = (file.display().to_string(), runbook(pinned));
+    let runs = pinned.dir.join("astray").display().to_string();
+    let out =
+        holdpoint(&["run", &book, "--site", &file, "--write", "--ui", "plain", "--state", &runs]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    for site in [pinned, other] {
+        assert!(said.contains(&site.fact("kube_system_uid")), "{said}");
+    }
+    assert!(!std::path::Path::new(&runs).exists(), "a run was begun");
+}
+
 fn shell(site: &Site, command: &str) -> bool {
     let path = format!("{}:{}", site.bin.display(), std::env::var("PATH").unwrap());
     let out = Command::new("bash").args(["-c", command]).env("PATH", path).output().unwrap();

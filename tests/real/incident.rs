@@ -1,6 +1,5 @@
 //! What went wrong once: a leader that hangs, a path that is lost, a leader that stops;
-//! rights that are missing, and another cluster under the same name. Then, on the same
-//! site, the whole roll line by line.
+//! rights that are missing. Then, on the same site, the whole roll line by line.
 
 use crate::driver::Driver;
 use crate::pty::Cockpit;
@@ -93,7 +92,6 @@ fn incidents_are_named_and_then_the_roll_goes_line_by_line() {
     until("the terminal back", || cockpit.restored());
 
     forbidden(&site);
-    another_cluster(&site);
     site.control("/lead/vault-2");
     until("calm", || {
         site.json(&["-n", "vault", "get", "sts", "vault"])["status"]["readyReplicas"] == 3
@@ -174,21 +172,4 @@ fn forbidden(site: &Site) {
     let said = String::from_utf8_lossy(&out.stdout);
     assert_eq!(out.status.code(), Some(1));
     assert!(said.contains("forbidden: delete persistentvolumeclaims in namespace vault"), "{said}");
-}
-
-/// Pins of another cluster: writing is refused, and both identities are named.
-fn another_cluster(site: &Site) {
-    let pins = site.dir.join("site.pins.toml");
-    let right = std::fs::read_to_string(&pins).unwrap();
-    let uid = site.fact("kube_system_uid");
-    let other = "00000000-0000-4000-8000-000000000000";
-    std::fs::write(&pins, right.replace(&uid, other)).unwrap();
-    let mut args = vec!["run".to_owned()];
-    args.extend(site.roll_args(&crate::site::runbook("vault-raft-to-block.toml")));
-    args.extend(["--ui".into(), "plain".into()]);
-    let out = holdpoint(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    std::fs::write(&pins, right).unwrap();
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert_eq!(out.status.code(), Some(2), "{said}");
-    assert!(said.contains(&uid) && said.contains(other), "{said}");
 }
