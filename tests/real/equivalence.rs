@@ -181,7 +181,7 @@ fn another_cluster(pinned: &Site, other: &Site) {
     std::fs::write(&file, led_astray).unwrap();
     let pins = pinned.dir.join("site.pins.toml");
     std::fs::copy(pins, pinned.dir.join("astray.pins.toml")).unwrap();
-    let (file, book) = (file.display().to_string(), runbook(pinned, "astray", STEPS));
+    let (file, book) = (file.display().to_string(), runbook(pinned, "misled", STEPS));
     let runs = pinned.dir.join("astray").display().to_string();
     let out =
         holdpoint(&["run", &book, "--site", &file, "--write", "--ui", "plain", "--state", &runs]);

@@ -77,7 +77,7 @@ impl Watch {
             .collect();
         for (at, why) in &bad {
             assert!(
-                elections.iter().any(|e| e.abs_diff(*at) <= 15_000),
+                elections.iter().any(|e| e.abs_diff(*at) <= 7_500),
                 "{why} at {at}, far from {elections:?}"
             );
         }
