@@ -1,7 +1,7 @@
 //! What the panes show, row by row, against what `kubectl` and `vault` say.
 
 use crate::pty::Cockpit;
-use crate::site::{Site, until};
+use crate::site::Site;
 use serde_json::Value;
 use std::process::Command;
 
@@ -10,11 +10,12 @@ pub fn agree(site: &Site, cockpit: &mut Cockpit) {
     let wanted = [("1", peers(site)), ("2", claims(site)), ("4", pods(site))];
     for (pane, rows) in wanted {
         cockpit.send("\u{1b}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        // Keys that come right behind an escape are read as one with it.
+        cockpit.until("all panes", |c| c.text().contains(" 0 Runbook"));
         cockpit.send(pane);
         cockpit.send("z");
-        until(&format!("pane {pane} with {rows:?}"), || {
-            let text = cockpit.text();
+        cockpit.until(&format!("pane {pane} with {rows:?}"), |c| {
+            let text = c.text();
             rows.iter().all(|words| shows(&text, words))
         });
         println!("pane {pane} agrees: {rows:?}");
