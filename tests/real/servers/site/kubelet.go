@@ -71,7 +71,7 @@ func (k *kubelet) exec(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	options := &streaming.Options{Stdin: q.Get("input") == "1", Stdout: q.Get("output") == "1", Stderr: q.Get("error") == "1", TTY: q.Get("tty") == "1"}
 	streaming.ServeExec(w, r, k, r.PathValue("pod"), types.UID(""), r.PathValue("container"), q["command"], options,
-		time.Hour, 30*time.Second, []string{"v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io"})
+		time.Hour, 30*time.Second, []string{"v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io"})
 }
 
 // ExecInContainer runs a local process with the pod's environment.
