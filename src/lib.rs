@@ -7,7 +7,8 @@
 //!   from outside, findings in files
 //! - L1 [`runbook`], [`journal`], [`site`]: documents and the durable stream
 //! - L2 [`run`]: the pure core, intents to events to state
-//! - L3 [`ui`], [`report`]: pure views; [`remote`], [`action`], [`observe`]: IO
+//! - L3 [`ui`], [`report`]: pure views; [`remote`], [`action`], [`observe`],
+//!   [`survey`]: IO; [`lab`]: a simulated site
 //! - L4 [`session`]: the one loop
 //! - L5 [`cli`]: the command line
 //!
@@ -26,6 +27,7 @@ pub mod run;
 pub mod runbook;
 pub mod session;
 pub mod site;
+pub mod survey;
 pub mod text;
 pub mod ui;
 pub mod world;

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod run;
 pub mod schema;
 pub mod site;
+pub mod survey;
 pub mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Verb {
     Demo(lab::demo::Args),
     /// Play a runbook on a lab, with faults, and say what caught them
     Rehearse(lab::rehearse::Args),
+    /// Take a picture of a site that a rehearsal starts from: no secrets, nothing is changed
+    Survey(survey::Args),
     /// The simulated site by itself
     Lab {
         #[command(subcommand)]
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Demo(args) => lab::demo::run(&args),
         Verb::Rehearse(args) => lab::rehearse::run(&args),
+        Verb::Survey(args) => survey::run(&args),
         Verb::Lab { verb } => lab::run(&verb),
         Verb::Run(args) => run::run(&args),
         Verb::Watch(args) => run::watch(&args),

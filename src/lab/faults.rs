@@ -2,10 +2,9 @@
 
 use crate::event::Span;
 use crate::lab::kube::{Key, Kind, kind};
-use crate::lab::site::{MANIFEST, NEW_CLASS};
 use crate::lab::{SECOND_COPY_DIFFERS, World, kube, vault};
-use serde_json::{Value, json};
-use std::path::Path;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// When a fault begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,58 +142,143 @@ pub fn fault(world: &mut World, name: &str, on: bool) {
     };
     vault::fault(world, name, on);
     match name {
-        "missing-fsgroup" => manifest(world, |m| {
-            let context = &mut m["spec"]["template"]["spec"]["securityContext"];
-            match (on, context.as_object_mut()) {
-                (true, Some(fields)) => drop(fields.remove("fsGroup")),
-                (false, Some(fields)) => drop(fields.insert("fsGroup".into(), json!(1000))),
-                _ => {}
-            }
-        }),
-        "wrong-class" => manifest(world, |m| {
-            let class = if on { "proxmox-lvm" } else { NEW_CLASS };
-            let templates = m["spec"]["volumeClaimTemplates"].as_array_mut();
-            for template in templates.into_iter().flatten() {
-                template["spec"]["storageClassName"] = json!(class);
-            }
-        }),
-        "reclaim-delete" => old_volumes(world, if on { "Delete" } else { "Retain" }),
-        "backup-stale" => each(world, "cronjobs.batch", "vault", |job, now| {
-            let age = Span::secs(if on { 31 } else { 2 } * 86_400);
-            let at = kube::stamp(now - age);
-            job["status"]["lastSuccessfulTime"] = json!(at);
-            job["status"]["lastScheduleTime"] = json!(at);
-        }),
-        "unseal-key-in-vault" if on => {
-            if let Some(secrets) = kind("secrets") {
-                world.store.remove(&Key::new(secrets, "vault", "vault-unseal-key"));
-            }
+        "missing-fsgroup" => {
+            let at = "/spec/template/spec/securityContext/fsGroup";
+            manifest(world, name, on, &[at], |_| Value::Null);
         }
-        "unseal-key-in-vault" => super::site::unseal_key(world),
-        "attach-limit" => each(world, "csinodes.storage.k8s.io", "", |node, _| {
-            let drivers = node["spec"]["drivers"].as_array_mut();
-            for driver in drivers.into_iter().flatten() {
-                if let Some(count) = driver.pointer_mut("/allocatable/count") {
-                    *count = json!(if on { 16 } else { 28 });
-                }
-            }
-        }),
+        "wrong-class" => {
+            let wrong = world.stage.wrong_class.clone();
+            let at = |n: usize| format!("/spec/volumeClaimTemplates/{n}/spec/storageClassName");
+            let all: Vec<String> = (0..16).map(at).collect();
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            manifest(world, name, on, &all, |_| json!(wrong));
+        }
+        "reclaim-delete" => old_volumes(world, if on { "Delete" } else { "Retain" }),
+        "backup-stale" => {
+            let namespace = world.stage.namespace.clone();
+            each(world, "cronjobs.batch", &namespace, |job, now| {
+                let age = Span::secs(if on { 31 } else { 2 } * 86_400);
+                let at = kube::stamp(now - age);
+                job["status"]["lastSuccessfulTime"] = json!(at);
+                job["status"]["lastScheduleTime"] = json!(at);
+            });
+        }
+        "unseal-key-in-vault" => unseal_key(world, name, on),
+        "attach-limit" => limits(world, on),
         SECOND_COPY_DIFFERS => {}
         _ => {}
     }
     world.settle();
 }
 
-fn manifest(world: &mut World, edit: impl FnOnce(&mut Value)) {
-    let path = Path::new(MANIFEST);
+/// Changes places of the manifest, and puts back what stood there.
+fn manifest(
+    world: &mut World,
+    fault: &str,
+    on: bool,
+    places: &[&str],
+    change: impl Fn(&Value) -> Value,
+) {
+    let path = world.stage.manifest.clone();
     let Some(mut object) =
-        world.files.get(path).and_then(|b| serde_yaml_ng::from_slice::<Value>(b).ok())
+        world.files.get(&path).and_then(|b| serde_yaml_ng::from_slice::<Value>(b).ok())
     else {
         return;
     };
-    edit(&mut object);
+    if on && world.stage.before.contains_key(fault) {
+        return;
+    }
+    let before = world.stage.before.remove(fault);
+    let mut was = Map::new();
+    for place in places {
+        let Some((parent, field)) = place.rsplit_once('/') else { continue };
+        let Some(Value::Object(parent)) = object.pointer_mut(parent) else { continue };
+        let new = match on {
+            true => change(&was.entry(*place).or_insert(parent.get(field).cloned().into())),
+            false => before.as_ref().map(|b| b[*place].clone()).unwrap_or_default(),
+        };
+        if new.is_null() {
+            parent.remove(field);
+        } else {
+            parent.insert(field.to_owned(), new);
+        }
+    }
+    if on {
+        world.stage.before.insert(fault.to_owned(), Value::Object(was));
+    }
     let text = serde_yaml_ng::to_string(&object).unwrap_or_default();
-    world.files.put(path, text.into_bytes(), world.now);
+    world.files.put(&path, text.into_bytes(), world.now);
+}
+
+/// The Secret with the unseal key goes, and comes back.
+fn unseal_key(world: &mut World, fault: &str, on: bool) {
+    let Some(secrets) = kind("secrets") else { return };
+    let key = Key::new(secrets, &world.stage.namespace, &world.stage.unseal_secret);
+    if !on {
+        if let Some(secret) = world.stage.before.remove(fault) {
+            super::site::place(world, secret);
+        }
+    } else if let Some(secret) = world.store.get(&key) {
+        world.stage.before.insert(fault.to_owned(), Value::clone(&secret));
+        world.store.remove(&key);
+    }
+}
+
+/// Every driver takes as many volumes as it has on its node, and then again as many as before.
+fn limits(world: &mut World, on: bool) {
+    let attached = attached(world);
+    each(world, "csinodes.storage.k8s.io", "", |node, _| {
+        let name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        for driver in node["spec"]["drivers"].as_array_mut().into_iter().flatten() {
+            let there = (name.clone(), driver["name"].as_str().unwrap_or_default().to_owned());
+            let Some(Value::Object(room)) = driver.get_mut("allocatable") else { continue };
+            if on {
+                let full = attached.get(&there).copied().unwrap_or(0).max(1);
+                let before = room.insert("count".into(), json!(full));
+                room.insert(BEFORE.into(), before.unwrap_or_default());
+            } else if let Some(before) = room.remove(BEFORE) {
+                room.insert("count".into(), before);
+            }
+        }
+    });
+}
+
+/// Where a driver's limit is kept meanwhile; no API has such a field.
+const BEFORE: &str = "lab-before";
+
+/// Volumes by node and driver.
+fn attached(world: &World) -> BTreeMap<(String, String), usize> {
+    let mut all = BTreeMap::new();
+    let Some(kind) = kind("volumeattachments.storage.k8s.io") else { return all };
+    for (_, attachment) in world.store.list(kind, None) {
+        let of = |field: &str| attachment["spec"][field].as_str().unwrap_or_default().to_owned();
+        *all.entry((of("nodeName"), of("attacher"))).or_default() += 1;
+    }
+    all
+}
+
+/// Why a fault would change nothing in this world, and what to do about it.
+#[must_use]
+pub fn idle(world: &World, name: &str) -> Option<String> {
+    let any = |id: &str, namespace: &str| {
+        kind(id).is_some_and(|kind| !keys(world, kind, namespace).is_empty())
+    };
+    let stage = &world.stage;
+    let lacks = match name {
+        "missing-fsgroup" | "wrong-class" if world.files.get(&stage.manifest).is_none() => {
+            "it changes the manifest, and none was named; give --param manifest=FILE"
+        }
+        "wrong-class" if stage.wrong_class.is_empty() => "there is no class that is not encrypted",
+        "unseal-key-in-vault" if stage.unseal_secret.is_empty() => {
+            "no Secret of Vault's namespace was looked at; name it in the site file, then survey"
+        }
+        "backup-stale" if !any("cronjobs.batch", &stage.namespace) => {
+            "there is no CronJob in Vault's namespace"
+        }
+        "attach-limit" if !any("csinodes.storage.k8s.io", "") => "no node says what it takes",
+        _ => return None,
+    };
+    Some(format!("--fault {name} would change nothing: {lacks}"))
 }
 
 fn keys(world: &World, kind: &'static Kind, namespace: &str) -> Vec<Key> {
@@ -217,8 +301,9 @@ fn each(
 }
 
 fn old_volumes(world: &mut World, policy: &str) {
+    let namespace = world.stage.namespace.clone();
     each(world, "persistentvolumes", "", |volume, _| {
-        if volume["spec"]["claimRef"]["namespace"] == "vault" {
+        if volume["spec"]["claimRef"]["namespace"] == namespace.as_str() {
             volume["spec"]["persistentVolumeReclaimPolicy"] = json!(policy);
         }
     });

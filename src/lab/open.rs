@@ -13,7 +13,7 @@ pub fn open(lab: &Lab, site: Site, clock: Clock) -> Remote {
     let voters = site.vault.iter().flat_map(|v| {
         let wire = &wire;
         v.voter.get_ref().iter().map(move |at| {
-            // Its address may be any: the lab goes by the first word of the host.
+            // Its address may be any: the lab goes by how the host begins.
             VoterClient::over(at, &v.namespace, false, Arc::clone(wire))
         })
     });

@@ -1,6 +1,6 @@
 //! The way from this process's own clients to the lab's voters and endpoints: no socket is
-//! opened. Hosts are names: `vault-0.` whatever is that voter, anything else is what
-//! answers where people reach Vault, which is the voter that leads.
+//! opened. Hosts are names: `vault-0.` whatever is that voter, a door of the world is what
+//! answers where people reach Vault, which is the voter that leads. Nobody is anywhere else.
 
 use crate::lab::{Lab, vault};
 use crate::remote::{Wire, WireError};
@@ -10,11 +10,13 @@ use std::io::ErrorKind;
 
 impl Lab {
     fn voter(&self, host: &str) -> Option<String> {
-        let first = host.split('.').next().unwrap_or_default();
+        let is = |name: &str| {
+            host.strip_prefix(name).is_some_and(|r| r.is_empty() || r.starts_with('.'))
+        };
         self.with(|world| {
-            let voters = vault::voters(world);
-            let named = voters.iter().find(|v| v.name == first).map(|v| v.name.clone());
-            named.or_else(|| vault::leader(world))
+            let named = world.vault.voters.keys().find(|name| is(name)).cloned();
+            let door = world.doors.contains(host);
+            named.or_else(|| vault::leader(world).filter(|_| door))
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::event::{Span, Time};
 use crate::lab::kube::{Access, Console, Store, control};
 use crate::lab::vault::Raft;
-use crate::lab::{Chance, Files, Task};
+use crate::lab::{Chance, Files, Stage, Task, Unseen};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +30,16 @@ pub struct World {
     pub files: Files,
     /// What controllers and kubelets remember.
     pub control: control::Control,
+    /// Hosts that lead to whoever leads Vault. Where no voter and none of these is, nobody
+    /// answers.
+    #[serde(default)]
+    pub doors: BTreeSet<String>,
+    /// What nobody looked at, where a survey made it.
+    #[serde(default)]
+    pub unseen: Option<Unseen>,
+    /// What the change is about: where faults act.
+    #[serde(default)]
+    pub stage: Stage,
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
@@ -48,6 +58,9 @@ impl World {
             vault: Raft::default(),
             files: Files::default(),
             control: control::Control::default(),
+            doors: BTreeSet::new(),
+            unseen: None,
+            stage: Stage::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
         }

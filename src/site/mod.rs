@@ -68,7 +68,9 @@ pub struct Kubernetes {
 const ALL: &str = "*";
 
 impl Kubernetes {
-    fn listed(&self) -> &[String] {
+    /// Namespaces as the file lists them.
+    #[must_use]
+    pub fn listed(&self) -> &[String] {
         self.namespaces.as_ref().map(|n| n.get_ref().as_slice()).unwrap_or_default()
     }
 

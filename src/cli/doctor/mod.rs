@@ -210,7 +210,7 @@ async fn tools(report: &mut Report) {
 }
 
 /// Writes a file for its owner only, whole or not at all.
-fn write_private(path: &Path, text: &str) -> Result<(), String> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), String> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let part = path.with_extension("part");

@@ -69,7 +69,7 @@ async fn headless(args: &Args) -> Result<bool, String> {
 async fn cockpit(args: &Args) -> Result<bool, String> {
     let loaded = load(RUNBOOK).map_err(|_| "the runbook within is broken")?;
     let runbook = Arc::new(loaded.runbook);
-    let values = params(&runbook, &lab_params(RUNBOOK, &[])?)?;
+    let values = params(&runbook, &lab_params(RUNBOOK, &[], true)?)?;
     let site = lab_site()?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
     let header = header(RUNBOOK, "demo", values, &site, actor);

@@ -1,6 +1,7 @@
 //! Verbs on a lab: the only place where one is built.
 
 pub mod demo;
+mod ground;
 pub mod play;
 pub mod rehearse;
 mod serve;

@@ -34,7 +34,7 @@ pub struct Play {
     pub params: Vec<String>,
     /// How things are reached.
     pub site: Site,
-    /// The world it begins in, at [`BEGINS`].
+    /// The world it begins in.
     pub world: World,
     /// What goes wrong.
     pub faults: Vec<Fault>,
@@ -81,8 +81,12 @@ impl Played {
     }
 }
 
-/// The lab's own parameters for a runbook that has them.
-pub(crate) fn lab_params(text: &str, given: &[String]) -> Result<Vec<String>, String> {
+/// The lab's own parameters for a runbook that has them; `manifest`: its machine has one.
+pub(crate) fn lab_params(
+    text: &str,
+    given: &[String],
+    manifest: bool,
+) -> Result<Vec<String>, String> {
     let runbook = load(text).map_err(|p| format!("{} problems", p.len()))?.runbook;
     let own = [
         ("manifest", labsite::MANIFEST),
@@ -91,7 +95,9 @@ pub(crate) fn lab_params(text: &str, given: &[String]) -> Result<Vec<String>, St
         ("soak", SOAK),
     ];
     let named = |name: &str| given.iter().any(|g| g.split('=').next() == Some(name));
-    let own = own.iter().filter(|(name, _)| runbook.params.contains_key(*name) && !named(name));
+    let own = own.iter().filter(|(name, _)| {
+        runbook.params.contains_key(*name) && !named(name) && (manifest || *name != "manifest")
+    });
     Ok(own.map(|(name, value)| format!("{name}={value}")).chain(given.iter().cloned()).collect())
 }
 
@@ -123,7 +129,8 @@ pub(crate) fn header(
 pub async fn play(play: Play, out: &mut dyn FnMut(String)) -> Result<Played, String> {
     let Play { text, path, params: given, site, world, faults, answers, runs, nonce } = play;
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
-    let given = lab_params(&text, &given)?;
+    let manifest = world.files.get(labsite::MANIFEST.as_ref()).is_some();
+    let given = lab_params(&text, &given, manifest)?;
     let values = params(&loaded.runbook, &given)?;
     let actor = Actor::File { path: "rehearsal".into() };
     let header = header(&text, &path, values, &site, actor.clone());

@@ -1,12 +1,14 @@
 //! `holdpoint rehearse`: tonight's change with tonight's failures, on a lab.
 
 use crate::cli::check::read;
+use crate::cli::lab::ground::{Ground, files, ground, needs};
 use crate::cli::lab::on_lab_time;
-use crate::cli::lab::play::{BEGINS, Play, play};
+use crate::cli::lab::play::{Play, play};
 use crate::cli::{refuse, site};
-use crate::lab::faults::Fault;
+use crate::lab::faults::{Fault, idle};
 use crate::lab::site as labsite;
 use crate::problem::render;
+use crate::runbook::load;
 use crate::session::{Answers, parse_answers};
 use crate::site::Site;
 use std::collections::BTreeMap;
@@ -18,6 +20,14 @@ use std::process::ExitCode;
 pub struct Args {
     /// Runbook file
     runbook: PathBuf,
+    /// Site: a name of the configuration, or a file; its names and values count, none of its
+    /// addresses is contacted. Without it, those of the survey, or the lab's own
+    #[arg(long)]
+    site: Option<String>,
+    /// Start from this survey, a file that `holdpoint survey` wrote; without it, from the lab's
+    /// own site
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// What goes wrong: NAME, NAME@90s or NAME@phase/step, with ,for=2m behind it if it heals; may be given
     /// several times; `holdpoint lab faults` lists them
     #[arg(long = "fault", value_name = "FAULT")]
@@ -46,18 +56,28 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 async fn session(args: &Args, text: String) -> Result<bool, String> {
     let faults = args.faults.iter().map(|f| f.parse()).collect::<Result<Vec<Fault>, String>>()?;
+    let mut out = |line: String| println!("{line}");
+    let answers = answers(args)?;
+    let name = args.runbook.display().to_string();
+    let runbook = load(&text).map_err(|p| render(&name, &text, &p))?.runbook;
+    let found = ground(args.site.as_deref(), args.from.as_deref(), args.seed, &mut out)?;
+    let Ground { site, mut world } = found;
+    needs(&site, &runbook.needs)?;
+    files(&mut world, &args.params, &mut out)?;
+    if let Some(why) = faults.iter().find_map(|f| idle(&world, f.kind.name)) {
+        return Err(why);
+    }
     let what = Play {
         text,
-        path: args.runbook.display().to_string(),
+        path: name,
         params: args.params.clone(),
-        site: lab_site()?,
-        world: labsite::world(args.seed, BEGINS),
+        site,
+        world,
         faults,
-        answers: answers(args)?,
+        answers,
         runs: args.state.clone(),
         nonce: site::nonce(),
     };
-    let mut out = |line: String| println!("{line}");
     let played = play(what, &mut out).await?;
     played.report().iter().for_each(|line| println!("{line}"));
     if let Some(journal) = &played.journal {

@@ -1,6 +1,9 @@
 //! The Kubernetes part: objects and their rules ([`Store`]), the API over them, and those
 //! who act on them: controllers, binder, provisioner, scheduler, kubelet stand-in.
 
+/// The version that answers here.
+pub const VERSION: &str = "v1.34.4";
+
 mod access;
 pub mod api;
 mod bulk;

@@ -25,13 +25,15 @@ pub const ANCHORS: &str = "/srv/anchors";
 pub const SECOND_COPY: &str = "/mnt/second/anchors";
 /// Names of the voters.
 pub const VOTERS: [&str; 3] = ["vault-0", "vault-1", "vault-2"];
+/// Where people reach Vault: whoever leads answers.
+const DOOR: &str = "vault.example.net";
 /// How long the site has been up when it is opened.
 const AGE: Span = Span::secs(23 * 86_400);
 /// The site file of a lab in this process.
 #[must_use]
 pub fn site_file() -> String {
     let voters = VOTERS.map(|v| (v, format!("http://{v}.vault-internal.example.net:8200")));
-    file("", "", "http://vault.example.net", &voters)
+    file("", "", &format!("http://{DOOR}"), &voters)
 }
 
 /// The site file of a lab that is served to other processes.
@@ -90,6 +92,7 @@ pub fn world(seed: u64, now: Time) -> World {
     start_vault(&mut world);
     place(&mut world, manifests::backup());
     world.advance(now);
+    world.doors.insert(DOOR.to_owned());
     world.files.put(Path::new(MANIFEST), new_manifest().into_bytes(), settled);
     world
 }
@@ -111,14 +114,6 @@ pub fn place(world: &mut World, mut object: Value) {
     world.settle();
 }
 
-/// Puts the Secret with the unseal key back.
-pub(super) fn unseal_key(world: &mut World) {
-    manifests::cluster()
-        .into_iter()
-        .filter(|o| o["metadata"]["name"] == "vault-unseal-key")
-        .for_each(|object| place(world, object));
-}
-
 /// The voters' pods run on empty disks: makes a cluster of them that has been in use.
 fn start_vault(world: &mut World) {
     let Some(claims) = kind("persistentvolumeclaims") else { return };
@@ -137,7 +132,7 @@ fn start_vault(world: &mut World) {
 }
 
 /// Gives a lab's cluster its mark.
-fn marked(uid: &str) -> Value {
+pub(super) fn marked(uid: &str) -> Value {
     json!(format!("{LAB_MARK}{}", uid.get(9..).unwrap_or_default()))
 }
 

@@ -12,6 +12,7 @@
 //! [`answer`] is the HTTP API; bodies and codes are those of Vault 1.18.1.
 
 mod access;
+mod adopt;
 mod answer;
 mod election;
 mod fault;
@@ -28,6 +29,7 @@ mod state;
 mod status;
 mod truth;
 
+pub use self::adopt::{Found, adopt};
 pub use self::answer::answer;
 pub use self::fault::{
     AUDIT_HUNG, FAULTS, LEADER_HUNG, LEADER_MOVES, LEADER_STOPPED, PATH_LOST, QUORUM_LOST,

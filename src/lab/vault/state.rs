@@ -17,6 +17,9 @@ pub struct Raft {
     pub led: Option<Led>,
     /// What the sidecars unseal with; none where there are no sidecars.
     pub sidecar_key: Option<String>,
+    /// Pods of this namespace alone are voters; none: those of any.
+    #[serde(default)]
+    pub namespace: Option<String>,
     /// The election or loss of leadership that is on the agenda; a later one replaces it.
     pub(super) pending: Option<u64>,
     /// Counts what `pending` names.
@@ -40,6 +43,7 @@ impl Default for Raft {
             disks: BTreeMap::new(),
             led: None,
             sidecar_key: Some(super::UNSEAL_KEY.into()),
+            namespace: None,
             pending: None,
             plans: 0,
             last: None,

@@ -15,6 +15,15 @@ pub fn check(world: &World, call: &Call) -> Result<(), Refusal> {
     let sub = call.place.sub.as_str();
     let resource =
         if sub.is_empty() { kind.plural.to_owned() } else { format!("{}/{sub}", kind.plural) };
+    let hidden = |unseen: &crate::lab::Unseen| {
+        matches!(verb, "get" | "list" | "watch")
+            && unseen.hides(kind, &call.place.namespace, call.name())
+    };
+    if world.unseen.as_ref().is_some_and(hidden) {
+        let why = "the survey that this lab was made of does not hold it, so nobody knows; take \
+                   one that does";
+        return Err(Refusal::forbidden(kind.group, kind.plural, call.name(), why));
+    }
     // A namespace lies in itself.
     let namespace = if kind.id == "namespaces" { call.name() } else { &call.place.namespace };
     let act = Act { verb, group: kind.group, resource: &resource, namespace };

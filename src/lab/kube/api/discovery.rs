@@ -48,7 +48,7 @@ pub fn answer(request: &Request<impl Sized>) -> Response<Body> {
 fn version() -> Value {
     json!({
         "major": "1", "minor": "34", "emulationMajor": "1", "emulationMinor": "34",
-        "minCompatibilityMajor": "1", "minCompatibilityMinor": "33", "gitVersion": "v1.34.4",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "33", "gitVersion": crate::lab::kube::VERSION,
         "gitCommit": "", "gitTreeState": "", "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "go1.24", "compiler": "gc", "platform": "linux/amd64",
     })

@@ -9,6 +9,7 @@
 //! Timers are items that are due later. Of one item only the earliest date counts: who
 //! needs another one enters it again.
 
+mod adopt;
 mod attach;
 mod binder;
 mod concerns;
@@ -33,6 +34,7 @@ mod statefulset;
 mod tests;
 mod volumes;
 
+pub use self::adopt::{adopt, no_voter, voter_disk};
 pub use self::concerns::look;
 pub use self::disks::Disk;
 pub use self::kubelet::{kill, logs, readiness_changed, say};

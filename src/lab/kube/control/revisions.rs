@@ -39,6 +39,36 @@ pub(super) fn of(world: &mut World, set: &Value) -> Option<Revisions> {
     Some(Revisions { current: Arc::clone(current), update, collisions })
 }
 
+/// What the set's status says of its revisions is made so, for a set that was found.
+pub(super) fn adopt(world: &mut World, set: &Value) {
+    let mut template = set["spec"]["template"].clone();
+    template["$patch"] = json!("replace");
+    let (update, current) =
+        (text(&set["status"]["updateRevision"]), text(&set["status"]["currentRevision"]));
+    if !update.is_empty() {
+        keep(world, set, update, 2, &template);
+    }
+    if !current.is_empty() && current != update {
+        // What it differs in is not known.
+        template["metadata"]["annotations"] = json!({"lab/revision": current});
+        keep(world, set, current, 1, &template);
+    }
+}
+
+fn keep(world: &mut World, set: &Value, name_of_it: &str, number: i64, template: &Value) {
+    let prefix = format!("{}-", name(set));
+    let mut labels = set["spec"]["template"]["metadata"]["labels"].clone();
+    labels["controller.kubernetes.io/hash"] =
+        json!(name_of_it.strip_prefix(&prefix).unwrap_or(name_of_it));
+    let revision = json!({
+        "metadata": {"labels": labels, "ownerReferences": [owners::reference(set)]},
+        "data": {"spec": {"template": template}}, "revision": number,
+    });
+    let key = key(REVISIONS, namespace(set), name_of_it);
+    // One that is there already is what it is.
+    let _ = world.store.create(&key, revision, world.now, &mut world.chance);
+}
+
 fn number(revision: &Value) -> i64 {
     revision["revision"].as_i64().unwrap_or(0)
 }

@@ -18,9 +18,9 @@ const SOURCE: &str = "default-scheduler";
 /// Where a pod was put, or is to be put when its volumes are made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Placed {
-    node: String,
+    pub node: String,
     /// The UID of its controller, so that pods of one are spread.
-    owner: String,
+    pub owner: String,
 }
 
 fn owner(pod: &Value) -> &str {

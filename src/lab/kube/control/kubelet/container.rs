@@ -74,6 +74,18 @@ impl Container {
         matches!(&self.state, State::Ended(how, None) if how.code == 0)
     }
 
+    /// One that was found running.
+    pub(super) fn running(
+        name: &str,
+        image: &str,
+        since: Time,
+        ends: Option<(Time, i32)>,
+        ready: bool,
+    ) -> Self {
+        let state = State::Running { since, ends };
+        Self { state, ready, ..Self::new(name, image) }
+    }
+
     /// Seconds that it waits now.
     pub(super) fn backing_off(&self) -> u64 {
         self.backoff
@@ -126,7 +138,7 @@ fn start(world: &mut World, pod: &Value, container: &mut Container, at: usize, i
     tell(world, pod, &name, false, "Started", &format!("Started container {name}"));
     let now = world.now;
     let mut ends = fate(world, pod, init);
-    if !init && at == 0 && voter::is(pod) {
+    if !init && at == 0 && voter::is(world, pod) {
         ends = voter::start(world, pod).or(ends);
     }
     container.failed = 0;
@@ -135,7 +147,7 @@ fn start(world: &mut World, pod: &Value, container: &mut Container, at: usize, i
 }
 
 /// When a container ends by itself, and how.
-fn fate(world: &mut World, pod: &Value, init: bool) -> Option<(Time, i32)> {
+pub(super) fn fate(world: &mut World, pod: &Value, init: bool) -> Option<(Time, i32)> {
     let code = annotation(pod, EXIT_CODE).parse::<i32>().ok().filter(|_| !init);
     let lasting = text(&pod["spec"]["restartPolicy"]) == "Always";
     if !init && lasting && code.is_none() {
@@ -165,7 +177,7 @@ fn probe(world: &mut World, pod: &Value, container: &mut Container, at: usize) -
     if container.probe > world.now {
         return Some(container.probe);
     }
-    let ready = !voter::is(pod) || voter::ready(world, pod, at);
+    let ready = !voter::is(world, pod) || voter::ready(world, pod, at);
     let was = std::mem::replace(&mut container.ready, ready);
     if ready {
         container.failed = 0;
@@ -191,7 +203,7 @@ pub(super) fn finish(
     why: &str,
 ) {
     let State::Running { since, .. } = all[at].state else { return };
-    if at == 0 && voter::is(pod) {
+    if at == 0 && voter::is(world, pod) {
         voter::stop(world, pod);
     }
     let now = world.now;

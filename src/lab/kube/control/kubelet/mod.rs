@@ -4,15 +4,18 @@
 //! something is due or changed, and says when it wants to be looked at next; a pod that runs
 //! and does nothing wants nothing.
 
+mod adopt;
 mod container;
 mod logs;
 mod mount;
 mod status;
 mod voter;
 
+pub(super) use self::adopt::adopt;
 use self::container::{Container, State};
 pub use self::logs::{logs, say};
 pub(super) use self::status::set_condition;
+pub(super) use self::voter::{disk as voter_disk, is as is_voter};
 use super::events::{Note, emit};
 use super::object::{PODS, key, list, marked, name, namespace, text, uid};
 use super::{Again, Role, after, pods, soon};

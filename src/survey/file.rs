@@ -1,0 +1,110 @@
+//! A survey as text, and back. What is read back is pruned again: a file may have been
+//! written by anybody.
+
+use super::fields::{kept, labels_of, prune};
+use super::{FORMAT, MAGIC, Survey};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a text is no survey that can be used; each says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It ends in the middle.
+    #[error("ends in the middle: it was cut off; copy it again, or take another survey")]
+    Cut,
+    /// Something else altogether.
+    #[error("is no survey; name a file that `holdpoint survey` wrote (what is wrong: {0})")]
+    Other(String),
+    /// Of another version of this program.
+    #[error(
+        "is a survey of format {0}, and this program reads format {FORMAT}; take it again with \
+         `holdpoint survey` of the same version"
+    )]
+    Format(u64),
+    /// It says that it is one, and lacks something.
+    #[error("is a broken survey: {0}; take it again with `holdpoint survey`")]
+    Broken(String),
+}
+
+/// As a file holds it.
+///
+/// # Errors
+/// None that is known of; in words.
+pub fn render(survey: &Survey) -> Result<String, String> {
+    let mut text = serde_json::to_string_pretty(survey).map_err(|e| e.to_string())?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[derive(Deserialize)]
+struct Head {
+    holdpoint: Option<serde_json::Value>,
+    format: Option<serde_json::Value>,
+}
+
+/// Reads a survey.
+///
+/// # Errors
+/// It is none, or none that this program can read.
+pub fn parse(text: &str) -> Result<Survey, Unreadable> {
+    let head: Head = serde_json::from_str(text).map_err(|e| match e.classify() {
+        serde_json::error::Category::Eof if text.trim_start().starts_with('{') => Unreadable::Cut,
+        // What is said of another file's text may hold some of it.
+        _ => Unreadable::Other(format!("line {}, column {}", e.line(), e.column())),
+    })?;
+    if head.holdpoint.is_none_or(|h| h != MAGIC) {
+        let lacks = format!("it does not begin with \"holdpoint\": \"{MAGIC}\"");
+        return Err(Unreadable::Other(lacks));
+    }
+    let format = head.format.and_then(|f| f.as_u64());
+    match format {
+        Some(format) if format == u64::from(FORMAT) => {}
+        Some(other) => return Err(Unreadable::Format(other)),
+        None => return Err(Unreadable::Broken("it has no format".into())),
+    }
+    let mut survey: Survey =
+        serde_json::from_str(text).map_err(|e| Unreadable::Broken(e.to_string()))?;
+    survey.site.check().map_err(Unreadable::Broken)?;
+    again(&mut survey);
+    Ok(survey)
+}
+
+/// Keeps of what was read only what would have been written.
+fn again(survey: &mut Survey) {
+    let Some(cluster) = &mut survey.kubernetes else { return };
+    let labels: BTreeSet<String> = cluster.objects.values().flatten().flat_map(labels_of).collect();
+    let mut objects = BTreeMap::new();
+    for (id, all) in std::mem::take(&mut cluster.objects) {
+        let Some(kind) = kept(&id) else { continue };
+        let mut misshapen = 0;
+        let all = all.iter().filter_map(|o| prune(kind, o, &labels, &mut misshapen)).collect();
+        objects.insert(id, all);
+    }
+    cluster.objects = objects;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_survey_says_so_and_what_to_do() {
+        for (text, wanted) in [
+            ("", "no survey"),
+            ("{\"holdpoint\": \"sur", "ends in the middle"),
+            ("format = 1\n", "no survey"),
+            ("{}", "no survey"),
+            ("[1, 2]", "no survey"),
+            ("{\"holdpoint\": \"survey\"}", "no format"),
+            ("{\"holdpoint\": \"survey\", \"format\": 2}", "format 2"),
+            ("{\"holdpoint\": \"survey\", \"format\": 1}", "broken survey"),
+        ] {
+            let why = parse(text).unwrap_err().to_string();
+            assert!(
+                why.contains(wanted) && why.contains("holdpoint survey")
+                    || why.contains("copy it again"),
+                "{text}: {why}"
+            );
+        }
+    }
+}
