@@ -25,5 +25,6 @@ mod layers;
 mod pty;
 mod screens;
 mod support;
+mod survey;
 mod terminal;
 mod transcript;

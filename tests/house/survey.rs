@@ -1,0 +1,6 @@
+//! Surveys: what they hold, what they never hold, and rehearsals that start from them.
+
+mod calm;
+mod input;
+mod secrets;
+mod served;

@@ -1,0 +1,107 @@
+//! A world made of a survey: what is settled stays, what was under way goes on, and a whole
+//! change can be rehearsed there.
+
+use super::served::served;
+use holdpoint::cli::lab::play::{Play, play};
+use holdpoint::cli::lab::rehearse::everything;
+use holdpoint::event::Span;
+use holdpoint::lab::faults::Fault;
+use holdpoint::lab::kube::kind;
+use holdpoint::lab::site::{MANIFEST, new_manifest};
+use holdpoint::lab::{World, surveyed, vault};
+use holdpoint::survey::{Survey, parse};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const ROLL: &str = include_str!("../../../runbooks/vault-raft-to-block.toml");
+
+/// A survey of the lab's own site, and that site.
+fn survey() -> (Survey, World) {
+    let site = served("x", |_| {});
+    let out = site.survey(&[]);
+    assert_eq!(out.status.code(), Some(0), "{}", super::served::said(&out));
+    let now = site.now;
+    (parse(&site.text()).unwrap(), holdpoint::lab::site::world(1, now))
+}
+
+fn uids(world: &World, id: &str) -> BTreeMap<String, String> {
+    let all = world.store.list(kind(id).unwrap(), None);
+    all.map(|(k, o)| (format!("{}/{}", k.namespace, k.name), o["metadata"]["uid"].to_string()))
+        .collect()
+}
+
+#[test]
+fn what_is_settled_stays_for_days() {
+    let (survey, original) = survey();
+    let (mut world, notes) = surveyed::world(&survey, 3).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(world.now, survey.taken_at);
+    let lasting = [
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "statefulsets.apps",
+        "nodes",
+        "volumeattachments.storage.k8s.io",
+        "storageclasses.storage.k8s.io",
+    ];
+    for id in lasting {
+        assert_eq!(uids(&world, id), uids(&original, id), "{id}");
+    }
+    let before = vault::applied(&original, "vault-1");
+    world.advance(survey.taken_at + Span::secs(2 * 86_400));
+    for id in lasting {
+        assert_eq!(uids(&world, id), uids(&original, id), "{id}, two days later");
+    }
+    let voters = vault::voters(&world);
+    assert!(voters.iter().all(|v| v.unsealed && v.votes && v.applied >= before), "{voters:?}");
+    assert_eq!(vault::leader(&world).as_deref(), Some("vault-2"));
+    // Pods that serve are those that were there; what backs up went on.
+    let serves = |pods: BTreeMap<String, String>| -> BTreeMap<String, String> {
+        pods.into_iter().filter(|(name, _)| !name.contains("backup")).collect()
+    };
+    assert_eq!(serves(uids(&world, "pods")), serves(uids(&original, "pods")));
+    let ready = world.store.list(kind("pods").unwrap(), None).all(|(_, p)| {
+        let told = p["status"]["containerStatuses"].as_array().unwrap();
+        p["status"]["phase"] == "Succeeded" || told.iter().all(|c| c["ready"] == true)
+    });
+    assert!(ready);
+    let told = world.store.list(kind("events").unwrap(), None).count();
+    assert!(told < 20, "{told} Events in a cluster in which nothing happens");
+}
+
+fn rehearsal(survey: &Survey, faults: &[&str]) -> (bool, Vec<String>) {
+    let (mut world, _) = surveyed::world(survey, 1).unwrap();
+    world.files.put(Path::new(MANIFEST), new_manifest().into_bytes(), world.now);
+    let what = Play {
+        text: ROLL.into(),
+        path: "roll".into(),
+        params: Vec::new(),
+        site: surveyed::site(&survey.site).unwrap(),
+        world,
+        faults: faults.iter().map(|f| f.parse::<Fault>().unwrap()).collect(),
+        answers: everything(),
+        runs: None,
+        nonce: "0000".into(),
+    };
+    let runtime = holdpoint::lab::pace::runtime().unwrap();
+    let mut told = Vec::new();
+    let played = runtime.block_on(play(what, &mut |line| told.push(line))).unwrap();
+    let last = told.len().saturating_sub(if faults.is_empty() { 25 } else { 0 });
+    assert!(played.lab.with(|world| world.store.list(kind("nodes").unwrap(), None).count() == 6));
+    let moved = |world: &mut World| vault::voters(world).into_iter().map(|v| v.disk).collect();
+    let mut lines: Vec<String> = played.lab.with(moved);
+    lines.extend(played.report());
+    lines.extend(told.drain(last..));
+    (played.done, lines)
+}
+
+#[test]
+fn the_whole_roll_is_rehearsed_on_a_survey_and_a_fault_is_caught() {
+    let (survey, original) = survey();
+    let (done, said) = rehearsal(&survey, &[]);
+    assert!(done, "{said:#?}");
+    let old: Vec<String> = original.vault.voters.values().map(|v| v.disk.clone()).collect();
+    assert!(old.iter().all(|disk| !said.contains(disk)), "a voter is on its old disk: {said:?}");
+    let (done, said) = rehearsal(&survey, &["attach-limit"]);
+    assert!(!done && said.iter().any(|l| l.contains("preflight/nodes")), "{said:#?}");
+}

@@ -1,0 +1,103 @@
+//! Files that are no survey, sites that do not fit, lists that could not be read: each is said,
+//! with what to do about it.
+
+use super::served::{said, served};
+use holdpoint::lab::kube::{Rule, User};
+use holdpoint::lab::vault;
+use serde_json::{Value, json};
+
+const ROLL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/vault-raft-to-block.toml");
+
+#[test]
+fn broken_surveys_are_refused_with_a_remedy() {
+    let site = served("x", |_| {});
+    site.survey(&[]);
+    let text = site.text();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut survey: Value = serde_json::from_str(&text).unwrap();
+        change(&mut survey);
+        survey.to_string()
+    };
+    let cases = [
+        (text[..text.len() / 2].to_owned(), "ends in the middle"),
+        (with(&|s| s["format"] = json!(2)), "format 2"),
+        (with(&|s| s["holdpoint"] = json!("journal")), "no survey"),
+        (with(&|s| drop(s["vault"]["voters"].as_array_mut().unwrap().remove(1))), "voter vault-1"),
+        (with(&|s| s["vault"]["voters"][2]["answers"] = json!(false)), "voter vault-2"),
+        (with(&|s| s["vault"] = Value::Null), "nothing of Vault"),
+        (with(&|s| s["kubernetes"] = Value::Null), "nothing of the cluster"),
+        (with(&|s| s["site"]["voters"] = json!(["a\"]\n[write]"])), "in its site"),
+        ("format = 1\nname = \"x\"\n".to_owned(), "no survey"),
+        (String::new(), "no survey"),
+    ];
+    for (text, wanted) in cases {
+        std::fs::write(site.place("bad.json"), text).unwrap();
+        let out = site.holdpoint(&["rehearse", ROLL, "--from", "bad.json"]);
+        let said = said(&out);
+        assert_eq!(out.status.code(), Some(2), "{wanted}: {said}");
+        assert!(said.contains(wanted) && said.contains("bad.json"), "{wanted}: {said}");
+        let remedy = ["take it again", "name a file", "take another", "then take it again"];
+        assert!(remedy.iter().any(|r| said.contains(r)), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    for (args, wanted) in [
+        (vec!["--from", "absent.json"], "check the path"),
+        (vec!["--from", "out.json"], "--param manifest="),
+        (vec!["--from", "out.json", "--fault", "wrong-class"], "--param manifest=FILE"),
+        (vec!["--site", "other.toml"], "vault-9 is no voter"),
+        (vec!["--from", "out.json", "--site", "other.toml"], "vault-9 is no voter of the survey"),
+    ] {
+        let other = std::fs::read_to_string(site.place("site.toml")).unwrap();
+        let other = other.replace("name = \"vault-2\"", "name = \"vault-9\"");
+        std::fs::write(site.place("other.toml"), other).unwrap();
+        let out = site.holdpoint(&[&["rehearse", ROLL], &args[..]].concat());
+        assert_eq!(out.status.code(), Some(2), "{}", said(&out));
+        assert!(said(&out).contains(wanted), "{wanted}: {}", said(&out));
+    }
+    // Nothing but a survey is written over.
+    let out = site.holdpoint(&["survey", "--site", "site.toml", "--out", "manifest.yaml"]);
+    assert_eq!(out.status.code(), Some(2), "{}", said(&out));
+    assert!(said(&out).contains("is no survey"), "{}", said(&out));
+    assert_eq!(site.survey(&[]).status.code(), Some(0));
+}
+
+/// Who may not list something gets a survey of the rest, is told, and in the rehearsal what is
+/// missing is not known rather than not there.
+#[test]
+fn what_may_not_be_read_is_said_and_is_not_taken_for_nothing() {
+    let site = served("x", |world| {
+        let mut user = User::admin();
+        user.groups.retain(|g| g != "system:masters");
+        let kinds = [
+            "pods",
+            "persistentvolumes",
+            "persistentvolumeclaims",
+            "storageclasses",
+            "namespaces",
+            "statefulsets",
+            "deployments",
+            "replicasets",
+            "jobs",
+            "csinodes",
+            "volumeattachments",
+            "cronjobs",
+            "secrets",
+        ];
+        user.rules = vec![Rule::new(&["get", "list"], &["*"], &kinds)];
+        world.access.admit("x", user);
+        vault::fault_at(world, vault::LEADER_STOPPED, "vault-0", true);
+    });
+    let out = site.survey(&[]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    for wanted in ["NOT IN IT: nodes everywhere: forbidden", "NOT IN IT: voter vault-0: "] {
+        assert!(said(&out).contains(wanted), "{wanted}: {}", said(&out));
+    }
+    site.lab.with(|world| vault::fault_at(world, vault::LEADER_STOPPED, "vault-0", false));
+    let out = site.survey(&[]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    let args = ["rehearse", ROLL, "--from", "out.json", "--param", "manifest=manifest.yaml"];
+    let out = site.holdpoint(&args);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    let said = said(&out);
+    assert!(said.contains("preflight/nodes") && said.contains("the survey"), "{said}");
+}
