@@ -27,4 +27,5 @@ mod race;
 mod released;
 mod roll;
 mod site;
+mod survey;
 mod tools;

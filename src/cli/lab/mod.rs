@@ -4,6 +4,7 @@ pub mod demo;
 mod ground;
 pub mod play;
 pub mod rehearse;
+mod screen;
 mod serve;
 
 use crate::cli::refuse;

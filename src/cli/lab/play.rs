@@ -175,7 +175,7 @@ async fn end(handle: Handle, task: tokio::task::JoinHandle<()>) {
 }
 
 /// Lets a fault begin and heal when it is to.
-async fn strike(
+pub(crate) async fn strike(
     what: Fault,
     lab: Lab,
     mut live: watch::Receiver<Live>,

@@ -3,8 +3,9 @@
 use crate::cli::check::read;
 use crate::cli::lab::ground::{Ground, files, ground, needs};
 use crate::cli::lab::on_lab_time;
-use crate::cli::lab::play::{Play, play};
-use crate::cli::{refuse, site};
+use crate::cli::lab::play::{Play, lab_params, play};
+use crate::cli::lab::screen::{Screen, screen};
+use crate::cli::{refuse, site as cli_site};
 use crate::lab::faults::{Fault, idle};
 use crate::lab::site as labsite;
 use crate::problem::render;
@@ -12,6 +13,7 @@ use crate::runbook::load;
 use crate::session::{Answers, parse_answers};
 use crate::site::Site;
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,7 +43,19 @@ pub struct Args {
     /// Answers; without it everything that can be released is
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Keep the journal in this directory for runs
+    /// Play it without a person and print what happens; so it is too with answers, or where the
+    /// output is no terminal
+    #[arg(long)]
+    headless: bool,
+    /// How many times as fast as a clock on the wall the lab's time goes in the cockpit; while a soak is
+    /// watched it is fifty times at least
+    #[arg(long, value_name = "TIMES", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=20), conflicts_with = "headless")]
+    speed: u32,
+    /// Draw with ASCII signs only; so it is too where the locale is not UTF-8
+    #[arg(long)]
+    ascii: bool,
+    /// Directory for runs; without a person none is kept unless it is given
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -67,6 +81,23 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
     if let Some(why) = faults.iter().find_map(|f| idle(&world, f.kind.name)) {
         return Err(why);
     }
+    let headless = args.headless || args.answers.is_some() || !std::io::stdout().is_terminal();
+    if !headless {
+        let manifest = world.files.get(&world.stage.manifest).is_some();
+        let what = Screen {
+            params: lab_params(&text, &args.params, manifest)?,
+            text,
+            path: name,
+            site,
+            start: world.now,
+            world: Box::new(|_| world),
+            faults,
+            speed: args.speed,
+            ascii: args.ascii,
+            runs: cli_site::runs(args.state.as_deref()),
+        };
+        return screen(what).await;
+    }
     let what = Play {
         text,
         path: name,
@@ -76,7 +107,7 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
         faults,
         answers,
         runs: args.state.clone(),
-        nonce: site::nonce(),
+        nonce: cli_site::nonce(),
     };
     let played = play(what, &mut out).await?;
     played.report().iter().for_each(|line| println!("{line}"));

@@ -1,0 +1,88 @@
+//! A run on a lab in the cockpit: at the speed of a clock on the wall, faster while a soak is
+//! watched.
+
+use crate::cli::conduct::{Conduct, conduct, stage};
+use crate::cli::lab::play::{header, strike};
+use crate::cli::run::params;
+use crate::cli::site;
+use crate::event::{Actor, Header, Role, Time};
+use crate::lab::faults::Fault;
+use crate::lab::{self, Lab, World, pace};
+use crate::problem::render;
+use crate::run::{State, Status};
+use crate::runbook::load;
+use crate::session::{Handle, Keep, Live};
+use crate::site::Site;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How many times as fast time goes while a soak is watched.
+const FASTER: u32 = 50;
+
+/// What is shown.
+pub(crate) struct Screen {
+    /// The runbook's text.
+    pub(crate) text: String,
+    /// Where it came from, for messages.
+    pub(crate) path: String,
+    /// Parameters, `NAME=VALUE`.
+    pub(crate) params: Vec<String>,
+    /// How things are reached.
+    pub(crate) site: Site,
+    /// When it begins.
+    pub(crate) start: Time,
+    /// The world as it is then; making it may take a moment.
+    pub(crate) world: Box<dyn FnOnce(Time) -> World>,
+    /// What goes wrong.
+    pub(crate) faults: Vec<Fault>,
+    /// How many times as fast as a clock on the wall time goes there.
+    pub(crate) speed: u32,
+    /// Draw with ASCII signs only.
+    pub(crate) ascii: bool,
+    /// Directory of all runs.
+    pub(crate) runs: PathBuf,
+}
+
+/// Opens the cockpit until the change is done or its person leaves; true if it was done. On a
+/// runtime whose time is paused.
+pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
+    let Screen { text, path, params: given, site, start, world, faults, speed, ascii, runs } = what;
+    let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
+    let runbook = Arc::new(loaded.runbook);
+    let values = params(&runbook, &given)?;
+    let actor = Actor::Person { name: site::user(), role: Role::Driver };
+    let header = header(&text, &path, values, &site, actor);
+    let clock = lab::clock(start);
+    let times = speed;
+    let (speed, paced) = watch::channel(times);
+    tokio::spawn(pace::drive(paced));
+    // Drawn before the lab is made: that takes a moment.
+    let stage = Some(stage(&header, &runbook, ascii, start)?);
+    let lab = Lab::new(world(start), Arc::clone(&clock));
+    let driven = lab.clone();
+    tokio::spawn(async move { driven.drive().await });
+    let remote = lab::open(&lab, site, clock);
+    let header = Header { pins: remote.identities().await, ..header };
+    let begun: Box<dyn FnOnce(&Handle)> = Box::new(move |handle| {
+        tokio::spawn(hurry(handle.live.clone(), speed, times));
+        for fault in faults {
+            tokio::spawn(strike(fault, lab.clone(), handle.live.clone(), Arc::default()));
+        }
+    });
+    let keep = Keep::Durable;
+    conduct(Conduct { remote, runbook, header, runs, keep, answers: None, stage, begun }).await
+}
+
+/// Time goes faster while there is nothing to do but to watch.
+async fn hurry(mut live: watch::Receiver<Live>, speed: watch::Sender<u32>, ordinary: u32) {
+    while live.changed().await.is_ok() {
+        let times = if soaks(&live.borrow_and_update().state) { FASTER } else { ordinary };
+        speed.send_if_modified(|s| std::mem::replace(s, times) != times);
+    }
+}
+
+fn soaks(state: &State) -> bool {
+    let step = state.current().and_then(|addr| state.steps.get(&addr).map(|s| s.status));
+    step == Some(Status::Running) && state.running.is_none()
+}
