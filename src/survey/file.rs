@@ -26,14 +26,29 @@ pub enum Unreadable {
     Broken(String),
 }
 
-/// As a file holds it.
+/// As a file holds it: an object a line.
 ///
 /// # Errors
 /// None that is known of; in words.
 pub fn render(survey: &Survey) -> Result<String, String> {
-    let mut text = serde_json::to_string_pretty(survey).map_err(|e| e.to_string())?;
+    let mut rest = survey.clone();
+    let objects = rest.kubernetes.as_mut().map(|c| std::mem::take(&mut c.objects));
+    let mut text = serde_json::to_string_pretty(&rest).map_err(|e| e.to_string())?;
     text.push('\n');
-    Ok(text)
+    // Within a text quotes are escaped, so that this stands in one place only.
+    let place = "\"objects\": {}";
+    let Some(objects) = objects.filter(|o| !o.is_empty()) else { return Ok(text) };
+    Ok(text.replacen(place, &format!("\"objects\": {}", lines(&objects)), 1))
+}
+
+/// An object a line: so it can be looked through, and two surveys be compared.
+fn lines(objects: &BTreeMap<String, Vec<serde_json::Value>>) -> String {
+    let kind = |(id, all): (&String, &Vec<serde_json::Value>)| {
+        let all: Vec<String> = all.iter().map(|o| format!("\n        {o}")).collect();
+        format!("\n      \"{id}\": [{}\n      ]", all.join(","))
+    };
+    let kinds: Vec<String> = objects.iter().map(kind).collect();
+    format!("{{{}\n    }}", kinds.join(","))
 }
 
 #[derive(Deserialize)]

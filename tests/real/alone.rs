@@ -41,7 +41,7 @@ fn a_rehearsal_and_a_demo_keep_to_themselves() {
 }
 
 /// Its output, and what the kernel was asked for.
-fn traced(dir: &std::path::Path, name: &str, args: &[&str]) -> (String, String) {
+pub fn traced(dir: &std::path::Path, name: &str, args: &[&str]) -> (String, String) {
     let log = dir.join(format!("{name}.strace"));
     let out = Command::new("unshare")
         .args([
@@ -69,7 +69,7 @@ fn traced(dir: &std::path::Path, name: &str, args: &[&str]) -> (String, String) 
 }
 
 /// One program, no address, no file that is written.
-fn quiet(log: &str) {
+pub fn quiet(log: &str) {
     let programs: Vec<_> = log.lines().filter(|l| l.contains("execve")).collect();
     assert_eq!(programs.len(), 1, "{programs:#?}");
     let told = |l: &&str| ["connect(", "bind(", "sendto("].iter().any(|c| l.contains(c));

@@ -1,6 +1,7 @@
 //! A survey of a real control plane and three real Vaults, with secrets planted where they were
 //! found at real sites; and the shipped runbook rehearsed on it to its end.
 
+use crate::alone;
 use crate::site::{Site, holdpoint, http, runbook, until};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -164,6 +165,11 @@ fn rehearsed(site: &Site, file: &str, state: &str) {
         assert_eq!(out.status.code(), Some(code), "{said}");
         assert!(said.contains(wanted), "{said}");
     }
+    // Seen by the kernel: with the real site's file at hand nobody is contacted.
+    let args = [&start[..], &["--site", &site_file, "--fault", "wrong-class"]].concat();
+    let (out, log) = alone::traced(&site.dir, "rehearse-from", &args);
+    assert!(out.contains("caught by"), "{out}");
+    alone::quiet(&log);
     // Nothing of it happened there, and nobody takes one for the other.
     assert_eq!(site.claims(), before);
     let run = std::fs::read_dir(state).unwrap().next().unwrap().unwrap().path();
