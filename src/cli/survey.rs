@@ -25,6 +25,10 @@ pub struct Args {
     /// A namespace besides those that the site shows and Vault's; may be given several times
     #[arg(long = "namespace", value_name = "NAME")]
     namespaces: Vec<String>,
+    /// Replace names, but those that a runbook needs: of Vault's namespace and what lies in it, of
+    /// the Secrets that the site file names, of StorageClasses and endpoints
+    #[arg(long)]
+    pseudonyms: bool,
 }
 
 /// Largest file that is read back.
@@ -59,7 +63,10 @@ async fn session(args: &Args) -> Result<bool, String> {
     let remote = Remote::connect(found.site, &site::surroundings(), clock)
         .await
         .map_err(|e| e.to_string())?;
-    let survey = survey::take(&remote, &args.namespaces).await;
+    let mut survey = survey::take(&remote, &args.namespaces).await;
+    if args.pseudonyms {
+        survey::disguise(&mut survey);
+    }
     let text = survey::render(&survey)?;
     write_private(&out, &text)?;
     summary(&survey).iter().for_each(|line| eprintln!("{line}"));
@@ -115,6 +122,12 @@ pub(crate) fn summary(survey: &Survey) -> Vec<String> {
         });
         let answer = vault.voters.iter().filter(|v| v.answers).count();
         lines.push(format!("  Vault: {answer} of {} voters answer, {leads}", vault.voters.len()));
+    }
+    if survey.pseudonyms {
+        lines.push(
+            "  names are others, but in Vault's namespace and of Secrets, classes and endpoints"
+                .into(),
+        );
     }
     for lack in &survey.lacks {
         lines.push(format!("NOT IN IT: {}: {}", lack.what, lack.why));

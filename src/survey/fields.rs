@@ -37,7 +37,7 @@ const COMMON: &Common = &[
          ownerReferences[]{apiVersion:word kind:word name:name uid:uid controller:flag \
          blockOwnerDeletion:flag} labels:labels",
     ),
-    ("selector", "matchLabels:selector matchExpressions[]{key:word operator:word values[]:label}"),
+    ("selector", "matchLabels:selector matchExpressions[]{key:key operator:word values[]:label}"),
     ("resources", "resources{requests{cpu:amount memory:amount storage:amount}}"),
     (
         "container",
@@ -49,7 +49,7 @@ const COMMON: &Common = &[
         "nodeName:name restartPolicy:word terminationGracePeriodSeconds:number hostname:name \
          subdomain:name schedulerName:name nodeSelector:selector \
          securityContext{fsGroup:number runAsGroup:number runAsUser:number runAsNonRoot:flag \
-         fsGroupChangePolicy:word} tolerations[]{key:word operator:word value:label effect:word \
+         fsGroupChangePolicy:word} tolerations[]{key:key operator:word value:label effect:word \
          tolerationSeconds:number} schedulingGates[]{name:word} \
          volumes[+persistentVolumeClaim]{name:name \
          persistentVolumeClaim{claimName:name readOnly:flag}} \
@@ -95,7 +95,7 @@ pub static KINDS: &[Kept] = &[
         api: "/api/v1",
         plural: "nodes",
         scope: Scope::Everywhere,
-        fields: "metadata{@meta} spec{unschedulable:flag taints[]{key:word value:label \
+        fields: "metadata{@meta} spec{unschedulable:flag taints[]{key:key value:label \
             effect:word}} status{conditions[]{@condition} nodeInfo{kubeletVersion:label} \
             capacity{cpu:amount memory:amount pods:amount} \
             allocatable{cpu:amount memory:amount pods:amount}}",
@@ -105,7 +105,7 @@ pub static KINDS: &[Kept] = &[
         api: "/apis/storage.k8s.io/v1",
         plural: "csinodes",
         scope: Scope::Everywhere,
-        fields: "metadata{@meta} spec{drivers[]{name:name nodeID:name topologyKeys[]:word \
+        fields: "metadata{@meta} spec{drivers[]{name:name nodeID:name topologyKeys[]:key \
             allocatable{count:number}}}",
     },
     Kept {
@@ -133,7 +133,7 @@ pub static KINDS: &[Kept] = &[
             claimRef{kind:word apiVersion:word namespace:name name:name uid:uid} \
             csi{driver:word volumeHandle:handle fsType:word \
             nodeStageSecretRef{namespace:name name:name}} \
-            nodeAffinity{required{nodeSelectorTerms[]{matchExpressions[]{key:word operator:word \
+            nodeAffinity{required{nodeSelectorTerms[]{matchExpressions[]{key:key operator:word \
             values[]:label}}}}} status{phase:word lastPhaseTransitionTime:time}",
     },
     Kept {
@@ -288,6 +288,21 @@ fn expressions(list: &Value, names: &mut BTreeSet<String>) {
     names.extend(keys.map(str::to_owned));
 }
 
+/// A handle without the server that some drivers put into it.
+fn unaddressed(handle: &str) -> String {
+    let mut rest = handle;
+    let mut kept = String::new();
+    while !rest.is_empty() {
+        let end = rest.find(['/', '#', ':']).unwrap_or(rest.len());
+        let (part, behind) = rest.split_at(end);
+        kept.push_str(if part.contains('.') { "server" } else { part });
+        let sign = behind.chars().next();
+        kept.extend(sign);
+        rest = &behind[sign.map_or(0, char::len_utf8)..];
+    }
+    kept
+}
+
 /// What of an object is kept. `labels` are those that something selects by; `misshapen`
 /// counts texts that have not the form they should have.
 #[must_use]
@@ -302,7 +317,8 @@ pub fn prune(
         if wanted && !shape.fits(text) && !text.is_empty() {
             *misshapen += 1;
         }
-        (wanted && shape.fits(text)).then(|| text.to_owned())
+        let fits = wanted && shape.fits(text);
+        fits.then(|| if shape == Shape::Handle { unaddressed(text) } else { text.to_owned() })
     };
     let kept = kind.mask()?.keep(object, &mut leaf)?;
     // What has no name is nowhere.
@@ -318,6 +334,17 @@ mod tests {
     fn every_list_can_be_read() {
         for kind in KINDS {
             assert!(kind.mask().is_some(), "{}", kind.id);
+        }
+    }
+
+    #[test]
+    fn a_handle_keeps_no_server() {
+        for (handle, kept) in [
+            ("pve/pve-1/local-lvm/vm-9999-pvc-1", "pve/pve-1/local-lvm/vm-9999-pvc-1"),
+            ("192.0.2.15#srv/nfs#pvc-1##", "server#srv/nfs#pvc-1##"),
+            ("nfs.example.net:/srv#pvc-1", "server:/srv#pvc-1"),
+        ] {
+            assert_eq!(unaddressed(handle), kept);
         }
     }
 

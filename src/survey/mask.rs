@@ -24,6 +24,8 @@ pub enum Shape {
     Number,
     /// True or false.
     Flag,
+    /// The name of a label, of a taint, of a topology.
+    Key,
     /// The value of a label.
     Label,
     /// An image by name, tag and digest.
@@ -34,7 +36,7 @@ pub enum Shape {
     Cron,
 }
 
-const SHAPES: [(&str, Shape); 11] = [
+const SHAPES: [(&str, Shape); 12] = [
     ("name", Shape::Name),
     ("word", Shape::Word),
     ("uid", Shape::Uid),
@@ -42,6 +44,7 @@ const SHAPES: [(&str, Shape); 11] = [
     ("amount", Shape::Amount),
     ("number", Shape::Number),
     ("flag", Shape::Flag),
+    ("key", Shape::Key),
     ("label", Shape::Label),
     ("image", Shape::Image),
     ("handle", Shape::Handle),
@@ -63,7 +66,7 @@ impl Shape {
             && !is_token(text)
             && match self {
                 Self::Name => all("-.") && !text.bytes().any(|b| b.is_ascii_uppercase()),
-                Self::Word => all("-._/"),
+                Self::Word | Self::Key => all("-._/"),
                 Self::Uid => text.len() == 36 && is_uuid(text),
                 Self::Time => text.parse::<crate::event::Time>().is_ok(),
                 Self::Amount => text.len() <= 32 && all(".%+-"),
@@ -138,9 +141,8 @@ impl Mask {
             (Self::Labels { all }, Value::Object(map)) => {
                 let name = |key: &str| if *all { String::new() } else { key.to_owned() };
                 let kept = map.iter().filter_map(|(key, value)| {
-                    let fits = Shape::Word.fits(key);
-                    let text = value.as_str().filter(|_| fits)?;
-                    Some((key.clone(), leaf(Shape::Label, &name(key), text)?.into()))
+                    let text = leaf(Shape::Label, &name(key), value.as_str()?)?;
+                    Some((leaf(Shape::Key, "", key)?, text.into()))
                 });
                 full(kept.collect())
             }

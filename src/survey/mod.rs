@@ -13,12 +13,14 @@
 mod fields;
 mod file;
 mod mask;
+mod names;
 mod site;
 mod take;
 mod voters;
 
 pub use self::fields::{KINDS, Kept, Scope, kept, labels_of, prune};
 pub use self::file::{Unreadable, parse, render};
+pub use self::names::disguise;
 pub use self::site::{Door, SitePart};
 pub use self::take::take;
 

@@ -9,7 +9,7 @@ use holdpoint::lab::faults::Fault;
 use holdpoint::lab::kube::kind;
 use holdpoint::lab::site::{MANIFEST, new_manifest};
 use holdpoint::lab::{World, surveyed, vault};
-use holdpoint::survey::{Survey, parse};
+use holdpoint::survey::{Survey, disguise, parse, render};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -102,6 +102,42 @@ fn the_whole_roll_is_rehearsed_on_a_survey_and_a_fault_is_caught() {
     assert!(done, "{said:#?}");
     let old: Vec<String> = original.vault.voters.values().map(|v| v.disk.clone()).collect();
     assert!(old.iter().all(|disk| !said.contains(disk)), "a voter is on its old disk: {said:?}");
+    let mut survey = survey;
+    disguise(&mut survey);
     let (done, said) = rehearsal(&survey, &["attach-limit"]);
     assert!(!done && said.iter().any(|l| l.contains("preflight/nodes")), "{said:#?}");
+}
+
+/// The same site by other names: as calm, and nobody learns what else runs there.
+#[test]
+fn a_survey_by_other_names_is_the_same_site() {
+    let (mut survey, original) = survey();
+    let count =
+        |s: &Survey| s.kubernetes.as_ref().unwrap().objects.values().map(Vec::len).sum::<usize>();
+    let before = count(&survey);
+    disguise(&mut survey);
+    let text = render(&survey).unwrap();
+    let mut survey = parse(&text).unwrap();
+    assert_eq!(count(&survey), before);
+    for id in ["namespaces", "nodes", "pods", "persistentvolumeclaims", "statefulsets.apps"] {
+        for (key, object) in original.store.list(kind(id).unwrap(), None) {
+            let uid = object["metadata"]["uid"].as_str().unwrap();
+            assert!(!text.contains(uid), "{uid} of {key:?}");
+            let own = key.namespace == "vault"
+                || ["vault", "kube-system", "default"].contains(&key.name.as_str());
+            let quoted = format!("\"{}\"", key.name);
+            assert!(own || !text.contains(&quoted), "{quoted}");
+        }
+    }
+    for word in ["authentication", "documents", "photos", "k8s-"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    let (mut world, notes) = surveyed::world(&survey, 3).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    let pods = uids(&world, "pods");
+    world.advance(survey.taken_at + Span::secs(6 * 3600));
+    assert_eq!(uids(&world, "pods"), pods);
+    // Once more changes nothing that anybody goes by.
+    disguise(&mut survey);
+    assert_eq!(count(&survey), before);
 }
