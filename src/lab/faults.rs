@@ -194,7 +194,7 @@ fn manifest(
         let Some((parent, field)) = place.rsplit_once('/') else { continue };
         let Some(Value::Object(parent)) = object.pointer_mut(parent) else { continue };
         let new = match on {
-            true => change(&was.entry(*place).or_insert(parent.get(field).cloned().into())),
+            true => change(was.entry(*place).or_insert(parent.get(field).cloned().into())),
             false => before.as_ref().map(|b| b[*place].clone()).unwrap_or_default(),
         };
         if new.is_null() {
