@@ -8,7 +8,7 @@ use crate::run::State;
 use crate::runbook::model::Runbook;
 use crate::session::{Answers, Engine, Handle, Keep, Opening, Stage, open, plain, tui};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub(crate) struct Conduct {
     pub(crate) answers: Option<Answers>,
     /// The terminal, if it is full screen; else it goes line by line.
     pub(crate) stage: Option<Stage>,
-    /// Told of the run when it has begun.
-    pub(crate) begun: Box<dyn FnOnce(&Handle)>,
+    /// Told of the run and its directory when it has begun.
+    pub(crate) begun: Box<dyn FnOnce(&Handle, &Path)>,
 }
 
 /// Takes the terminal, if it can draw a screen, and shows the run as it will begin.
@@ -55,7 +55,7 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
     let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, keep };
     let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
     let (handle, task) = Engine::start(state, writer, Arc::new(remote));
-    begun(&handle);
+    begun(&handle, &dir);
     let done = match stage {
         None => {
             println!("journal: {}", dir.display());

@@ -200,7 +200,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let header = Header { pins, ..header };
     let runs = site::runs(wanted.state);
     let answers = answers.map(|(_, a)| a);
-    let begun = Box::new(|_: &_| ());
+    let begun = Box::new(|_: &_, _: &Path| ());
     conduct(Conduct { remote, runbook, header, runs, keep: Keep::Durable, answers, stage, begun })
         .await
 }

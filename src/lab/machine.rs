@@ -25,6 +25,14 @@ impl Files {
         self.0.insert(path.to_owned(), Stored { bytes, modified });
     }
 
+    /// Something that differs once a file was written, renamed or removed.
+    pub(super) fn mark(&self) -> String {
+        let one = |(path, f): (&PathBuf, &Stored)| {
+            format!("{} {} {};", path.display(), f.bytes.len(), f.modified)
+        };
+        self.0.iter().map(one).collect()
+    }
+
     /// What is in a file.
     #[must_use]
     pub fn get(&self, path: &Path) -> Option<&[u8]> {

@@ -13,6 +13,7 @@
 //! Faults are entries of the world like any other; the badge LAB comes from the identity
 //! that this room gives out, never from a site file.
 
+pub mod beside;
 mod chance;
 pub mod faults;
 pub mod kube;

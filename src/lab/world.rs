@@ -91,6 +91,17 @@ impl World {
         self.now = self.now.max(now);
     }
 
+    /// Something that differs once anything happened here; that time passed and questions
+    /// were answered is nothing.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let mut vault = self.vault.clone();
+        vault.requests = 0;
+        let vault = serde_json::to_string(&vault).unwrap_or_default();
+        let (store, next) = (self.store.version(), self.next());
+        format!("{store} {next:?} {:?} {} {vault}", self.faults, self.files.mark())
+    }
+
     /// Lets controllers look at what changed until none has anything to do.
     pub fn settle(&mut self) {
         while let Some(touched) = self.store.take_touched() {

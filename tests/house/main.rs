@@ -12,6 +12,7 @@
 )]
 
 mod bad_input;
+mod beside;
 mod conform;
 #[path = "../conformance/mod.rs"]
 mod conformance;

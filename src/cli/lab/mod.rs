@@ -2,6 +2,7 @@
 
 pub mod demo;
 mod ground;
+mod keeper;
 pub mod play;
 pub mod rehearse;
 mod screen;

@@ -2,6 +2,7 @@
 //! watched.
 
 use crate::cli::conduct::{Conduct, conduct, stage};
+use crate::cli::lab::keeper::Keeper;
 use crate::cli::lab::play::{header, strike};
 use crate::cli::run::params;
 use crate::cli::site;
@@ -13,8 +14,8 @@ use crate::run::{State, Status};
 use crate::runbook::load;
 use crate::session::{Handle, Keep, Live};
 use crate::site::Site;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// How many times as fast time goes while a soak is watched.
@@ -64,14 +65,23 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     tokio::spawn(async move { driven.drive().await });
     let remote = lab::open(&lab, site, clock);
     let header = Header { pins: remote.identities().await, ..header };
-    let begun: Box<dyn FnOnce(&Handle)> = Box::new(move |handle| {
+    let kept = Arc::new(OnceLock::<Keeper>::new());
+    let told = Arc::clone(&kept);
+    let begun: Box<dyn FnOnce(&Handle, &Path)> = Box::new(move |handle, dir| {
+        // It is told once.
+        let _ = told.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
         tokio::spawn(hurry(handle.live.clone(), speed, times));
         for fault in faults {
             tokio::spawn(strike(fault, lab.clone(), handle.live.clone(), Arc::default()));
         }
     });
     let keep = Keep::Durable;
-    conduct(Conduct { remote, runbook, header, runs, keep, answers: None, stage, begun }).await
+    let run = Conduct { remote, runbook, header, runs, keep, answers: None, stage, begun };
+    let done = conduct(run).await?;
+    if let Some(why) = kept.get().and_then(|keeper| keeper.end(done)) {
+        eprintln!("holdpoint: {why}");
+    }
+    Ok(done)
 }
 
 /// Time goes faster while there is nothing to do but to watch.

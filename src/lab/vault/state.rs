@@ -31,7 +31,7 @@ pub struct Raft {
     pub(super) stepped: Option<String>,
     /// Requests answered: ids of requests come from it, not from the world's chance, so that
     /// asking more often does not change what happens.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// Whom a fault has hit.
     pub(super) hit: BTreeMap<String, BTreeSet<String>>,
 }
