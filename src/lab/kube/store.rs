@@ -1,6 +1,8 @@
 //! Objects, and what holds for all kinds: identities, resource versions, generations,
 //! finalizers, grace, and a history that watches read.
 
+mod found;
+
 use super::kept::{Slot, Text, pairs};
 use super::kinds::{self, Kind};
 use super::rules::{goes, has_generation, preconditions};
@@ -254,31 +256,6 @@ impl Store {
         self.put(key, &object);
         self.changed(key, None, Some(Arc::clone(&object)));
         Ok(object)
-    }
-
-    /// Puts an object there as it was found, identity and times and all; nobody hears of it.
-    pub fn adopt(&mut self, key: &Key, object: &Value) {
-        self.version += 1;
-        let mut object = object.clone();
-        metadata(&mut object).insert("resourceVersion".into(), json!(self.version.to_string()));
-        let slot = Slot::new(Text::of(&object));
-        if let Some(old) = self.objects.insert(key.clone(), slot) {
-            self.cooled(&old);
-        }
-        self.compact();
-    }
-
-    /// Puts many objects there that nobody looks at: no controller, no watch.
-    pub fn plant(&mut self, key: &Key, object: Value, now: Time, chance: &mut Chance) {
-        if self.create(key, object, now, chance).is_ok() {
-            self.touched.pop_back();
-            self.compact();
-            if let Some(slot) = self.objects.get_mut(key)
-                && slot.parsed.take().is_some()
-            {
-                self.warm.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
     }
 
     /// What is new is looked at soon: it stays parsed. What was there before, as it was kept.

@@ -6,10 +6,11 @@ use holdpoint::cli::lab::play::{Play, play};
 use holdpoint::cli::lab::rehearse::everything;
 use holdpoint::event::Span;
 use holdpoint::lab::faults::Fault;
-use holdpoint::lab::kube::kind;
-use holdpoint::lab::site::{MANIFEST, new_manifest};
+use holdpoint::lab::kube::{Deleting, Key, kind};
+use holdpoint::lab::site::{MANIFEST, new_manifest, place};
 use holdpoint::lab::{World, surveyed, vault};
 use holdpoint::survey::{Survey, disguise, parse, render};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -67,6 +68,105 @@ fn what_is_settled_stays_for_days() {
     assert!(ready);
     let told = world.store.list(kind("events").unwrap(), None).count();
     assert!(told < 20, "{told} Events in a cluster in which nothing happens");
+}
+
+/// What a cluster has besides StatefulSets that stand still: Deployments with a history, a set in
+/// the middle of a roll, jobs, what some other controller runs, what is not well.
+fn variety(world: &mut World) {
+    let labels = json!({"app": "web"});
+    let container = |n: usize| {
+        json!([{"name": "main", "image": "registry.example.net/web:1",
+            "env": [{"name": "N", "value": n.to_string()}]}])
+    };
+    place(
+        world,
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "books", "labels": labels},
+        "spec": {"replicas": 3, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": container(0)}}}}),
+    );
+    let edit = |world: &mut World, id: &str, namespace: &str, name: &str, containers: Value| {
+        let key = Key::new(kind(id).unwrap(), namespace, name);
+        let change = |o: &mut Value| o["spec"]["template"]["spec"]["containers"] = containers;
+        world.store.update(&key, change).unwrap();
+        world.settle();
+    };
+    // Revisions that differ in nothing that a survey keeps.
+    for n in 1..4 {
+        world.advance(world.now + Span::secs(120));
+        edit(world, "deployments.apps", "books", "web", container(n));
+    }
+    place(
+        world,
+        json!({"apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": "done", "namespace": "books"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": container(9)}}}}),
+    );
+    for (name, kind) in [("agent-x", Some("DaemonSet")), ("alone", None)] {
+        let owner = json!([{"apiVersion": "apps/v1", "kind": kind, "name": "agent",
+            "uid": "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f1", "controller": true}]);
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "books", "labels": {"app": name}},
+            "spec": {"containers": container(1)}});
+        if kind.is_some() {
+            pod["metadata"]["ownerReferences"] = owner;
+        }
+        place(world, pod);
+    }
+    place(
+        world,
+        json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "ill", "namespace": "books", "annotations": {"lab/exit-code": "1"}},
+        "spec": {"containers": container(1)}}),
+    );
+    // Its pods are of its old template until somebody deletes them.
+    edit(
+        world,
+        "statefulsets.apps",
+        "vault",
+        "vault",
+        json!([
+        {"name": "vault", "image": "registry.example.net/vault:1.18.4"},
+        {"name": "auto-unseal", "image": "registry.example.net/unseal:1"}]),
+    );
+    world.advance(world.now + Span::secs(600));
+}
+
+#[test]
+fn a_cluster_of_all_kinds_goes_on_without_a_stampede() {
+    let site = served("x", variety);
+    let out = site.survey(&[]);
+    assert_eq!(out.status.code(), Some(0), "{}", super::served::said(&out));
+    let survey = parse(&site.text()).unwrap();
+    let (mut world, _) = surveyed::world(&survey, 5).unwrap();
+    let pods = |world: &World| {
+        let all = uids(world, "pods").into_iter();
+        all.filter(|(name, _)| !name.contains("backup")).collect::<BTreeMap<_, _>>()
+    };
+    let before = pods(&world);
+    assert!(before.keys().filter(|name| name.starts_with("books/web-")).count() == 3, "{before:?}");
+    let ill = |world: &World| {
+        let key = Key::new(kind("pods").unwrap(), "books", "ill");
+        world.store.get(&key).unwrap()["status"]["containerStatuses"][0]["state"].clone()
+    };
+    assert!(ill(&world)["running"].is_null(), "{}", ill(&world));
+    let was = ill(&world);
+    let sets = uids(&world, "statefulsets.apps");
+    world.advance(survey.taken_at + Span::secs(86_400));
+    assert_eq!(pods(&world), before);
+    assert_eq!(ill(&world), was, "what ails it is not known, so it stays");
+    assert_eq!(uids(&world, "statefulsets.apps"), sets);
+    // And it is alive: who deletes a pod gets another one, of the same kind.
+    let name = before.keys().find(|name| name.starts_with("books/web-")).unwrap();
+    let key = Key::new(kind("pods").unwrap(), "books", name.strip_prefix("books/").unwrap());
+    let how = Deleting { grace: 5, ..Deleting::default() };
+    world.store.delete(&key, &how, world.now).unwrap();
+    world.advance(world.now + Span::secs(300));
+    let after = pods(&world);
+    assert!(!after.contains_key(name) && after.len() == before.len(), "{after:?}");
+    let web = Key::new(kind("deployments.apps").unwrap(), "books", "web");
+    let status = world.store.get(&web).unwrap()["status"].clone();
+    assert_eq!((&status["readyReplicas"], &status["updatedReplicas"]), (&json!(3), &json!(3)));
 }
 
 fn rehearsal(survey: &Survey, faults: &[&str]) -> (bool, Vec<String>) {
