@@ -68,8 +68,14 @@ async fn session(args: &Args) -> Result<bool, String> {
         survey::disguise(&mut survey);
     }
     let text = survey::render(&survey)?;
-    write_private(&out, &text)?;
     summary(&survey).iter().for_each(|line| eprintln!("{line}"));
+    // A night on which something was away must not cost the survey of the night before.
+    if load(&out).is_ok_and(|before| before.lacks.len() < survey.lacks.len()) {
+        let shown = out.display();
+        eprintln!("not written: {shown} holds more; name another file with --out, or remove it");
+        return Ok(false);
+    }
+    write_private(&out, &text)?;
     eprintln!("written: {} kB that only you can read; look through it", text.len().div_ceil(1000));
     println!("{}", out.display());
     Ok(survey.lacks.is_empty())

@@ -51,6 +51,9 @@ fn lines(objects: &BTreeMap<String, Vec<serde_json::Value>>) -> String {
     format!("{{{}\n    }}", kinds.join(","))
 }
 
+/// No raft has come so far.
+const HIGHEST: u64 = 1 << 53;
+
 #[derive(Deserialize)]
 struct Head {
     holdpoint: Option<serde_json::Value>,
@@ -80,6 +83,10 @@ pub fn parse(text: &str) -> Result<Survey, Unreadable> {
     let mut survey: Survey =
         serde_json::from_str(text).map_err(|e| Unreadable::Broken(e.to_string()))?;
     survey.site.check().map_err(Unreadable::Broken)?;
+    let voters = survey.vault.iter().flat_map(|v| &v.voters);
+    if voters.flat_map(|v| [v.committed, v.applied]).any(|index| index > HIGHEST) {
+        return Err(Unreadable::Broken("a raft index in it is none".into()));
+    }
     again(&mut survey);
     Ok(survey)
 }

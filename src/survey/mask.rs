@@ -133,10 +133,10 @@ impl Mask {
     /// name of its field.
     pub fn keep(&self, value: &Value, leaf: &mut Leaf<'_>) -> Option<Value> {
         match (self, value) {
-            (Self::Leaf(Shape::Number), Value::Number(n)) if n.is_i64() => Some(value.clone()),
+            (Self::Leaf(Shape::Number), Value::Number(n)) if small(n) => Some(value.clone()),
             (Self::Leaf(Shape::Flag), Value::Bool(_)) => Some(value.clone()),
             // `maxSurge` is one or the other.
-            (Self::Leaf(Shape::Amount), Value::Number(n)) if n.is_i64() => Some(value.clone()),
+            (Self::Leaf(Shape::Amount), Value::Number(n)) if small(n) => Some(value.clone()),
             (Self::Leaf(shape), Value::String(text)) => leaf(*shape, "", text).map(Value::String),
             (Self::Labels { all }, Value::Object(map)) => {
                 let name = |key: &str| if *all { String::new() } else { key.to_owned() };
@@ -167,6 +167,11 @@ impl Mask {
 
 /// What becomes of a text: its form, the name of its label if only some are wanted, itself.
 pub type Leaf<'a> = dyn FnMut(Shape, &str, &str) -> Option<String> + 'a;
+
+/// The API's numbers have 32 bits, or no use for more.
+fn small(number: &serde_json::Number) -> bool {
+    number.as_i64().is_some_and(|n| i32::try_from(n).is_ok())
+}
 
 fn full(map: Map<String, Value>) -> Option<Value> {
     (!map.is_empty()).then_some(Value::Object(map))

@@ -8,7 +8,7 @@ use crate::remote::{Remote, Trouble, trouble};
 use crate::world::Reach;
 use kube::Client;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Longest wait for a page.
@@ -60,7 +60,7 @@ async fn cluster(
     let mut cluster = Cluster { version: version(client).await, ..Cluster::default() };
     let scopes = scopes(remote, more);
     cluster.namespaces = scopes.iter().map(|s| s.as_deref().unwrap_or("*").to_owned()).collect();
-    let mut raw: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    let mut server = Server { client, gone: None };
     let mut labels = BTreeSet::new();
     // Workloads say which labels of the others matter, so those come last.
     let selects = |kind: &&Kept| !matches!(kind.id, "nodes" | "persistentvolumeclaims" | "pods");
@@ -68,21 +68,21 @@ async fn cluster(
     for kind in first.into_iter().chain(last) {
         let everywhere = [None];
         let scopes = if kind.scope == Scope::Shown { &scopes[..] } else { &everywhere };
-        let kept = raw.entry(kind.id).or_default();
+        let mut kept = Vec::new();
         for scope in scopes {
             let mut page = |object: &Value| {
                 labels.extend(labels_of(object));
                 kept.extend(prune(kind, object, &labels, &mut cluster.misshapen));
             };
-            if let Err(trouble) = list(client, kind, scope.as_deref(), &mut page).await {
+            if let Err(trouble) = server.list(kind, scope.as_deref(), &mut page).await {
                 let lack = lack(kind.plural, scope.as_deref(), &trouble);
                 lacks.push(Lack { kind: Some(kind.id.into()), namespace: scope.clone(), ..lack });
             }
         }
+        cluster.objects.insert(kind.id.to_owned(), kept);
     }
-    cluster.objects = raw.into_iter().map(|(id, all)| (id.to_owned(), all)).collect();
     for wanted in &remote.site.secret {
-        match secret(client, &wanted.namespace, &wanted.name).await {
+        match server.secret(&wanted.namespace, &wanted.name).await {
             Ok(seen) => cluster.secrets.push(seen),
             Err(trouble) => {
                 let what = format!("secret {}", wanted.name);
@@ -91,6 +91,39 @@ async fn cluster(
         }
     }
     cluster
+}
+
+/// An API server, which is not waited for again and again once it does not answer.
+struct Server<'a> {
+    client: &'a Client,
+    gone: Option<Trouble>,
+}
+
+impl Server<'_> {
+    async fn list(
+        &mut self,
+        kind: &Kept,
+        namespace: Option<&str>,
+        each: &mut impl FnMut(&Value),
+    ) -> Result<(), Trouble> {
+        match &self.gone {
+            Some(gone) => Err(gone.clone()),
+            None => list(self.client, kind, namespace, each).await.inspect_err(|e| self.note(e)),
+        }
+    }
+
+    async fn secret(&mut self, namespace: &str, name: &str) -> Result<SecretSeen, Trouble> {
+        match &self.gone {
+            Some(gone) => Err(gone.clone()),
+            None => secret(self.client, namespace, name).await.inspect_err(|e| self.note(e)),
+        }
+    }
+
+    fn note(&mut self, trouble: &Trouble) {
+        if matches!(trouble, Trouble::Unreachable(_)) {
+            self.gone = Some(trouble.clone());
+        }
+    }
 }
 
 /// Namespaces that the site shows, Vault's, and those asked for besides.

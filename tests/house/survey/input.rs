@@ -2,8 +2,10 @@
 //! with what to do about it.
 
 use super::served::{said, served};
+use holdpoint::event::Span;
 use holdpoint::lab::kube::{Rule, User};
-use holdpoint::lab::vault;
+use holdpoint::lab::{faults, surveyed, vault};
+use holdpoint::survey::parse;
 use serde_json::{Value, json};
 
 const ROLL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/vault-raft-to-block.toml");
@@ -93,11 +95,103 @@ fn what_may_not_be_read_is_said_and_is_not_taken_for_nothing() {
         assert!(said(&out).contains(wanted), "{wanted}: {}", said(&out));
     }
     site.lab.with(|world| vault::fault_at(world, vault::LEADER_STOPPED, "vault-0", false));
+    let poor = site.text();
     let out = site.survey(&[]);
     assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    assert_ne!(site.text(), poor);
+    let rich = site.text();
+    // One that holds less is not written over it.
+    site.lab.with(|world| faults::fault(world, "api-outage", true));
+    let out = site.survey(&[]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    assert!(said(&out).contains("not written"), "{}", said(&out));
+    assert_eq!(site.text(), rich);
     let args = ["rehearse", ROLL, "--from", "out.json", "--param", "manifest=manifest.yaml"];
     let out = site.holdpoint(&args);
     assert_eq!(out.status.code(), Some(1), "{}", said(&out));
     let said = said(&out);
     assert!(said.contains("preflight/nodes") && said.contains("the survey"), "{said}");
+}
+
+/// Whatever somebody did to a survey: it is refused, or there is a world of it that lives on.
+#[test]
+fn no_broken_survey_breaks_the_lab() {
+    let site = served("x", |_| {});
+    site.survey(&[]);
+    let mut survey: Value = serde_json::from_str(&site.text()).unwrap();
+    for objects in survey["kubernetes"]["objects"].as_object_mut().unwrap().values_mut() {
+        let ours = |o: &Value| {
+            let of = [&o["metadata"]["namespace"], &o["spec"]["claimRef"]["namespace"]];
+            of.iter().all(|n| n.is_null() || **n == json!("vault"))
+        };
+        objects.as_array_mut().unwrap().retain(ours);
+    }
+    let mut chance = fastrand::Rng::with_seed(7);
+    let (mut worlds, mut refused) = (0, 0);
+    for round in 0..160 {
+        let mut broken = survey.clone();
+        // Objects may be anything; what is around them is held to its types.
+        let kinds = broken["kubernetes"]["objects"].as_object_mut().unwrap();
+        for _ in 0..30 {
+            let at = chance.usize(..kinds.len());
+            let all = kinds.values_mut().nth(at).unwrap().as_array_mut().unwrap();
+            if !all.is_empty() {
+                let at = chance.usize(..all.len());
+                damage(&mut all[at], &mut chance);
+            }
+        }
+        if round % 4 == 0 {
+            damage(&mut broken, &mut chance);
+        }
+        let Ok(read) = parse(&broken.to_string()) else {
+            refused += 1;
+            continue;
+        };
+        let Ok((mut world, _)) = surveyed::world(&read, 1) else {
+            refused += 1;
+            continue;
+        };
+        worlds += 1;
+        world.advance(world.now + Span::secs(900));
+    }
+    assert!(worlds > 50 && refused > 20, "{worlds} {refused}");
+}
+
+/// Something of it is taken away, is of another kind, is something else.
+fn damage(value: &mut Value, chance: &mut fastrand::Rng) {
+    let size = match value {
+        Value::Object(map) => map.len(),
+        Value::Array(all) => all.len(),
+        _ => 0,
+    };
+    if size == 0 || chance.u8(..) < 20 {
+        let others = [
+            Value::Null,
+            json!(-1),
+            json!(300),
+            json!("x"),
+            json!([]),
+            json!({}),
+            json!(true),
+            json!("2026-01-01T00:00:00Z"),
+            json!("vault-0"),
+            json!([{"a": 1}]),
+        ];
+        *value = others[chance.usize(..others.len())].clone();
+        return;
+    }
+    let at = chance.usize(..size);
+    match value {
+        Value::Object(map) => {
+            let key = map.keys().nth(at).unwrap().clone();
+            if chance.u8(..) < 15 {
+                map.remove(&key);
+            } else {
+                damage(map.get_mut(&key).unwrap(), chance);
+            }
+        }
+        Value::Array(all) if chance.u8(..) < 15 => drop(all.remove(at)),
+        Value::Array(all) => damage(&mut all[at], chance),
+        _ => {}
+    }
 }

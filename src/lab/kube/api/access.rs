@@ -20,8 +20,9 @@ pub fn check(world: &World, call: &Call) -> Result<(), Refusal> {
             && unseen.hides(kind, &call.place.namespace, call.name())
     };
     if world.unseen.as_ref().is_some_and(hidden) {
-        let why = "the survey that this lab was made of does not hold it, so nobody knows; take \
-                   one that does";
+        let why = "the survey that this lab was made of does not hold it, so nobody knows; \
+                   name its namespace with --namespace, or the Secret in the site file, and take \
+                   another";
         return Err(Refusal::forbidden(kind.group, kind.plural, call.name(), why));
     }
     // A namespace lies in itself.
