@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What wants to know of a run that has begun, and of its directory.
+pub(crate) type Begun = Box<dyn FnOnce(&Handle, &Path)>;
+
 /// A run to be.
 pub(crate) struct Conduct {
     pub(crate) remote: Remote,
@@ -26,7 +29,7 @@ pub(crate) struct Conduct {
     /// The terminal, if it is full screen; else it goes line by line.
     pub(crate) stage: Option<Stage>,
     /// Told of the run and its directory when it has begun.
-    pub(crate) begun: Box<dyn FnOnce(&Handle, &Path)>,
+    pub(crate) begun: Begun,
 }
 
 /// Takes the terminal, if it can draw a screen, and shows the run as it will begin.

@@ -107,7 +107,10 @@ pub(crate) fn summary(survey: &Survey) -> Vec<String> {
             (!all.is_empty()).then(|| format!("{} {name}", all.len()))
         };
         let counts: Vec<String> = cluster.objects.iter().filter_map(count).collect();
-        lines.push(format!("  Kubernetes {}: {}", cluster.version, counts.join(", ")));
+        lines.push(match counts.is_empty() {
+            true => "  Kubernetes: nothing could be read".into(),
+            false => format!("  Kubernetes {}: {}", cluster.version, counts.join(", ")),
+        });
         let secret = |s: &survey::SecretSeen| match s.exists {
             true => format!("{}/{} ({} keys)", s.namespace, s.name, s.count),
             false => format!("{}/{} is not there", s.namespace, s.name),

@@ -2,7 +2,7 @@
 //! written by anybody.
 
 use super::fields::{kept, labels_of, prune};
-use super::{FORMAT, MAGIC, Survey};
+use super::{Cluster, FORMAT, MAGIC, Survey};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,14 +31,38 @@ pub enum Unreadable {
 /// # Errors
 /// None that is known of; in words.
 pub fn render(survey: &Survey) -> Result<String, String> {
-    let mut rest = survey.clone();
-    let objects = rest.kubernetes.as_mut().map(|c| std::mem::take(&mut c.objects));
-    let mut text = serde_json::to_string_pretty(&rest).map_err(|e| e.to_string())?;
-    text.push('\n');
+    let Some(cluster) = survey.kubernetes.as_ref().filter(|c| !c.objects.is_empty()) else {
+        return rest(survey);
+    };
+    // Objects are most of it, and are not copied for this.
+    let around = Cluster {
+        version: cluster.version.clone(),
+        objects: BTreeMap::new(),
+        namespaces: cluster.namespaces.clone(),
+        secrets: cluster.secrets.clone(),
+        misshapen: cluster.misshapen,
+    };
+    let around = Survey {
+        holdpoint: survey.holdpoint.clone(),
+        format: survey.format,
+        taken_at: survey.taken_at,
+        taken_by: survey.taken_by.clone(),
+        pseudonyms: survey.pseudonyms,
+        site: survey.site.clone(),
+        kubernetes: Some(around),
+        vault: survey.vault.clone(),
+        lacks: survey.lacks.clone(),
+        never: survey.never.clone(),
+    };
     // Within a text quotes are escaped, so that this stands in one place only.
     let place = "\"objects\": {}";
-    let Some(objects) = objects.filter(|o| !o.is_empty()) else { return Ok(text) };
-    Ok(text.replacen(place, &format!("\"objects\": {}", lines(&objects)), 1))
+    Ok(rest(&around)?.replacen(place, &format!("\"objects\": {}", lines(&cluster.objects)), 1))
+}
+
+fn rest(survey: &Survey) -> Result<String, String> {
+    let mut text = serde_json::to_string_pretty(survey).map_err(|e| e.to_string())?;
+    text.push('\n');
+    Ok(text)
 }
 
 /// An object a line: so it can be looked through, and two surveys be compared.

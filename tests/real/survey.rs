@@ -94,6 +94,25 @@ fn plant(site: &Site) {
     assert_eq!(code, 200, "{body}");
 }
 
+/// Everything that was planted is there to be found.
+fn planted(site: &Site) {
+    let mut all = site.kubectl(&[
+        "get",
+        "secrets,configmaps,pods,events,pv",
+        "-A",
+        "-o",
+        "json",
+        "--show-managed-fields",
+    ]);
+    let (leader, token) = (&site.voters()[0].1, site.token());
+    all += &http("GET", &format!("{leader}/v1/kv/data/planted"), Some(&token), "").1;
+    for secret in PLANTED {
+        let there = all.contains(secret) || all.contains(&base64(secret));
+        // The registry's lies within a document that is encoded as a whole; the pod names it.
+        assert!(there, "{secret} was not planted");
+    }
+}
+
 /// What was planted, and what the site has of its own.
 fn secrets(site: &Site) -> Vec<(String, String)> {
     let mut all: Vec<_> = PLANTED.iter().map(|p| ((*p).to_owned(), (*p).to_owned())).collect();
@@ -122,6 +141,7 @@ fn said(out: &Output) -> String {
 fn a_survey_of_the_real_thing_holds_no_secret_and_starts_a_rehearsal() {
     let site = Site::up("survey", &[]);
     plant(&site);
+    planted(&site);
     until("the pods", || {
         let set = site.json(&["-n", "vault", "get", "statefulset", "vault"]);
         set["status"]["readyReplicas"] == 3

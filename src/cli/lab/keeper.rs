@@ -4,37 +4,39 @@
 use crate::lab::{Lab, World, beside};
 use crate::session::Live;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// The shortest time between two writes, by the clock on the wall.
 const APART: Duration = Duration::from_secs(1);
+/// And as many times as long as the last one took, so that a large world is written less often.
+const TIMES: u32 = 10;
 /// How often it is looked whether anything changed, by the lab's time.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Where it is kept, and how that goes.
+/// How long the end waits for a write that is under way.
+const PATIENCE: u32 = 100;
+
+/// Where it is kept.
 #[derive(Clone)]
 pub(crate) struct Keeper {
     lab: Lab,
     live: watch::Receiver<Live>,
     dir: PathBuf,
-    state: Arc<Mutex<Kept>>,
-}
-
-#[derive(Default)]
-struct Kept {
-    /// Nothing more is written by the thread.
-    closed: bool,
-    /// Why the last write failed, if it did.
-    trouble: Option<String>,
+    /// The thread waits for a world.
+    waits: Arc<AtomicBool>,
+    /// Held while something is written; true: nothing more is.
+    closed: Arc<Mutex<bool>>,
 }
 
 impl Keeper {
     /// Begins to keep it.
     pub(crate) fn start(lab: Lab, live: watch::Receiver<Live>, dir: &Path) -> Self {
-        let keeper = Self { lab, live, dir: dir.to_owned(), state: Arc::default() };
+        let (waits, closed) = (Arc::default(), Arc::default());
+        let keeper = Self { lab, live, dir: dir.to_owned(), waits, closed };
         let (sender, worlds) = sync_channel(1);
         let writer = keeper.clone();
         // Without a thread the world is written once, at the end.
@@ -43,6 +45,10 @@ impl Keeper {
         tokio::spawn(async move {
             let mut last = None;
             loop {
+                tokio::time::sleep(LOOK).await;
+                if !looker.waits.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let mark = looker.lab.with(|world| world.mark());
                 if last.as_ref() != Some(&mark) {
                     match sender.try_send(looker.now()) {
@@ -51,7 +57,6 @@ impl Keeper {
                         Err(TrySendError::Disconnected(_)) => return,
                     }
                 }
-                tokio::time::sleep(LOOK).await;
             }
         });
         keeper
@@ -64,29 +69,45 @@ impl Keeper {
     }
 
     fn write_all(&self, worlds: &Receiver<(u64, World)>) {
-        while let Ok((seq, world)) = worlds.recv() {
+        loop {
+            self.waits.store(true, Ordering::Relaxed);
+            let Ok((seq, world)) = worlds.recv() else { return };
+            self.waits.store(false, Ordering::Relaxed);
+            let began = Instant::now();
             {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if state.closed {
+                let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+                if *closed {
                     return;
                 }
-                state.trouble = beside::write(&self.dir, seq, &world).err();
+                // The last word is had by the end, which says what went wrong.
+                let _ = beside::write(&self.dir, seq, &world);
             }
-            std::thread::sleep(APART);
+            std::thread::sleep(APART.max(began.elapsed().saturating_mul(TIMES)));
         }
     }
 
     /// The last word: as it is now, or nothing where the run is over. What went wrong, if
     /// anything did.
     pub(crate) fn end(&self, over: bool) -> Option<String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.closed = true;
+        let not = |why: &str| {
+            Some(format!("the lab's world is not kept, so this run cannot go on: {why}"))
+        };
+        let closed = (0..PATIENCE).find_map(|_| {
+            let free = self.closed.try_lock().ok();
+            if free.is_none() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            free
+        });
+        let Some(mut closed) = closed else {
+            return not(&format!("{} does not answer", self.dir.display()));
+        };
+        *closed = true;
         if over {
             beside::remove(&self.dir);
             return None;
         }
         let (seq, world) = self.now();
-        let written = beside::write(&self.dir, seq, &world).err();
-        written.map(|why| format!("the lab's world is not kept, so this run cannot go on: {why}"))
+        beside::write(&self.dir, seq, &world).err().and_then(|why| not(&why))
     }
 }

@@ -1,7 +1,7 @@
 //! A run on a lab in the cockpit: at the speed of a clock on the wall, faster while a soak is
 //! watched.
 
-use crate::cli::conduct::{Conduct, conduct, stage};
+use crate::cli::conduct::{Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
 use crate::cli::lab::play::{header, strike};
 use crate::cli::run::params;
@@ -12,9 +12,9 @@ use crate::lab::{self, Lab, World, pace};
 use crate::problem::render;
 use crate::run::{State, Status};
 use crate::runbook::load;
-use crate::session::{Handle, Keep, Live};
+use crate::session::{Keep, Live};
 use crate::site::Site;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -67,7 +67,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let header = Header { pins: remote.identities().await, ..header };
     let kept = Arc::new(OnceLock::<Keeper>::new());
     let told = Arc::clone(&kept);
-    let begun: Box<dyn FnOnce(&Handle, &Path)> = Box::new(move |handle, dir| {
+    let begun: Begun = Box::new(move |handle, dir| {
         // It is told once.
         let _ = told.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
         tokio::spawn(hurry(handle.live.clone(), speed, times));
