@@ -62,3 +62,30 @@ async fn reach(lab: &Lab, voter: &str) -> std::io::Result<()> {
         Ok(()) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Time;
+    use std::sync::Arc;
+
+    /// Whatever a site file says: a voter, who leads, or nobody.
+    #[tokio::test]
+    async fn nobody_is_where_no_voter_and_no_door_is() {
+        let now = Time(1_777_150_800_000);
+        let lab = Lab::new(crate::lab::site::world(1, now), Arc::new(move || now));
+        for (url, code) in [
+            ("http://vault-0.anywhere.example.net:8200", Some(429)),
+            ("http://vault-2", Some(200)),
+            ("http://vault.example.net", Some(200)),
+            ("http://vault-01.example.net", None),
+            ("http://www.vault.example.net", None),
+            ("https://example.net", None),
+            ("http://127.0.0.1:8200", None),
+        ] {
+            let path = reqwest::Url::parse(&format!("{url}/v1/sys/health")).unwrap();
+            let sent = lab.send(reqwest::Request::new(reqwest::Method::GET, path)).await;
+            assert_eq!(sent.ok().map(|r| r.status().as_u16()), code, "{url}");
+        }
+    }
+}

@@ -81,6 +81,7 @@ async fn cluster(
         }
         cluster.objects.insert(kind.id.to_owned(), kept);
     }
+    absent(&cluster, lacks);
     for wanted in &remote.site.secret {
         match server.secret(&wanted.namespace, &wanted.name).await {
             Ok(seen) => cluster.secrets.push(seen),
@@ -91,6 +92,15 @@ async fn cluster(
         }
     }
     cluster
+}
+
+/// Namespaces that were looked into and are none: a name with a slip of the pen has no pods.
+fn absent(cluster: &Cluster, lacks: &mut Vec<Lack>) {
+    let there = cluster.objects.get("namespaces").map_or(&[][..], Vec::as_slice);
+    let is = |name: &String| there.iter().any(|n| n["metadata"]["name"] == name.as_str());
+    for name in cluster.namespaces.iter().filter(|n| *n != "*" && !there.is_empty() && !is(n)) {
+        lacks.push(Lack::new(format!("namespace {name}"), "the cluster has none of that name"));
+    }
 }
 
 /// An API server, which is not waited for again and again once it does not answer.

@@ -76,8 +76,15 @@ pub(crate) fn files(
 ) -> Result<(), String> {
     for (name, value) in params.iter().filter_map(|p| p.split_once('=')) {
         let path = Path::new(value);
-        let there = value.contains('/') && world.files.get(path).is_none() && path.is_file();
-        if !there {
+        if world.files.get(path).is_some() {
+            continue;
+        }
+        let manifest = name == "manifest";
+        if manifest && !path.is_file() {
+            // Said now, and not when the change has come halfway.
+            return Err(format!("--param manifest: {value} is no file; check the path"));
+        }
+        if !(manifest || value.contains('/') && path.is_file()) {
             continue;
         }
         let read = || -> std::io::Result<Vec<u8>> {
@@ -90,7 +97,7 @@ pub(crate) fn files(
             return Err(format!("--param {name}: {value} has more than {LARGEST} bytes"));
         }
         world.files.put(path, bytes, world.now);
-        if name == "manifest" {
+        if manifest {
             world.stage.manifest = path.to_owned();
         }
         out(format!("  read from this machine: {value} ({name})"));

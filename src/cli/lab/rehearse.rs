@@ -37,7 +37,8 @@ pub struct Args {
     /// What chance does
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A parameter, NAME=VALUE; may be given several times
+    /// A parameter, NAME=VALUE; may be given several times. A value that is the path of a file of
+    /// this machine, such as the manifest's, is read once; what is written stays in the lab
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// Answers; without it everything that can be released is
@@ -77,6 +78,10 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
     let found = ground(args.site.as_deref(), args.from.as_deref(), args.seed, &mut out)?;
     let Ground { site, mut world } = found;
     needs(&site, &runbook.needs)?;
+    if site.values.is_empty() && args.from.is_some() && reads_values(&text) {
+        out("  note: the runbook reads values of the site file (site.…), which no survey holds; give \
+             --site as well".into());
+    }
     files(&mut world, &args.params, &mut out)?;
     if let Some(why) = faults.iter().find_map(|f| idle(&world, f.kind.name)) {
         return Err(why);
@@ -115,6 +120,14 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
         println!("journal: {}", journal.display());
     }
     Ok(played.done)
+}
+
+/// Whether an expression of it may read the site file's values; comments may be taken for one.
+fn reads_values(text: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = |at: usize| !text[..at].ends_with(|c| name(c) || c == '.' || c == '-');
+    let goes_on = |at: usize| text[at + 5..].starts_with(name);
+    text.match_indices("site.").any(|(at, _)| starts(at) && goes_on(at))
 }
 
 fn answers(args: &Args) -> Result<Answers, String> {

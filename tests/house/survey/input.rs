@@ -46,6 +46,7 @@ fn broken_surveys_are_refused_with_a_remedy() {
         (vec!["--from", "absent.json"], "check the path"),
         (vec!["--from", "out.json"], "--param manifest="),
         (vec!["--from", "out.json", "--fault", "wrong-class"], "--param manifest=FILE"),
+        (vec!["--from", "out.json", "--param", "manifest=absent.yaml"], "absent.yaml is no file"),
         (vec!["--site", "other.toml"], "vault-9 is no voter"),
         (vec!["--from", "out.json", "--site", "other.toml"], "vault-9 is no voter of the survey"),
     ] {
@@ -56,6 +57,17 @@ fn broken_surveys_are_refused_with_a_remedy() {
         assert_eq!(out.status.code(), Some(2), "{}", said(&out));
         assert!(said(&out).contains(wanted), "{wanted}: {}", said(&out));
     }
+    let out = site.holdpoint(&[
+        "survey",
+        "--site",
+        "site.toml",
+        "--out",
+        "new.json",
+        "--namespace",
+        "vualt",
+    ]);
+    assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+    assert!(said(&out).contains("NOT IN IT: namespace vualt: "), "{}", said(&out));
     // Nothing but a survey is written over.
     let out = site.holdpoint(&["survey", "--site", "site.toml", "--out", "manifest.yaml"]);
     assert_eq!(out.status.code(), Some(2), "{}", said(&out));
