@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Arguments of `survey`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Everything is read, nothing is written to the site. A Secret's values are not even asked for.
+Nothing is written to the site. Of Secrets only metadata is asked for, and of that only the names of
+keys are kept.
 What could not be read is told, is told in the file as well, and makes the exit code 1.
 A rehearsal starts from the file: holdpoint rehearse RUNBOOK --from FILE")]
 pub struct Args {

@@ -87,7 +87,7 @@ pub struct SecretSeen {
     pub exists: bool,
     /// How many keys it has.
     pub count: u64,
-    /// Names of its keys, as far as its metadata tells them; values are not even asked for.
+    /// Names of its keys, as far as its metadata tells them.
     pub keys: Vec<String>,
 }
 

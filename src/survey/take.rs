@@ -1,5 +1,5 @@
 //! Reading a site: with the clients that the cockpit uses, by lists in pages, each page pruned
-//! before the next is asked for. Nothing is written and no Secret's value is asked for.
+//! before the next is asked for. Nothing is written, and of Secrets only metadata is asked for.
 
 use super::fields::{KINDS, Kept, Scope, labels_of, prune};
 use super::mask::Shape;
@@ -207,7 +207,8 @@ fn encoded(token: &str) -> String {
 }
 
 /// That a Secret is there and what its keys are called. Its values are not asked for: as a
-/// table row it comes with how many there are, and who wrote which field is told by name.
+/// table row it comes with how many there are, and who wrote which field is told by name. What
+/// `kubectl apply` noted in an annotation may hold them; it is dropped here with all else.
 async fn secret(client: &Client, namespace: &str, name: &str) -> Result<SecretSeen, Trouble> {
     let mut seen = SecretSeen {
         namespace: namespace.to_owned(),
