@@ -6,6 +6,10 @@ test:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
 
+# runs of an impatient operator with faults at random: long
+soak RUNS="2000":
+    HOLDPOINT_RUNS={{RUNS}} cargo test --locked --test house impatient -- --nocapture
+
 # the tests on real servers
 real *ARGS:
     tests/real/run {{ARGS}}

@@ -50,7 +50,16 @@ impl Sub<Span> for Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        // By hand: times are written a thousand times as often as anything else.
+        let at = jiff::tz::Offset::UTC.to_datetime(self.timestamp());
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+        let sign = if year < 0 { "-" } else { "" };
+        let (year, thousandths) = (year.unsigned_abs(), at.millisecond());
+        write!(
+            f,
+            "{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{thousandths:03}Z"
+        )
     }
 }
 

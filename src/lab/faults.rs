@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 pub enum Start {
     /// So long after the run did.
     After(Span),
-    /// When that step's turn comes; `phase/step` in the first item where there are items.
+    /// When that step's turn comes; `phase/step` in the first item where there are items,
+    /// `phase[item]/step` in that one.
     Step(String),
 }
 
@@ -56,8 +57,8 @@ faults! {
         "health says 200, but no audited request gets an answer";
     "stopped-leader" "roll/claims" ["roll/claims"]
         "the leader's process is stopped: it answers nothing, and the others elect";
-    "leader-moves" "roll/claims" []
-        "leadership moves to another voter; the order of the roll follows it";
+    "leader-moves" "roll/claims" ["roll/claims"]
+        "leadership moves to another voter: to the one in its turn, and its claims stay; between turns the order follows";
     "quorum-lost" "roll/claims" ["roll/claims", "guard quorum"]
         "two voters die and stay away";
     "unseal-sidecar-stuck" "roll/claims" ["roll/back"]
@@ -90,7 +91,7 @@ faults! {
         "every answer of the API server takes one to three seconds; everything only takes longer";
     "watch-stale" "roll/claims" []
         "watches stay open and say nothing more; gates read afresh, and the watches are opened anew";
-    "path-lost" "roll/claims" ["roll/claims"]
+    "path-lost" "roll/claims" ["roll/back", "roll/claims"]
         "connections to one voter time out from here, while it is well";
     "forbidden" "roll/claims" ["roll/claims"]
         "the right to delete claims and pods is taken away";
@@ -109,7 +110,7 @@ pub fn find(name: &str) -> Option<&'static FaultKind> {
 impl std::str::FromStr for Fault {
     type Err = String;
 
-    /// `NAME`, `NAME@90s`, `NAME@phase/step`, each with `,for=2m` behind it.
+    /// `NAME`, `NAME@90s`, `NAME@phase/step`, `NAME@phase[item]/step`, each with `,for=2m` behind it.
     fn from_str(text: &str) -> Result<Self, String> {
         let (what, lasts) = match text.split_once(",for=") {
             Some((what, lasts)) => (what, Some(lasts)),
@@ -154,21 +155,30 @@ pub fn fault(world: &mut World, name: &str, on: bool) {
             manifest(world, name, on, &all, |_| json!(wrong));
         }
         "reclaim-delete" => old_volumes(world, if on { "Delete" } else { "Retain" }),
-        "backup-stale" => {
-            let namespace = world.stage.namespace.clone();
-            each(world, "cronjobs.batch", &namespace, |job, now| {
-                let age = Span::secs(if on { 31 } else { 2 } * 86_400);
-                let at = kube::stamp(now - age);
-                job["status"]["lastSuccessfulTime"] = json!(at);
-                job["status"]["lastScheduleTime"] = json!(at);
-            });
-        }
+        "backup-stale" => backups(world, on),
         "unseal-key-in-vault" => unseal_key(world, name, on),
         "attach-limit" => limits(world, on),
         SECOND_COPY_DIFFERS => {}
         _ => {}
     }
     world.settle();
+}
+
+/// For a month every run of the backup was begun and failed; over, the last one succeeded.
+fn backups(world: &mut World, fail: bool) {
+    let namespace = world.stage.namespace.clone();
+    each(world, "jobs.batch", &namespace, |job, _| {
+        let (now, was) = if fail { ("Failed", "Complete") } else { ("Complete", "Failed") };
+        let conditions = job["status"]["conditions"].as_array_mut();
+        for condition in conditions.into_iter().flatten().filter(|c| c["type"] == was) {
+            condition["type"] = json!(now);
+        }
+    });
+    let age = Span::secs(if fail { 31 } else { 2 } * 86_400);
+    each(world, "cronjobs.batch", &namespace, |job, now| {
+        let at = json!(kube::stamp(now - age));
+        job["status"]["lastSuccessfulTime"] = at;
+    });
 }
 
 /// Changes places of the manifest, and puts back what stood there.

@@ -35,4 +35,4 @@ pub use self::open::{clock, open};
 pub use self::stage::Stage;
 pub use self::task::Task;
 pub use self::unseen::Unseen;
-pub use self::world::{Lab, World};
+pub use self::world::{Changes, Lab, World};

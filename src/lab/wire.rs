@@ -9,15 +9,19 @@ use futures::future::BoxFuture;
 use std::io::ErrorKind;
 
 impl Lab {
-    fn voter(&self, host: &str) -> Option<String> {
+    /// The voter behind a host, and what a connection to it comes to.
+    fn voter(&self, host: &str) -> std::io::Result<(String, Result<(), ErrorKind>)> {
         let is = |name: &str| {
             host.strip_prefix(name).is_some_and(|r| r.is_empty() || r.starts_with('.'))
         };
-        self.with(|world| {
+        let found = self.with(|world| {
             let named = world.vault.voters.keys().find(|name| is(name)).cloned();
             let door = world.doors.contains(host);
-            named.or_else(|| vault::leader(world).filter(|_| door))
-        })
+            let voter = named.or_else(|| vault::leader(world).filter(|_| door))?;
+            let connected = vault::connect(world, &voter);
+            Some((voter, connected))
+        });
+        found.ok_or_else(|| ErrorKind::ConnectionRefused.into())
     }
 }
 
@@ -32,12 +36,10 @@ impl Wire for Lab {
             let request = http::Request::try_from(request)?;
             let (mut head, body) = request.into_parts();
             // A server sees a path, not the whole address.
-            head.uri = head.uri.path_and_query().map(|p| p.as_str()).unwrap_or("/").parse()?;
+            head.uri = head.uri.path_and_query().cloned().map(http::Uri::from).unwrap_or_default();
             let body = body.as_bytes().map(Bytes::copy_from_slice).unwrap_or_default();
-            let Some(voter) = lab.voter(&host) else {
-                return Err(std::io::Error::from(ErrorKind::ConnectionRefused).into());
-            };
-            reach(&lab, &voter).await?;
+            let (voter, connected) = lab.voter(&host)?;
+            reach(connected).await?;
             let answer = vault::answer(&lab, &voter, http::Request::from_parts(head, body)).await?;
             Ok(answer.map(reqwest::Body::from).into())
         })
@@ -46,17 +48,15 @@ impl Wire for Lab {
     fn connect(&self, host: String, _port: u16) -> BoxFuture<'static, std::io::Result<()>> {
         let lab = self.clone();
         Box::pin(async move {
-            match lab.voter(&host) {
-                Some(voter) => reach(&lab, &voter).await,
-                None => Err(ErrorKind::ConnectionRefused.into()),
-            }
+            let (_, connected) = lab.voter(&host)?;
+            reach(connected).await
         })
     }
 }
 
 /// A lost path is waited for as long as its caller likes: nothing comes back.
-async fn reach(lab: &Lab, voter: &str) -> std::io::Result<()> {
-    match lab.with(|world| vault::connect(world, voter)) {
+async fn reach(connected: Result<(), ErrorKind>) -> std::io::Result<()> {
+    match connected {
         Err(ErrorKind::TimedOut) => std::future::pending().await,
         Err(kind) => Err(kind.into()),
         Ok(()) => Ok(()),

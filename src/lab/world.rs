@@ -7,7 +7,7 @@ use crate::lab::{Chance, Files, Stage, Task, Unseen};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// Everything that exists.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -117,20 +117,72 @@ pub struct Lab {
     clock: Arc<dyn Fn() -> Time + Send + Sync>,
     /// The agenda may have something earlier now.
     planned: Arc<Notify>,
-    /// The store's latest resource version, for watches.
-    version: Arc<watch::Sender<u64>>,
+    bell: Arc<Bell>,
+}
+
+/// Rings when the store changed or watches should look again. Whoever waits is woken in the
+/// order in which they wait: a channel of the runtime's own would shuffle them.
+#[derive(Default)]
+struct Bell {
+    /// The store's version when it rang last, and how often it has.
+    rung: Mutex<(u64, u64)>,
+    notify: Notify,
+}
+
+/// Somebody who listens for changes.
+pub struct Changes {
+    bell: Arc<Bell>,
+    heard: u64,
+}
+
+impl Changes {
+    /// What has changed until now is known.
+    pub fn mark_unchanged(&mut self) {
+        self.heard = self.bell.rung().1;
+    }
+
+    /// Waits for a change that is not known.
+    pub async fn changed(&mut self) {
+        let bell = Arc::clone(&self.bell);
+        loop {
+            let waits = bell.notify.notified();
+            tokio::pin!(waits);
+            waits.as_mut().enable();
+            let rung = bell.rung().1;
+            if rung != self.heard {
+                self.heard = rung;
+                return;
+            }
+            waits.await;
+        }
+    }
+}
+
+impl Bell {
+    fn rung(&self) -> (u64, u64) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self, version: u64, anyway: bool) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        if rung.0 != version || anyway {
+            *rung = (version, rung.1 + 1);
+            drop(rung);
+            self.notify.notify_waiters();
+        }
+    }
 }
 
 impl Lab {
     /// A handle to that world, which lives by that clock.
     #[must_use]
     pub fn new(world: World, clock: Arc<dyn Fn() -> Time + Send + Sync>) -> Self {
-        let version = watch::Sender::new(world.store.version());
+        let rung = Mutex::new((world.store.version(), 0));
         Self {
             world: Arc::new(Mutex::new(world)),
             clock,
             planned: Arc::default(),
-            version: Arc::new(version),
+            bell: Arc::new(Bell { rung, notify: Notify::new() }),
         }
     }
 
@@ -145,7 +197,7 @@ impl Lab {
         // Watches feel faults at once.
         let other = world.faults != faults;
         drop(world);
-        self.version.send_if_modified(|last| std::mem::replace(last, version) != version || other);
+        self.bell.ring(version, other);
         if next.is_some() && (before.is_none() || next < before) {
             self.planned.notify_one();
         }
@@ -154,8 +206,8 @@ impl Lab {
 
     /// Tells when the store's resource version changes.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+    pub fn changes(&self) -> Changes {
+        Changes { bell: Arc::clone(&self.bell), heard: self.bell.rung().1 }
     }
 
     /// Wakes when something is due, for ever.

@@ -42,9 +42,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
-/// Fresh reads of these sources, at once, never from a cache: for gates. A source that cannot be read says so in its
+/// Fresh reads of these sources, never from a cache: for gates. A source that cannot be read says so in its
 /// own change; nothing fails as a whole.
 pub async fn read(remote: &Arc<Remote>, reading: &Reading) -> Vec<Change> {
+    let (lasting, fleeting) = reading.parted();
+    let mut changes = at_once(remote, &lasting).await;
+    changes.extend(at_once(remote, &fleeting).await);
+    changes.sort_by_key(|c| c.source);
+    changes
+}
+
+/// The same, all of them at once.
+pub async fn at_once(remote: &Arc<Remote>, reading: &Reading) -> Vec<Change> {
     let mut tasks = tokio::task::JoinSet::new();
     for (source, reach) in reading.iter() {
         let (remote, reach) = (Arc::clone(remote), reach.clone());

@@ -11,6 +11,7 @@ use crate::run::state::{
 use crate::runbook::model::{Arg, Call, Does};
 use crate::runbook::{EvalError, Scope, Template};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why an entry cannot be folded: the stream is not one that `decide` made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -172,7 +173,7 @@ fn item_chosen(state: &mut State, entry: &Entry, id: &str, item: &str) {
 fn add_steps(state: &mut State, id: &str, item: Option<&str>) {
     let Some(phase) = state.runbook.phases.iter().find(|p| p.id == id) else { return };
     for addr in State::addresses(phase, item) {
-        state.steps.entry(addr).or_insert_with(StepState::new);
+        state.steps.entry(addr).or_insert_with(|| Arc::new(StepState::new()));
     }
 }
 
@@ -202,7 +203,7 @@ fn guard_seen(state: &mut State, entry: &Entry, id: &str, judged: &Judged) {
 
 fn aborted(state: &mut State, reason: &str, entry: &Entry) {
     state.aborted = Some(reason.to_owned());
-    for s in state.steps.values_mut() {
+    for s in state.steps.values_mut().map(Arc::make_mut) {
         if let Ok(to) = legal(s.status, Move::Abort) {
             s.status = to;
             s.ended = Some(entry.at);
@@ -212,7 +213,7 @@ fn aborted(state: &mut State, reason: &str, entry: &Entry) {
 
 /// A step's move by the table, then its fields.
 fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyError> {
-    let Some(s) = state.steps.get_mut(addr) else { return Ok(()) };
+    let Some(s) = state.steps.get_mut(addr).map(Arc::make_mut) else { return Ok(()) };
     let pass = match &entry.event {
         Event::GatesJudged { gates, .. } => gates::all_pass(gates, &s.overrides),
         // Overrides end with the review that a person leaves. One that the run itself closes was

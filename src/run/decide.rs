@@ -250,6 +250,11 @@ fn override_gate(
     reason: &str,
 ) -> Result<Vec<Event>, Refusal> {
     reasonable(reason)?;
+    if s.gates_at.is_none() {
+        return Err(Refusal::new(
+            "the gates are still being read: what stands there is from an earlier look; wait a moment",
+        ));
+    }
     match s.gates.iter().find(|g| g.gate == gate) {
         None => Err(Refusal::new(format!("this step has no gate {gate}"))),
         Some(g) if g.judged.verdict == Verdict::Pass => {

@@ -27,4 +27,4 @@ pub use state::{
     GuardState, ItemState, OutputLine, Override, PhaseState, PhaseStatus, SoakState, State,
     StepState,
 };
-pub use wants::{Want, wants};
+pub use wants::{Question, Want, question, reading, wants};

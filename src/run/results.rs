@@ -56,7 +56,7 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
 
 /// The step, if the answer is to its present question.
 fn current<'a>(state: &'a State, addr: &StepAddr, ticket: u64) -> Option<&'a StepState> {
-    state.steps.get(addr).filter(|s| s.ticket == ticket)
+    state.steps.get(addr).map(|s| &**s).filter(|s| s.ticket == ticket)
 }
 
 fn looked(state: &State, look: &Look, ticket: u64, changes: &[Change], now: Time) -> Vec<Event> {

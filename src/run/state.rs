@@ -30,8 +30,8 @@ pub struct State {
     pub at: Time,
     /// One for each phase of the runbook, in order.
     pub phases: Vec<PhaseState>,
-    /// Steps whose phase (and item) has begun.
-    pub steps: BTreeMap<StepAddr, StepState>,
+    /// Steps whose phase (and item) has begun. Shared: the state is published after every fold.
+    pub steps: BTreeMap<StepAddr, Arc<StepState>>,
     /// Captured values.
     pub evidence: BTreeMap<String, Value>,
     /// Answers of `choose` steps.

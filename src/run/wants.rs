@@ -22,59 +22,89 @@ pub struct Want {
     pub every: Span,
 }
 
+/// A question without what it reads: that costs more to find out, and is only wanted when
+/// the question is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What for.
+    pub look: Look,
+    /// The step's ticket, or the run's seq where no step has begun.
+    pub ticket: u64,
+    /// How often.
+    pub every: Span,
+}
+
 /// At most one question stands at a time: a run has one current step.
 #[must_use]
 pub fn wants(state: &State) -> Option<Want> {
+    let Question { look, ticket, every } = question(state)?;
+    let reading = reading(state, &look);
+    Some(Want { look, ticket, reading, every })
+}
+
+/// What stands.
+#[must_use]
+pub fn question(state: &State) -> Option<Question> {
     if state.ended.is_some() || state.aborted.is_some() {
         return None;
     }
-    let Some(addr) = state.current() else { return advance(state) };
+    let advance = |ticket| Some(Question { look: Look::Advance, ticket, every: Span::secs(1) });
+    let Some(addr) = state.current() else { return advance(turn(state)) };
     let (step, s) = (state.step(&addr)?, state.steps.get(&addr)?);
     let ticket = s.ticket;
-    let want = |look, reading, every| Some(Want { look, ticket, reading, every });
+    let question = |look, every| Some(Question { look, ticket, every });
     match s.status {
-        Status::Pending => advance(state),
+        Status::Pending => advance(ticket),
         Status::Ready | Status::Blocked | Status::Confirming => {
-            want(Look::Gates(addr.clone()), gates::reading(state, &addr), Span::secs(2))
+            question(Look::Gates(addr), Span::secs(2))
         }
         Status::Verifying => {
             let verify = step.verify.as_ref();
-            let reading = asked(state, Some(&addr), &[], verify.map(|v| &v.that));
             let apart = verify.map_or(1000, |v| v.over.0 / u64::from(v.passes.max(2) - 1));
-            want(Look::Verify(addr), reading, Span(apart.clamp(250, 2000)))
+            question(Look::Verify(addr), Span(apart.clamp(250, 2000)))
         }
-        Status::Running => match &step.does {
-            Does::Soak { watch, .. } => {
-                let reading = asked(state, Some(&addr), &[], watch.iter().map(|g| &g.that));
-                want(Look::Soak(addr), reading, Span::secs(2))
-            }
-            _ => None,
-        },
+        Status::Running if matches!(step.does, Does::Soak { .. }) => {
+            question(Look::Soak(addr), Span::secs(2))
+        }
         _ => None,
     }
 }
 
-/// What opening the next phase, item or step needs to see.
-fn advance(state: &State) -> Option<Want> {
+/// What its answer needs to be read.
+#[must_use]
+pub fn reading(state: &State, look: &Look) -> Reading {
+    let step = |addr| state.step(addr);
+    match look {
+        Look::Advance => advance(state),
+        Look::Gates(addr) => gates::reading(state, addr),
+        Look::Verify(addr) => {
+            let verify = step(addr).and_then(|s| s.verify.as_ref());
+            asked(state, Some(addr), &[], verify.map(|v| &v.that))
+        }
+        Look::Soak(addr) => match step(addr).map(|s| &s.does) {
+            Some(Does::Soak { watch, .. }) => {
+                asked(state, Some(addr), &[], watch.iter().map(|g| &g.that))
+            }
+            _ => Reading::default(),
+        },
+    }
+}
+
+/// What opening the next phase, item or step needs to see. Nothing, where the run can be
+/// closed.
+fn advance(state: &State) -> Reading {
     let mut exprs = Vec::new();
-    let mut ticket = turn(state);
-    let Some((phase_state, phase)) = state.phase() else {
-        // Nothing is left: the run can be closed.
-        let reading = Reading::default();
-        return Some(Want { look: Look::Advance, ticket, reading, every: Span::secs(1) });
-    };
+    let Some((phase_state, phase)) = state.phase() else { return Reading::default() };
     let addr = state.current();
     if let Some(addr) = &addr {
-        exprs.extend(state.step(addr)?.when.as_ref());
-        ticket = state.steps.get(addr)?.ticket;
+        exprs.extend(state.step(addr).and_then(|s| s.when.as_ref()));
     } else if let Some(each) = &phase.each {
         if phase_state.status == PhaseStatus::Waiting {
             exprs.push(&each.of);
         }
         exprs.extend(each.next.as_ref());
     }
-    let reading = asked(state, addr.as_ref(), &[], exprs);
-    Some(Want { look: Look::Advance, ticket, reading, every: Span::secs(1) })
+    asked(state, addr.as_ref(), &[], exprs)
 }
 
 /// A number that changes with every phase that opens and every item that ends.

@@ -5,33 +5,42 @@
 //! never are.
 
 use crate::event::{Span, Time};
-use cel::objects::{Key, KeyRef, Map};
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp,
+};
+use cel::common::value::Val;
+use cel::objects::KeyRef;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::Arc;
 
-pub(crate) fn to_cel(value: &Value) -> cel::Value {
+/// A JSON value as expressions see it.
+pub(crate) fn to_val(value: &Value) -> Box<dyn Val> {
     match value {
-        Value::Null => cel::Value::Null,
-        Value::Bool(b) => cel::Value::Bool(*b),
-        Value::Number(n) => n
-            .as_i64()
-            .map_or_else(|| cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)), cel::Value::Int),
-        Value::String(s) => time(s).unwrap_or_else(|| cel::Value::String(Arc::new(s.clone()))),
-        Value::Array(list) => cel::Value::List(Arc::new(list.iter().map(to_cel).collect())),
+        Value::Null => Box::new(CelNull),
+        Value::Bool(b) => Box::new(CelBool::from(*b)),
+        Value::Number(n) => match n.as_i64() {
+            Some(i) => Box::new(CelInt::from(i)),
+            None => Box::new(CelDouble::from(n.as_f64().unwrap_or(f64::NAN))),
+        },
+        Value::String(s) => match time(s) {
+            Some(time) => Box::new(CelTimestamp::from(time)),
+            None => Box::new(CelString::from(s.clone())),
+        },
+        Value::Array(list) => {
+            Box::new(CelList::from(list.iter().map(to_val).collect::<Vec<Box<dyn Val>>>()))
+        }
         Value::Object(map) => {
-            let map: HashMap<Key, cel::Value> =
-                map.iter().map(|(k, v)| (Key::String(Arc::new(k.clone())), to_cel(v))).collect();
-            cel::Value::Map(Map { map: Arc::new(map) })
+            let of = |(k, v): (&String, _)| (CelMapKey::from(k.clone()), to_val(v));
+            Box::new(CelMap::from(map.iter().map(of).collect::<HashMap<_, Box<dyn Val>>>()))
         }
     }
 }
 
-fn time(s: &str) -> Option<cel::Value> {
+fn time(s: &str) -> Option<chrono::DateTime<chrono::FixedOffset>> {
     if s.len() != 24 || !s.ends_with('Z') || s.as_bytes()[10] != b'T' || s.as_bytes()[19] != b'.' {
         return None;
     }
-    chrono::DateTime::parse_from_rfc3339(s).ok().map(cel::Value::Timestamp)
+    chrono::DateTime::parse_from_rfc3339(s).ok()
 }
 
 pub(crate) fn to_json(value: &cel::Value) -> Value {
@@ -59,15 +68,19 @@ pub(crate) fn brief(value: &cel::Value) -> String {
         cel::Value::List(list) => {
             let names: Vec<_> =
                 list.iter().filter_map(|v| named(v).or_else(|| scalar(v))).collect();
-            if names.len() == list.len() && names.len() <= 6 {
-                format!("[{}]", names.join(", "))
-            } else {
-                format!("{} items", list.len())
+            match many(list.len()) {
+                None if names.len() == list.len() => format!("[{}]", names.join(", ")),
+                _ => format!("{} items", list.len()),
             }
         }
         cel::Value::Map(map) => named(value).unwrap_or_else(|| format!("{} fields", map.map.len())),
         other => scalar(other).unwrap_or_default(),
     }
+}
+
+/// A list in a line, if it is too long to be named one by one.
+pub(crate) fn many(length: usize) -> Option<String> {
+    (length > 6).then(|| format!("{length} items"))
 }
 
 fn scalar(value: &cel::Value) -> Option<String> {

@@ -1,6 +1,6 @@
 //! An answers file: what a person would type, by step address.
 
-use crate::event::StepAddr;
+use crate::event::{Span, StepAddr};
 use crate::problem::Problem;
 use crate::runbook::of_toml;
 use serde::Deserialize;
@@ -20,6 +20,10 @@ pub struct Answers {
     /// can say so.
     #[serde(skip)]
     everything: bool,
+    /// How long a step is waited for whose gates do not pass, five minutes if nothing is said,
+    /// and a soak that gets nowhere, for ever if nothing is said.
+    #[serde(skip)]
+    pub patience: Option<Span>,
     /// Approvals: refused, since a file is no second person.
     #[serde(default)]
     approve: BTreeMap<String, String>,

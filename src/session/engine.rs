@@ -5,7 +5,9 @@ use crate::event::{Actor, EffectId, Entry, Event, Outcome, Stream, Time};
 use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
-use crate::run::{Effect, Intent, Look, Purpose, State, Want, apply, decide, wants};
+use crate::run::{
+    Effect, Intent, Look, Purpose, Question, State, apply, decide, question, reading,
+};
 use crate::runbook::namespaces;
 use crate::session::unrecorded::{goes_on, only_reads, only_seen};
 use serde_json::Value;
@@ -290,7 +292,7 @@ impl Engine {
 
     /// Asks the world what the run wants to know, one question at a time.
     fn want(&mut self) {
-        let Some(Want { look, ticket, reading, every }) = wants(&self.state) else { return };
+        let Some(Question { look, ticket, every }) = question(&self.state) else { return };
         let question = (look.clone(), ticket);
         let elapsed = self.looked_at.map_or(Duration::MAX, |at| at.elapsed());
         // A new question is asked at once, the same one again when it is due; one that is
@@ -307,6 +309,7 @@ impl Engine {
         self.looking = true;
         self.asked_last = Some(question);
         self.looked_at = Some(Instant::now());
+        let reading = reading(&self.state, &look);
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         tokio::spawn(async move {
             let changes = observe::read(&remote, &reading).await;
@@ -321,7 +324,7 @@ impl Engine {
         match effect {
             Effect::Prepare { step, ticket, purpose, call, reading } => {
                 tokio::spawn(async move {
-                    let gates = observe::read(&remote, &reading);
+                    let (lasting, fleeting) = reading.parted();
                     let resolve = async {
                         match &call {
                             Some(call) => {
@@ -331,10 +334,18 @@ impl Engine {
                         }
                     };
                     let (changes, proposal) = match purpose {
-                        Purpose::Review => tokio::join!(gates, resolve),
-                        // Gates can take seconds. The objects are looked at last, so that as
-                        // little as can be lies between that look and the effect.
-                        Purpose::Execute => (gates.await, resolve.await),
+                        Purpose::Review => {
+                            tokio::join!(observe::read(&remote, &reading), resolve)
+                        }
+                        // Gates can take seconds. The objects are looked at late, so that as
+                        // little as can be lies between that look and the effect; later still
+                        // only what would be stale by then.
+                        Purpose::Execute => {
+                            let mut changes = observe::at_once(&remote, &lasting).await;
+                            let proposal = resolve.await;
+                            changes.extend(observe::at_once(&remote, &fleeting).await);
+                            (changes, proposal)
+                        }
                     };
                     let _ = results
                         .send(Intent::Prepared { step, ticket, purpose, changes, proposal })

@@ -1,6 +1,7 @@
 //! Which namespaces a reading is asked for, and which it covers: rows of a namespace that
 //! nobody looked into are not absent, but not known.
 
+use crate::event::Span;
 use crate::world::Source;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,9 @@ impl Reach {
     }
 }
 
+/// Data that is stale earlier is read last.
+const SOON: Span = Span::secs(20);
+
 /// What is to be read: sources, and of those with namespaces which.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Reading(BTreeMap<Source, Reach>);
@@ -87,6 +91,15 @@ impl Reading {
     #[must_use]
     pub fn contains(&self, source: &Source) -> bool {
         self.0.contains_key(source)
+    }
+
+    /// What is read first, and what is read after it because its data is stale so soon: where
+    /// the first takes its time, the second would be too old when that is there.
+    #[must_use]
+    pub fn parted(&self) -> (Self, Self) {
+        let soon = |source: &Source| source.stale_after() < SOON;
+        let (fleeting, lasting) = self.0.clone().into_iter().partition(|(s, _)| soon(s));
+        (Self(lasting), Self(fleeting))
     }
 
     /// Sources, each with its namespaces.
@@ -113,6 +126,13 @@ impl fmt::Debug for Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stale_soon_is_read_last() {
+        let (first, last) = Reading::everything().parted();
+        assert_eq!(last.iter().map(|(s, _)| s).collect::<Vec<_>>(), [Source::Raft]);
+        assert_eq!(first.iter().count() + 1, Source::ALL.len());
+    }
 
     #[test]
     fn what_was_not_looked_into_is_lacking() {

@@ -1,6 +1,6 @@
 //! The house's own rules, and what needs neither servers nor network: layers, shipped
 //! runbooks, bad input, the journal under attack, the run core under arbitrary input,
-//! screens.
+//! screens, whole runs on the lab.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,10 +20,12 @@ mod core;
 mod demo;
 mod disk;
 mod fingers;
+mod headless;
 mod journal;
 mod keys;
 mod layers;
 mod pty;
+mod rehearsals;
 mod screens;
 mod support;
 mod survey;

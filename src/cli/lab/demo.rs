@@ -1,7 +1,7 @@
 //! `holdpoint demo`: the Vault runbook on a lab, nothing to configure.
 
 use crate::cli::lab::on_lab_time;
-use crate::cli::lab::play::{BEGINS, Play, RUNBOOK, lab_params, play};
+use crate::cli::lab::play::{BEGINS, Play, RUNBOOK, play};
 use crate::cli::lab::rehearse::{everything, lab_site};
 use crate::cli::lab::screen::{Screen, screen};
 use crate::cli::site;
@@ -61,7 +61,8 @@ async fn cockpit(args: &Args) -> Result<bool, String> {
     let what = Screen {
         text: RUNBOOK.into(),
         path: "demo".into(),
-        params: lab_params(RUNBOOK, &[], true)?,
+        params: Vec::new(),
+        manifest: true,
         site: lab_site()?,
         start: site::clock()(),
         world: Box::new(move |start| labsite::world(seed, start)),

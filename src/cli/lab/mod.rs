@@ -7,6 +7,7 @@ pub mod play;
 pub mod rehearse;
 mod screen;
 mod serve;
+mod strike;
 
 use crate::cli::refuse;
 use crate::lab::faults::FAULTS;

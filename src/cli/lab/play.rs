@@ -1,26 +1,30 @@
 //! A run on a lab that nobody watches: as fast as it can be lived through, the same for the
 //! same seed.
 
+use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
-use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, StepAddr, Time};
+use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, Span, Time};
 use crate::journal::read_bytes;
-use crate::lab::faults::{Fault, Start, fault};
+use crate::lab::faults::Fault;
 use crate::lab::{self, Lab, World, site as labsite};
 use crate::problem::render;
 use crate::report::{Struck, rehearsal};
-use crate::run::{State, Status};
+use crate::run::State;
 use crate::runbook::load;
-use crate::session::{Answers, Engine, Handle, Keep, Live, Opening, open, unattended};
+use crate::runbook::model::Runbook;
+use crate::session::{Answers, Engine, Handle, Keep, Opening, open, unattended};
 use crate::site::Site;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// The runbook of a demo.
 pub const RUNBOOK: &str = include_str!("../../../runbooks/vault-raft-to-block.toml");
 /// A soak of the lab: days of watching teach nothing there.
-pub const SOAK: &str = "10m";
+pub const SOAK: &str = "4m";
+/// How long a rehearsal waits for what does not move.
+const PATIENCE: Span = Span::secs(300);
 /// When a lab that nobody watches begins: a Saturday evening.
 pub const BEGINS: Time = Time(1_777_150_800_000);
 
@@ -82,12 +86,7 @@ impl Played {
 }
 
 /// The lab's own parameters for a runbook that has them; `manifest`: its machine has one.
-pub(crate) fn lab_params(
-    text: &str,
-    given: &[String],
-    manifest: bool,
-) -> Result<Vec<String>, String> {
-    let runbook = load(text).map_err(|p| format!("{} problems", p.len()))?.runbook;
+pub(crate) fn lab_params(runbook: &Runbook, given: &[String], manifest: bool) -> Vec<String> {
     let own = [
         ("manifest", labsite::MANIFEST),
         ("anchor_dir", labsite::ANCHORS),
@@ -98,7 +97,7 @@ pub(crate) fn lab_params(
     let own = own.iter().filter(|(name, _)| {
         runbook.params.contains_key(*name) && !named(name) && (manifest || *name != "manifest")
     });
-    Ok(own.map(|(name, value)| format!("{name}={value}")).chain(given.iter().cloned()).collect())
+    own.map(|(name, value)| format!("{name}={value}")).chain(given.iter().cloned()).collect()
 }
 
 /// The header of a run on a lab.
@@ -125,100 +124,87 @@ pub(crate) fn header(
     }
 }
 
+/// A run that is being played.
+pub struct Playing {
+    /// The way to its loop.
+    pub handle: Handle,
+    /// The world that it is about.
+    pub lab: Lab,
+    task: JoinHandle<()>,
+    /// The world's own life, and the faults that are to come.
+    beside: Vec<JoinHandle<()>>,
+    struck: Arc<Mutex<Vec<Struck>>>,
+    kept: Option<Arc<Mutex<Vec<u8>>>>,
+    dir: PathBuf,
+}
+
 /// Plays it to its end, or to where its operator stops. On a runtime whose time is paused.
 pub async fn play(play: Play, out: &mut dyn FnMut(String)) -> Result<Played, String> {
-    let Play { text, path, params: given, site, world, faults, answers, runs, nonce } = play;
+    let mut answers = play.answers.clone();
+    // Nobody mends anything there: what stands still for so long does for good.
+    answers.patience.get_or_insert(PATIENCE);
+    let actor = Actor::File { path: "rehearsal".into() };
+    let playing = begin(play, actor.clone()).await?;
+    let done = unattended(&playing.handle, &actor, &answers, out).await;
+    playing.end(done).await
+}
+
+/// Opens it: from now on whoever holds it does what an operator does.
+pub async fn begin(play: Play, actor: Actor) -> Result<Playing, String> {
+    let Play { text, path, params: given, site, world, faults, answers: _, runs, nonce } = play;
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
     let manifest = world.files.get(labsite::MANIFEST.as_ref()).is_some();
-    let given = lab_params(&text, &given, manifest)?;
-    let values = params(&loaded.runbook, &given)?;
-    let actor = Actor::File { path: "rehearsal".into() };
-    let header = header(&text, &path, values, &site, actor.clone());
+    let values = params(&loaded.runbook, &lab_params(&loaded.runbook, &given, manifest))?;
+    let header = header(&text, &path, values, &site, actor);
     let clock = lab::clock(world.now);
     let lab = Lab::new(world, Arc::clone(&clock));
     let driven = lab.clone();
-    let drive = tokio::spawn(async move { driven.drive().await });
+    let mut beside = vec![tokio::spawn(async move { driven.drive().await })];
     let remote = lab::open(&lab, site, Arc::clone(&clock));
     let header = Header { pins: remote.identities().await, ..header };
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let keep = if runs.is_some() { Keep::Loosely } else { Keep::Memory(Arc::clone(&kept)) };
-    let in_file = runs.is_some();
+    let kept = runs.is_none().then(Arc::default);
+    let keep = kept.as_ref().map_or(Keep::Loosely, |kept| Keep::Memory(Arc::clone(kept)));
     let runbook = Arc::new(loaded.runbook);
     let runs = runs.unwrap_or_default();
     let opening = Opening { runs, header, runbook, nonce, clock, keep };
     let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
     let (handle, task) = Engine::start(state, writer, Arc::new(remote));
-    let struck = Arc::new(Mutex::new(Vec::new()));
-    let strikes: Vec<_> = faults
-        .into_iter()
-        .map(|f| tokio::spawn(strike(f, lab.clone(), handle.live.clone(), Arc::clone(&struck))))
-        .collect();
-    let done = unattended(&handle, &actor, &answers, out).await;
-    strikes.iter().for_each(tokio::task::JoinHandle::abort);
-    let state = Arc::clone(&handle.live.borrow().state);
-    handle.close();
-    end(handle, task).await;
-    drive.abort();
-    let bytes = match in_file {
-        true => std::fs::read(dir.join(crate::journal::FILE)).map_err(|e| e.to_string())?,
-        false => std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner)),
-    };
-    let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
-    let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let journal = in_file.then_some(dir);
-    Ok(Played { done, entries, struck, state, lab, journal })
+    let struck = Arc::default();
+    if !faults.is_empty() {
+        let (lab, live, struck) = (lab.clone(), handle.live.clone(), Arc::clone(&struck));
+        beside.push(tokio::spawn(strike(faults, lab, live, struck)));
+    }
+    Ok(Playing { handle, lab, task, beside, struck, kept, dir })
 }
 
-async fn end(handle: Handle, task: tokio::task::JoinHandle<()>) {
+impl Playing {
+    /// Closes it.
+    pub async fn end(self, done: bool) -> Result<Played, String> {
+        let Self { handle, lab, task, beside, struck, kept, dir } = self;
+        let state = Arc::clone(&handle.live.borrow().state);
+        handle.close();
+        end(handle, task).await;
+        beside.iter().for_each(JoinHandle::abort);
+        let (bytes, journal) = match kept {
+            Some(kept) => {
+                let bytes =
+                    std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+                (bytes, None)
+            }
+            None => {
+                let bytes = std::fs::read(dir.join(crate::journal::FILE));
+                (bytes.map_err(|e| e.to_string())?, Some(dir))
+            }
+        };
+        let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
+        let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Played { done, entries, struck, state, lab, journal })
+    }
+}
+
+async fn end(handle: Handle, task: JoinHandle<()>) {
     drop(handle);
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), task).await;
-}
-
-/// Lets a fault begin and heal when it is to.
-pub(crate) async fn strike(
-    what: Fault,
-    lab: Lab,
-    mut live: watch::Receiver<Live>,
-    struck: Arc<Mutex<Vec<Struck>>>,
-) {
-    match &what.start {
-        Start::After(span) => tokio::time::sleep(span.duration()).await,
-        Start::Step(place) => loop {
-            if turn(&live.borrow_and_update().state, place) {
-                break;
-            }
-            if live.changed().await.is_err() {
-                return;
-            }
-        },
-    }
-    let name = what.kind.name;
-    let at = lab.with(|world| {
-        fault(world, name, true);
-        world.now
-    });
-    let mine = {
-        let mut all = struck.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Struck { name: name.into(), at, over: None });
-        all.len() - 1
-    };
-    let Some(lasts) = what.lasts else { return };
-    tokio::time::sleep(lasts.duration()).await;
-    let over = lab.with(|world| {
-        fault(world, name, false);
-        world.now
-    });
-    if let Some(s) = struck.lock().unwrap_or_else(PoisonError::into_inner).get_mut(mine) {
-        s.over = Some(over);
-    }
-}
-
-/// That step's turn has come: `phase/step`, of whatever item.
-fn turn(state: &State, place: &str) -> bool {
-    state.current().is_some_and(|step| {
-        let begun = state.steps.get(&step).is_some_and(|s| s.status != Status::Pending);
-        begun && StepAddr { item: None, ..step }.to_string() == place
-    })
 }
 
 /// How the run ended, by its last entry.

@@ -3,7 +3,7 @@
 use crate::cli::check::read;
 use crate::cli::lab::ground::{Ground, files, ground, needs};
 use crate::cli::lab::on_lab_time;
-use crate::cli::lab::play::{Play, lab_params, play};
+use crate::cli::lab::play::{Play, play};
 use crate::cli::lab::screen::{Screen, screen};
 use crate::cli::{refuse, site as cli_site};
 use crate::lab::faults::{Fault, idle};
@@ -90,7 +90,8 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
     if !headless {
         let manifest = world.files.get(&world.stage.manifest).is_some();
         let what = Screen {
-            params: lab_params(&text, &args.params, manifest)?,
+            params: args.params.clone(),
+            manifest,
             text,
             path: name,
             site,

@@ -3,7 +3,8 @@
 
 use crate::cli::conduct::{Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, strike};
+use crate::cli::lab::play::{header, lab_params};
+use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::cli::site;
 use crate::event::{Actor, Header, Role, Time};
@@ -27,8 +28,10 @@ pub(crate) struct Screen {
     pub(crate) text: String,
     /// Where it came from, for messages.
     pub(crate) path: String,
-    /// Parameters, `NAME=VALUE`.
+    /// Parameters, `NAME=VALUE`; the lab's own where they are not given.
     pub(crate) params: Vec<String>,
+    /// The lab's own machine has a manifest.
+    pub(crate) manifest: bool,
     /// How things are reached.
     pub(crate) site: Site,
     /// When it begins.
@@ -48,14 +51,14 @@ pub(crate) struct Screen {
 /// Opens the cockpit until the change is done or its person leaves; true if it was done. On a
 /// runtime whose time is paused.
 pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
-    let Screen { text, path, params: given, site, start, world, faults, speed, ascii, runs } = what;
+    let Screen { text, path, params: given, manifest, site, start, world, faults, .. } = what;
+    let (times, ascii, runs) = (what.speed, what.ascii, what.runs);
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
     let runbook = Arc::new(loaded.runbook);
-    let values = params(&runbook, &given)?;
+    let values = params(&runbook, &lab_params(&runbook, &given, manifest))?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
     let header = header(&text, &path, values, &site, actor);
     let clock = lab::clock(start);
-    let times = speed;
     let (speed, paced) = watch::channel(times);
     tokio::spawn(pace::drive(paced));
     // Drawn before the lab is made: that takes a moment.
@@ -71,8 +74,8 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
         // It is told once.
         let _ = told.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
         tokio::spawn(hurry(handle.live.clone(), speed, times));
-        for fault in faults {
-            tokio::spawn(strike(fault, lab.clone(), handle.live.clone(), Arc::default()));
+        if !faults.is_empty() {
+            tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), Arc::default()));
         }
     });
     let keep = Keep::Durable;

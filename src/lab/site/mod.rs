@@ -71,6 +71,13 @@ pub fn new_manifest() -> String {
 /// The site as it is at `now`.
 #[must_use]
 pub fn world(seed: u64, now: Time) -> World {
+    with_applications(seed, now, usize::MAX)
+}
+
+/// The same with no more applications than that beside Vault: what is lived through on it
+/// costs less.
+#[must_use]
+pub fn with_applications(seed: u64, now: Time, most: usize) -> World {
     let mut world = World::new(seed, now - AGE);
     for object in manifests::cluster() {
         place(&mut world, object);
@@ -83,7 +90,7 @@ pub fn world(seed: u64, now: Time) -> World {
         });
     }
     world.advance(now - AGE + Span::secs(600));
-    for object in manifests::applications() {
+    for object in manifests::applications().into_iter().take(most) {
         place(&mut world, object);
     }
     place(&mut world, manifests::vault(OLD_CLASS));

@@ -87,9 +87,11 @@ impl Ask {
     fn new(request: Request<Bytes>) -> Self {
         let (parts, raw) = request.into_parts();
         let target = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let url = reqwest::Url::parse(&format!("http://voter{target}"));
-        let query: BTreeMap<String, String> =
-            url.map(|u| u.query_pairs().into_owned().collect()).unwrap_or_default();
+        let url = parts.uri.query().map(|q| reqwest::Url::parse(&format!("http://voter/?{q}")));
+        let query: BTreeMap<String, String> = url
+            .and_then(Result::ok)
+            .map(|u| u.query_pairs().into_owned().collect())
+            .unwrap_or_default();
         let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
         let bearer = || header("authorization").and_then(|v| v.strip_prefix("Bearer "));
         let verb = match parts.method.as_str() {
@@ -115,6 +117,9 @@ impl Ask {
 
 fn decoded(path: &str) -> String {
     let path = path.strip_prefix("/v1/").unwrap_or(path);
+    if !path.contains('%') {
+        return path.to_owned();
+    }
     // Of all that is in the tree only a query is decoded; there a plus would be a space.
     let asked = format!("http://voter/?p={}", path.replace('+', "%2B").replace('&', "%26"));
     let url = reqwest::Url::parse(&asked).ok();

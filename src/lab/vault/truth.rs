@@ -34,6 +34,12 @@ pub fn leader(world: &World) -> Option<String> {
     super::raft::leads_on(world).then(|| led.node.clone())
 }
 
+/// Whether there is one of that name.
+#[must_use]
+pub fn is_voter(world: &World, name: &str) -> bool {
+    world.vault.voters.contains_key(name)
+}
+
 /// All that there are, by name.
 #[must_use]
 pub fn voters(world: &World) -> Vec<Truth> {

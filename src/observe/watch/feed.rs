@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{BoxStream, ReadyChunks};
 use kube::Client;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -107,7 +107,7 @@ impl Feed {
                 Err(End::Unheard) => return,
                 Err(End::Broken(Broken::Trouble(trouble))) => {
                     failures += 1;
-                    let wait = self.pace.back_off(failures);
+                    let wait = self.back_off(failures);
                     if !self.tell(News::Broken(in_words(trouble, wait, failures))).await {
                         return;
                     }
@@ -117,11 +117,18 @@ impl Feed {
                 Err(End::Broken(Broken::Expired | Broken::NoInitialEvents)) => {
                     version = None;
                     failures += 1;
-                    if failures == 1 { Duration::ZERO } else { self.pace.back_off(failures) }
+                    if failures == 1 { Duration::ZERO } else { self.back_off(failures) }
                 }
             };
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// By the clock and the feed: no two cockpits fail in the same millisecond, and on a lab
+    /// it is the same each time.
+    fn back_off(&self, failures: u32) -> Duration {
+        let now = u64::try_from(self.remote.now().0).unwrap_or(0);
+        self.pace.back_off(failures, now << 8 | self.number as u64)
     }
 
     /// True if it is heard.
@@ -305,12 +312,12 @@ fn escaped(text: &str) -> String {
 impl Pace {
     /// Twice as long each time, up to a limit, and anything between half of it and all:
     /// many cockpits must not come back at once.
-    fn back_off(&self, failures: u32) -> Duration {
+    fn back_off(&self, failures: u32, salt: u64) -> Duration {
         let (first, most) = self.back_off;
         let whole = first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(most);
-        // The standard library's hashers are seeded at random: enough for jitter.
-        let random = std::hash::RandomState::new().build_hasher().finish();
-        let part = u32::try_from(random % 1000).unwrap_or(0);
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write_u64(salt);
+        let part = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
         whole / 2 + (whole / 2) * part / 1000
     }
 }
@@ -324,11 +331,12 @@ mod tests {
         let pace = Pace::default();
         let (first, most) = pace.back_off;
         for failures in 1..40 {
-            let wait = pace.back_off(failures);
+            let wait = pace.back_off(failures, 7);
             assert!(wait >= first / 2 && wait <= most, "{failures}: {wait:?}");
         }
-        assert!(pace.back_off(30) >= most / 2);
-        let waits: std::collections::BTreeSet<_> = (0..20).map(|_| pace.back_off(30)).collect();
+        assert!(pace.back_off(30, 7) >= most / 2);
+        let waits: std::collections::BTreeSet<_> =
+            (0..20).map(|salt| pace.back_off(30, salt)).collect();
         assert!(waits.len() > 1, "no jitter");
         assert_eq!(escaped("a/b=&é"), "a%2Fb%3D%26%C3%A9");
     }

@@ -1,5 +1,8 @@
 //! CEL expressions and `{{ }}` templates: compiled once, judged on fresh data only.
 
+mod seen;
+
+use self::seen::Seen;
 use crate::event::{Judged, Observed, Time, Verdict};
 use crate::runbook::reach::{self, Asks};
 use crate::runbook::{convert, walk};
@@ -109,14 +112,19 @@ impl Expr {
 
     /// Its value; freshness is not looked at.
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, EvalError> {
-        let context = self.context(scope);
-        let value = self.program.execute(&context).map_err(|e| EvalError(e.to_string()))?;
+        let seen = Seen::new(scope);
+        let value = self.program.execute(&seen.context()).map_err(|e| EvalError(e.to_string()))?;
         Ok(convert::to_json(&value))
     }
 
     /// In words, the first source that it names and that is not fresh.
     #[must_use]
     pub fn stale(&self, scope: &Scope<'_>) -> Option<String> {
+        let seen = Seen::new(scope);
+        self.not_fresh(scope, &seen.context())
+    }
+
+    fn not_fresh(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Option<String> {
         self.sources
             .iter()
             .find_map(|source| {
@@ -124,16 +132,18 @@ impl Expr {
                 (!standing.fresh(scope.now))
                     .then(|| format!("{source} is {}", standing.words(scope.now)))
             })
-            .or_else(|| self.unlooked(scope))
+            .or_else(|| self.unlooked(scope, context))
             .or_else(|| self.unanswered(scope))
     }
 
     /// What must be read for it. A namespace whose name is not known yet is left out; judging
     /// finds it missing.
     pub fn ask(&self, scope: &Scope<'_>, reading: &mut Reading) {
+        let seen = Seen::new(scope);
+        let context = seen.context();
         for source in &self.sources {
             let reach = match self.asks.get(source) {
-                Some(asks) => asks.reach(&self.context(scope)).unwrap_or_else(|_| Reach::none()),
+                Some(asks) => asks.reach(&context).unwrap_or_else(|_| Reach::none()),
                 None => Reach::none(),
             };
             reading.add(*source, reach);
@@ -141,12 +151,8 @@ impl Expr {
     }
 
     /// A namespace that it is about and that was not looked into.
-    fn unlooked(&self, scope: &Scope<'_>) -> Option<String> {
-        if self.asks.is_empty() {
-            return None;
-        }
-        let context = self.context(scope);
-        self.asks.iter().find_map(|(source, asks)| match asks.reach(&context) {
+    fn unlooked(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Option<String> {
+        self.asks.iter().find_map(|(source, asks)| match asks.reach(context) {
             Ok(asked) => {
                 let lacking = scope.world.standing(*source).reach.lacks(&asked)?;
                 Some(format!(
@@ -187,13 +193,15 @@ impl Expr {
     /// Its verdict: inconclusive, before evaluation, if a source that it names is not fresh.
     #[must_use]
     pub fn judge(&self, scope: &Scope<'_>) -> Judged {
-        if let Some(why) = self.stale(scope) {
-            return Judged { values: self.values(scope), ..Judged::inconclusive(why, scope.now) };
+        let seen = Seen::new(scope);
+        let context = seen.context();
+        let values = self.values(scope, &context);
+        if let Some(why) = self.not_fresh(scope, &context) {
+            return Judged { values, ..Judged::inconclusive(why, scope.now) };
         }
-        let context = self.context(scope);
         let found = self.program.execute(&context);
         if let Some(why) = self.hangs_on_a_lost_path(scope, found.as_ref().ok()) {
-            return Judged { values: self.values(scope), ..Judged::inconclusive(why, scope.now) };
+            return Judged { values, ..Judged::inconclusive(why, scope.now) };
         }
         let unread = self.sources.contains(&Source::Raft).then(|| self.unread(&scope.world.raft));
         let (verdict, why) = match found {
@@ -208,7 +216,7 @@ impl Expr {
             ),
             Err(e) => (Verdict::Inconclusive, e.to_string()),
         };
-        Judged { verdict, why, values: self.values(scope), at: scope.now }
+        Judged { verdict, why, values, at: scope.now }
     }
 
     /// Which part is false, and where raft is named which voters are not well, and how.
@@ -232,7 +240,8 @@ impl Expr {
             return None;
         }
         let supposed = scope.world.raft.supposing_lost_voters_well()?;
-        let other = self.program.execute(&self.context_with(scope, &supposed)).ok();
+        let seen = Seen::supposing(scope, &supposed);
+        let other = self.program.execute(&seen.context()).ok();
         if other.as_ref() == found {
             return None;
         }
@@ -241,51 +250,22 @@ impl Expr {
     }
 
     /// The values that it names, for people.
-    fn values(&self, scope: &Scope<'_>) -> Vec<Observed> {
-        let context = self.context(scope);
+    fn values(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Vec<Observed> {
         self.paths
             .iter()
             .filter_map(|(path, program)| {
-                let value = program.execute(&context).ok()?;
                 let source = Source::of_name(path.split('.').next().unwrap_or(path));
                 let at = source.and_then(|s| scope.world.standing(s).as_of);
-                Some(Observed { name: path.clone(), value: convert::brief(&value), at })
+                // A long table is told by its length: it need not be looked at.
+                let whole = source.filter(|s| s.name() == path.as_str());
+                let long = whole.and_then(|s| seen::rows(scope.world, s));
+                let value = match long.and_then(convert::many) {
+                    Some(value) => value,
+                    None => convert::brief(&program.execute(context).ok()?),
+                };
+                Some(Observed { name: path.clone(), value, at })
             })
             .collect()
-    }
-
-    fn context(&self, scope: &Scope<'_>) -> Context<'static, 'static> {
-        self.context_with(scope, &scope.world.raft)
-    }
-
-    fn context_with(&self, scope: &Scope<'_>, raft: &Raft) -> Context<'static, 'static> {
-        let mut context = Context::default();
-        // Fails only where the name is taken, and the context is new.
-        let _ = context.add_function("others", others);
-        let json = |v: &Value| convert::to_cel(v);
-        let of = |v: Result<Value, serde_json::Error>| v.map_or(cel::Value::Null, |v| json(&v));
-        for source in &self.sources {
-            let value = world_part(scope.world, raft, *source);
-            context.add_variable_from_value(source.name(), of(value));
-        }
-        context.add_variable_from_value("params", of(serde_json::to_value(scope.params)));
-        context.add_variable_from_value("site", of(serde_json::to_value(scope.site)));
-        context.add_variable_from_value("evidence", of(serde_json::to_value(scope.evidence)));
-        context.add_variable_from_value("choice", of(serde_json::to_value(scope.choice)));
-        context.add_variable_from_value("remaining", of(serde_json::to_value(scope.remaining)));
-        context.add_variable_from_value("now", json(&Value::String(scope.now.to_string())));
-        if let Some((name, value, began)) = scope.item {
-            context.add_variable_from_value(name.to_owned(), json(&Value::String(value.into())));
-            let item = serde_json::json!({"name": value, "began": began});
-            context.add_variable_from_value("item", json(&item));
-        }
-        if let Some(before) = scope.before {
-            context.add_variable_from_value("before", json(before));
-        }
-        if let Some(result) = scope.result {
-            context.add_variable_from_value("result", json(result));
-        }
-        context
     }
 }
 
@@ -302,38 +282,6 @@ fn nesting(text: &str) -> usize {
         most = most.max(depth);
     }
     most
-}
-
-fn world_part(world: &World, raft: &Raft, source: Source) -> Result<Value, serde_json::Error> {
-    match source {
-        Source::Raft => serde_json::to_value(raft),
-        Source::Claims => serde_json::to_value(&world.claims),
-        Source::Volumes => serde_json::to_value(&world.volumes),
-        Source::Classes => serde_json::to_value(&world.classes),
-        Source::Pods => serde_json::to_value(&world.pods),
-        Source::Statefulsets => serde_json::to_value(&world.statefulsets),
-        Source::Cronjobs => serde_json::to_value(&world.cronjobs),
-        Source::Nodes => serde_json::to_value(&world.nodes),
-        Source::Secrets => serde_json::to_value(&world.secrets),
-        Source::Http => serde_json::to_value(&world.http),
-    }
-}
-
-/// `raft.others("vault-0")`: every voter but that one.
-fn others(
-    cel::extractors::This(raft): cel::extractors::This<cel::Value>,
-    name: Arc<String>,
-) -> Result<cel::Value, cel::ExecutionError> {
-    let unfit =
-        || cel::ExecutionError::function_error("others", "it is asked of raft: raft.others(name)");
-    let cel::Value::Map(raft) = &raft else { return Err(unfit()) };
-    let Some(cel::Value::List(voters)) = raft.get(&cel::objects::KeyRef::String("voters")) else {
-        return Err(unfit());
-    };
-    let kept = voters
-        .iter()
-        .filter(|v| convert::field(v, "name") != Some(cel::Value::String(name.clone())));
-    Ok(cel::Value::List(Arc::new(kept.cloned().collect())))
 }
 
 impl Template {

@@ -16,6 +16,9 @@ const HELP: &str = "commands: review · release [TEXT] · show · claim · uncla
 skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · abort REASON · \
 status · quit";
 
+/// An unattended run answers this long after something changed.
+const SETTLE: Duration = Duration::from_millis(1);
+
 /// Runs to the end, or until input ends. True if the change was done.
 pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) -> bool {
     let mut out = |line: String| println!("{line}");
@@ -69,7 +72,8 @@ pub async fn unattended(
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut unattended = Unattended::new(answers);
-    let mut beat = tokio::time::interval(Duration::from_millis(200));
+    // Only for what nothing tells of: that it has been waited for long enough.
+    let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {
         let now = live.borrow_and_update().clone();
         if let Some(done) = told(&mut printer, &now, out) {
@@ -84,6 +88,8 @@ pub async fn unattended(
             _ = live.changed() => {}
             _ = beat.tick() => {}
         }
+        // What else follows from this moment comes first: on a lab, the same each time.
+        tokio::time::sleep(SETTLE).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! An unattended run: a file's answers, step by step.
 
 use crate::event::{Actor, StepAddr, Verdict};
-use crate::run::{Intent, State, Status};
+use crate::run::{Intent, State, Status, StepState};
 use crate::runbook::model::{Does, Hold};
 use crate::session::answers::{Answers, find};
 use crate::session::engine::Handle;
@@ -10,6 +10,10 @@ use tokio::time::Instant;
 
 /// An unattended run waits this long for a step whose gates do not pass.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What was released so often, and never ran because something changed, is given up; so is a
+/// soak that began anew so often, where there is a limit to patience.
+const TRIES: u32 = 20;
 
 /// Whether an unattended run goes on.
 pub(super) enum Go {
@@ -22,11 +26,22 @@ pub(super) struct Unattended<'a> {
     answers: &'a Answers,
     since: Option<(StepAddr, Status, Instant)>,
     asked: Option<(StepAddr, u64)>,
+    released: Option<(StepAddr, u32)>,
+    soaked: Option<Soaked>,
+}
+
+/// A soak that is waited for.
+struct Soaked {
+    addr: StepAddr,
+    observed_ms: u64,
+    /// Since when not a second more of it counts.
+    since: Instant,
+    restarts: u32,
 }
 
 impl<'a> Unattended<'a> {
     pub(super) fn new(answers: &'a Answers) -> Self {
-        Self { answers, since: None, asked: None }
+        Self { answers, since: None, asked: None, released: None, soaked: None }
     }
 
     pub(super) async fn step(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Go {
@@ -73,6 +88,7 @@ impl<'a> Unattended<'a> {
             (Status::Failed | Status::InDoubt, _) => {
                 Go::Stop(format!("{addr} is {}: {}", s.status, s.why.clone().unwrap_or_default()))
             }
+            (Status::Running, Does::Soak { .. }) => self.soaks(&addr, s),
             (Status::Blocked | Status::Pending, _) => self.patient(&addr, state, waited),
             _ => Go::On,
         }
@@ -97,10 +113,21 @@ impl<'a> Unattended<'a> {
         if s.gates_at.is_none() || unresolved || !s.gates_pass() {
             return self.patient(addr, state, waited);
         }
+        if self.asked.as_ref() != Some(&(addr.clone(), s.ticket)) && self.again(addr) > TRIES {
+            let why = s.changed.join("; ");
+            return Go::Stop(format!("{addr} was released {TRIES} times and never ran: {why}"));
+        }
         let typed = self.answers.release(addr, || state.confirm_text(addr)).unwrap_or_default();
         let digest = s.proposal.as_ref().map(|(_, d)| d.clone()).unwrap_or_default();
         let intent = Intent::Release { step: addr.clone(), digest, typed };
         self.ask(handle, actor, addr, s.ticket, intent).await
+    }
+
+    /// How often this step has been released, this time counted.
+    fn again(&mut self, addr: &StepAddr) -> u32 {
+        let before = self.released.take().filter(|(a, _)| a == addr).map_or(0, |(_, n)| n);
+        self.released = Some((addr.clone(), before + 1));
+        before + 1
     }
 
     fn waited(&mut self, addr: &StepAddr, status: Status) -> Duration {
@@ -113,8 +140,36 @@ impl<'a> Unattended<'a> {
         }
     }
 
+    /// A soak takes as long as it takes. One that never gets anywhere is given up only by who
+    /// was given a limit: on a lab nobody comes to mend what breaks it.
+    fn soaks(&mut self, addr: &StepAddr, s: &StepState) -> Go {
+        let now = s.soak.observed_ms;
+        let soaked = match self.soaked.take().filter(|soaked| soaked.addr == *addr) {
+            Some(soaked) if soaked.observed_ms == now => soaked,
+            Some(Soaked { observed_ms, restarts, .. }) => Soaked {
+                addr: addr.clone(),
+                observed_ms: now,
+                since: Instant::now(),
+                restarts: restarts + u32::from(now < observed_ms),
+            },
+            None => {
+                let addr = addr.clone();
+                Soaked { addr, observed_ms: now, since: Instant::now(), restarts: 0 }
+            }
+        };
+        let patience = self.answers.patience.map(|p| p.duration());
+        let over = patience.is_some_and(|p| soaked.since.elapsed() >= p || soaked.restarts > TRIES);
+        self.soaked = Some(soaked);
+        if over {
+            let why = s.soak.broken.clone().unwrap_or_default();
+            return Go::Stop(format!("{addr} gets nowhere: {why}"));
+        }
+        Go::On
+    }
+
     fn patient(&self, addr: &StepAddr, state: &State, waited: Duration) -> Go {
-        if waited < PATIENCE {
+        let patience = self.answers.patience.map_or(PATIENCE, |p| p.duration());
+        if waited < patience {
             return Go::On;
         }
         let gates = state.steps.get(addr).map(|s| s.gates.clone()).unwrap_or_default();

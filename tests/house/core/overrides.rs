@@ -61,6 +61,24 @@ fn an_override_ends_with_its_review() {
     }
 }
 
+/// A review that was just opened still shows what an earlier look saw: nothing of that is
+/// overridden in it.
+#[test]
+fn what_an_earlier_look_saw_is_not_overridden() {
+    let (mut run, step) = overridden();
+    run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let early = Intent::Override {
+        step: step.clone(),
+        gate: "healthy".into(),
+        reason: "seen by hand".into(),
+    };
+    let why = run.ask(&driver(), early.clone()).unwrap_err();
+    assert!(why.contains("still being read"), "{why}");
+    run.prepared(vec![], Ok(proposal("vault-0", "uid-vault-0")));
+    run.ask(&driver(), early).unwrap();
+}
+
 /// What was overridden as unknown and turns out to fail is not done: also not once released.
 #[test]
 fn a_release_under_an_override_is_void_when_the_gate_fails() {

@@ -151,7 +151,7 @@ fn whether_a_step_is_needed_is_not_guessed() {
     let events = run.look(vec![]);
     assert!(said(&events).contains("whether it is needed is not known"), "{events:?}");
     let s = |run: &Run| run.state.steps[&addr("a/maybe")].clone();
-    assert_eq!((s(&run).status, s(&run).why), (Status::Pending, Some(said(&events))));
+    assert_eq!((s(&run).status, s(&run).why.clone()), (Status::Pending, Some(said(&events))));
     // The same again is no news; the question stands all the same.
     assert_eq!(run.look(vec![]), []);
     assert!(wants(&run.state).is_some());
@@ -166,7 +166,7 @@ fn whether_a_step_is_needed_is_not_guessed() {
     assert!(said(&events).contains("read raft"), "{events:?}");
     // It is known at last.
     run.look(leads(&run, "vault-1"));
-    assert_eq!((s(&run).status, s(&run).why), (Status::Ready, None));
+    assert_eq!((s(&run).status, s(&run).why.clone()), (Status::Ready, None));
 }
 
 /// Only what is named is read: a set when its phase opens, and not again at each turn.

@@ -116,8 +116,9 @@ fn page(world: &World, call: &Call) -> Result<Page, Refusal> {
     let cached = asked == Some(0) && start.is_none();
     let limit = call.query.number("limit").filter(|l| *l > 0 && !cached);
     let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
-    let wanted =
-        |key: &Key, text: &Text| selector.is_empty() || selector.matches(&text.value(key.kind));
+    let wanted = |key: &Key, text: &Text| {
+        selector.is_empty() || !selector.excludes(key) && selector.matches(&text.value(key.kind))
+    };
     let (kind, scope) = (call.place.kind, call.scope());
     let (items, rest) = match then.filter(|v| *v < current) {
         None => {

@@ -1,7 +1,7 @@
 //! Label and field selectors.
 
 use super::error::Refusal;
-use crate::lab::kube::Kind;
+use crate::lab::kube::{Key, Kind};
 use serde_json::Value;
 
 /// Both selectors of a request.
@@ -40,6 +40,15 @@ impl Selector {
     /// Whether everything is wanted.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether an object's place alone tells that it is not wanted; spares to parse it.
+    pub fn excludes(&self, key: &Key) -> bool {
+        self.fields.iter().any(|(path, value, equal)| match path.as_str() {
+            "metadata.name" => (key.name == *value) != *equal,
+            "metadata.namespace" => (key.namespace == *value) != *equal,
+            _ => false,
+        })
     }
 
     pub fn matches(&self, object: &Value) -> bool {

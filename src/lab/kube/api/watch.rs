@@ -10,14 +10,13 @@ use super::select::Selector;
 use super::{Body, envelope, list, proto, reply, table};
 use crate::event::Time;
 use crate::lab::kube::{Change, Kind, Text, faults};
-use crate::lab::{Lab, World};
+use crate::lab::{Changes, Lab, World};
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
-use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 /// Between bookmarks.
@@ -29,7 +28,7 @@ const PIECE: usize = 256;
 
 struct Watch {
     lab: Lab,
-    changes: Receiver<u64>,
+    changes: Changes,
     kind: &'static Kind,
     scope: Option<String>,
     selector: Selector,
@@ -155,7 +154,7 @@ impl Watch {
             };
             tokio::select! {
                 biased;
-                changed = self.changes.changed() => changed.ok()?,
+                () = self.changes.changed() => {}
                 () = timer => {
                     let now = Instant::now();
                     if now >= self.deadline {

@@ -40,7 +40,7 @@ pub(super) fn set_deleted(world: &mut World, touched: &Touched) {
     }
     world.control.deleted_sets.insert(touched.key.clone(), manifest);
     if on(world, STS_RECREATED) {
-        let wait = Span(world.chance.between(30_000, 60_000));
+        let wait = Span(world.chance.between(500, 1_500));
         after(world, Role::Gitops, touched.key.clone(), wait);
     }
 }

@@ -194,9 +194,9 @@ fn something_with_the_old_manifest_brings_a_deleted_set_back() {
     site.0.faults.insert(faults::STS_RECREATED.into());
     let uid_before = site.uids(SETS);
     site.orphan(SETS, "vault");
-    site.pass(29_000);
+    site.pass(400);
     assert!(site.names(SETS).is_empty());
-    let waited = site.until(32, "it is back", |s| !s.names(SETS).is_empty());
+    let waited = site.until(2, "it is back", |s| !s.names(SETS).is_empty());
     assert!(waited > Span::secs(0));
     site.quiet();
     assert_ne!(site.uids(SETS), uid_before);
