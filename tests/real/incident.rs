@@ -1,9 +1,9 @@
 //! What went wrong once: a leader that hangs, a path that is lost, a leader that stops;
 //! rights that are missing. Then, on the same site, the whole roll line by line.
 
+use crate::by_keys::line_by_line;
 use crate::driver::Driver;
 use crate::pty::Cockpit;
-use crate::roll::line_by_line;
 use crate::site::{Site, holdpoint, http, until};
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -12,6 +12,7 @@
 )]
 
 mod alone;
+mod by_keys;
 mod conform;
 #[path = "../conformance/mod.rs"]
 mod conformance;
@@ -25,7 +26,6 @@ mod panes;
 mod pty;
 mod race;
 mod released;
-mod roll;
 mod site;
 mod survey;
 mod tools;

@@ -1,4 +1,5 @@
-//! The whole runbook on real servers, by keys in a terminal, and line by line.
+//! The whole runbook on real servers, by keys in a terminal, and line by line. Tests begin in
+//! the order of their names: this one takes longest, so it is one of the first.
 
 use crate::fingers::press;
 use crate::panes;
