@@ -7,7 +7,7 @@ use crate::action::args::Args;
 use crate::action::kube::{client, kubectl, within};
 use crate::action::{Ended, Right, Seen, failed, quoted};
 use crate::event::{Outcome, Probed, Proposal, Target, Time};
-use crate::remote::{Machine, Remote, Trouble, review_access};
+use crate::remote::{Machine, Remote, Trouble, apart_soon, review_access};
 use kube::api::{Patch, PatchParams};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Largest manifest; the API server takes little more.
 const LARGEST: u64 = 3 << 20;
@@ -26,7 +27,13 @@ struct Manifest {
     name: String,
 }
 
-fn read(machine: &dyn Machine, path: &str) -> Result<Manifest, String> {
+/// The manifest; a file system that hangs holds up nobody but its reader.
+async fn read(remote: &Remote, path: &str) -> Result<Manifest, String> {
+    let (machine, path) = (Arc::clone(&remote.machine), path.to_owned());
+    apart_soon(&remote.machine, move || read_now(machine.as_ref(), &path)).await?
+}
+
+fn read_now(machine: &dyn Machine, path: &str) -> Result<Manifest, String> {
     let file =
         machine.open(Path::new(path)).map_err(|e| format!("{path}: {e}; check the parameter"))?;
     let mut text = String::new();
@@ -77,7 +84,7 @@ async fn api(client: &Client, m: &Manifest) -> Result<(Api<DynamicObject>, Strin
 /// Rights on what the manifest holds: a kind that is not there yet is created by the patch.
 pub(crate) async fn rights(remote: &Remote, args: &Args<'_>) -> Result<Vec<Right>, String> {
     let client = client(remote)?;
-    let m = read(remote.machine.as_ref(), args.text("manifest")?)?;
+    let m = read(remote, args.text("manifest")?).await?;
     let (resource, capabilities) =
         within(kube::discovery::pinned_kind(client, &m.kind)).await.map_err(|e| e.to_string())?;
     let namespaced = capabilities.scope == kube::discovery::Scope::Namespaced;
@@ -93,7 +100,7 @@ pub(crate) async fn rights(remote: &Remote, args: &Args<'_>) -> Result<Vec<Right
 
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let client = client(remote)?;
-    let m = read(remote.machine.as_ref(), args.text("manifest")?)?;
+    let m = read(remote, args.text("manifest")?).await?;
     let (api, plural) = api(client, &m).await.map_err(|e| e.to_string())?;
     review_access(client, "patch", &m.kind.group, &plural, m.namespace.as_deref())
         .await

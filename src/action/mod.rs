@@ -103,7 +103,7 @@ pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
         "kube.remove_protection" => kube_do::probe_unprotected(remote, proposal).await,
         "kube.apply" => kube_apply::probe(remote, proposal).await,
         "kube.wait" => kube_do::probe_wait(remote, proposal).await,
-        "vault.snapshot_save" => snapshot::probe(remote, proposal),
+        "vault.snapshot_save" => snapshot::probe(remote, proposal).await,
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
         _ => {
             (Probed::Unknown, "nothing tells whether the program did its work".into(), Value::Null)

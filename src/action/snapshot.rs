@@ -8,7 +8,7 @@ use crate::action::snapshot_read::{Checked, check_snapshot, sha256};
 use crate::action::vault::{capable, command, leads};
 use crate::action::{Ended, Say, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
-use crate::remote::{Ground, Machine, Remote, VoterClient, apart, root};
+use crate::remote::{Ground, Machine, Remote, VoterClient, apart, apart_soon, root};
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -92,17 +92,32 @@ fn next_name(machine: &dyn Machine, dirs: [&Path; 2]) -> String {
         .unwrap_or_else(|| "vault-raft.snap".into())
 }
 
+/// Looks whether both places are fit; the name that is free in both.
+async fn places(
+    remote: &Remote,
+    dir: &Path,
+    copy: &Path,
+    temporary: &str,
+) -> Result<String, String> {
+    let machine = Arc::clone(&remote.machine);
+    let (dir, copy, temporary) = (dir.to_owned(), copy.to_owned(), temporary.to_owned());
+    let looked = apart_soon(&remote.machine, move || {
+        let machine = machine.as_ref();
+        if fit(machine, &dir, &temporary)? == fit(machine, &copy, &temporary)? {
+            return Err("the second copy would lie beside the first; name another place".into());
+        }
+        Ok(next_name(machine, [&dir, &copy]))
+    });
+    looked.await?
+}
+
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (dir, copy) = (PathBuf::from(args.text("dir")?), PathBuf::from(args.text("copy_to")?));
     let temporary = args.opt("temporary").unwrap_or(TEMPORARY);
-    let machine = remote.machine.as_ref();
-    if fit(machine, &dir, temporary)? == fit(machine, &copy, temporary)? {
-        return Err("the second copy would lie beside the first; name another place".into());
-    }
+    let name = places(remote, &dir, &copy, temporary).await?;
     let (voter, index, base) = leader(remote).await?;
     capable(remote, voter, &base, "sys/storage/raft/snapshot", &["read"]).await?;
     let id = remote.identities().await.remove("vault.cluster-id");
-    let name = next_name(machine, [&dir, &copy]);
     let (path, second) = (dir.join(&name), copy.join(&name));
     let (p, s) = (quoted(&path.display().to_string()), quoted(&second.display().to_string()));
     let target = if voter.only_forwarded() { "/dev/stdout".to_owned() } else { p.clone() };
@@ -277,9 +292,15 @@ fn result(path: &Path, bytes: u64, checked: &Checked, copies: u32, at: Time) -> 
     })
 }
 
-pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
+/// Reads both copies, on a thread of its own: they may be large, and their disk may hang.
+pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
+    let (machine, proposal, now) = (Arc::clone(&remote.machine), proposal.clone(), remote.now());
+    let seen = apart(&remote.machine, move || seen(machine.as_ref(), &proposal, now)).await;
+    seen.unwrap_or_else(|why| (Probed::Unknown, why, Value::Null))
+}
+
+fn seen(machine: &dyn Machine, proposal: &Proposal, now: Time) -> Seen {
     let (path, copy) = paths(proposal);
-    let machine = remote.machine.as_ref();
     if !machine.exists(&path) {
         return (Probed::NotDone, format!("{} is not there", path.display()), Value::Null);
     }
@@ -312,7 +333,7 @@ pub(crate) fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     }
     match sha256(machine, &copy) {
         Ok(sum) if sum == checked.sha256 => {
-            let at = meta.modified.unwrap_or_else(|| remote.now());
+            let at = meta.modified.unwrap_or(now);
             (
                 Probed::Done,
                 "both copies are there and the same".into(),

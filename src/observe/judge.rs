@@ -38,6 +38,8 @@ pub struct Probe {
 pub struct Active {
     /// Raft configuration: node and whether it votes.
     pub peers: Option<Vec<(String, bool)>>,
+    /// The node that leads, by that configuration.
+    pub leads: Option<String>,
     /// Autopilot's verdict.
     pub autopilot: Option<bool>,
     /// The audited read came back.
@@ -107,6 +109,10 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
     let configured = active.peers.as_ref().map(|p| p.iter().filter(|(_, votes)| *votes).count());
     let configured = i64::try_from(configured.unwrap_or(probes.len())).unwrap_or(0);
     let led = leader.and_then(|l| voters.iter().find(|v| v.name == l.name));
+    let other = leader.zip(active.leads.as_ref()).filter(|(l, id)| l.name != **id);
+    // Whoever goes by the wrong name would be taken for another: then nobody leads.
+    let (leader, led) = if other.is_some() { (None, None) } else { (leader, led) };
+    let votes = |v: &&Voter| v.healthy && (active.peers.is_none() || v.is_voter);
     Raft {
         leader: leader.map(|l| l.name.clone()).unwrap_or_default(),
         leader_answers: led.is_some_and(|l| l.healthy),
@@ -115,7 +121,7 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
             .find(|v| v.verdict == VoterVerdict::Hung && v.is_self)
             .map(|v| v.name.clone())
             .unwrap_or_default(),
-        unsealed: i64::try_from(voters.iter().filter(|v| v.healthy).count()).unwrap_or(0),
+        unsealed: i64::try_from(voters.iter().filter(votes).count()).unwrap_or(0),
         quorum: configured / 2 + 1,
         configured,
         committed,
@@ -124,7 +130,7 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
         autopilot_read: active.autopilot.is_some(),
         autopilot_healthy: active.autopilot.unwrap_or(false),
         audited_read: active.audited,
-        active_error: active.error.clone(),
+        active_error: other.map_or_else(|| active.error.clone(), |(l, id)| misnamed(&l.name, id)),
         cluster_id: probes
             .iter()
             .map(|p| p.cluster_id.clone())
@@ -134,6 +140,13 @@ pub fn assemble(probes: &[Probe], active: &Active, elections: i64) -> Raft {
         token_ends: active.token_ends,
         voters,
     }
+}
+
+fn misnamed(name: &str, id: &str) -> String {
+    format!(
+        "raft's configuration says that {id} leads, and at the address of {name} somebody says \
+         so: names and addresses in the site file may be mixed up"
+    )
 }
 
 fn voter(p: &Probe, active: &Active, leader: Option<&Probe>, committed: i64) -> Voter {

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `f_type` of NFS (statfs(2)).
 const NFS: i64 = 0x6969;
@@ -86,6 +87,20 @@ pub(crate) async fn apart<T: Send + 'static>(
     }
     tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())
 }
+
+/// What should be over in a moment, told if it is not.
+pub(crate) async fn apart_soon<T: Send + 'static>(
+    machine: &Arc<dyn Machine>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let soon = tokio::time::timeout(SOON, apart(machine, work)).await;
+    soon.unwrap_or_else(|_| {
+        Err(format!("the file system has not answered for {} s; is it mounted?", SOON.as_secs()))
+    })
+}
+
+/// A disk that takes longer hangs.
+const SOON: Duration = Duration::from_secs(15);
 
 /// This very machine.
 pub(crate) struct Here;

@@ -14,8 +14,8 @@ mod vault;
 mod wire;
 
 pub use self::kube::{Trouble, review_access, trouble};
-pub(crate) use self::local::apart;
 pub use self::local::{FileMeta, Ground, Machine, Sink};
+pub(crate) use self::local::{apart, apart_soon};
 pub use self::vault::{Asked, Silence, VoterClient};
 pub(crate) use self::wire::root;
 pub use self::wire::{Wire, WireError};

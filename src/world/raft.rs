@@ -119,7 +119,7 @@ pub struct Raft {
     pub leader_answers: bool,
     /// Voters that the others name as leader while it is hung; empty otherwise.
     pub hung_leader: String,
-    /// Voters that are healthy and unsealed.
+    /// Voters that are healthy, unsealed, and vote by the configuration where it was read.
     pub unsealed: i64,
     /// Votes needed: more than half of the voters in the raft configuration (of the site file's, when that cannot be read).
     pub quorum: i64,

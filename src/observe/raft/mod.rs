@@ -175,12 +175,13 @@ async fn active(voter: &VoterClient, remote: &Remote, kube: Option<&kube::Client
     };
     let configuration = ok("raft configuration", peers);
     let peers = configuration.as_ref().map(servers);
+    let leads = configuration.as_ref().and_then(leads);
     let both = configuration.zip(ok("ha-status", ha));
     let heard = both.map(|(c, ha)| heard(&c, &ha, remote.now())).unwrap_or_default();
     let autopilot = ok("autopilot", autopilot).and_then(|b| b.pointer("/data/healthy")?.as_bool());
     let audited = ok("audited read", audited);
     let token_ends = audited.as_ref().and_then(|b| token_ends(b, remote.now()));
-    Active { peers, autopilot, audited: audited.is_some(), token_ends, error, heard }
+    Active { peers, leads, autopilot, audited: audited.is_some(), token_ends, error, heard }
 }
 
 /// When a token ends, to the minute, so that the figure is journalled once and not at
@@ -220,6 +221,12 @@ fn note(error: &mut String, what: String) {
 fn servers(body: &Value) -> Vec<(String, bool)> {
     let list = body.pointer("/data/config/servers").and_then(Value::as_array);
     list.into_iter().flatten().map(|s| (text(s, "node_id"), flag(s, "voter"))).collect()
+}
+
+/// The node that leads, by the configuration.
+fn leads(body: &Value) -> Option<String> {
+    let list = body.pointer("/data/config/servers").and_then(Value::as_array);
+    list.into_iter().flatten().find(|s| flag(s, "leader")).map(|s| text(s, "node_id"))
 }
 
 fn answer_of(silence: &Silence) -> Answer {
