@@ -32,19 +32,21 @@ pub(crate) struct Conduct {
     pub(crate) begun: Begun,
 }
 
-/// Takes the terminal, if it can draw a screen, and shows the run as it will begin.
+/// Takes the terminal, if it can draw a screen, and shows the run as it will begin. `instead` is
+/// what does without one.
 pub(crate) fn stage(
     header: &Header,
     runbook: &Arc<Runbook>,
     ascii: bool,
     now: Time,
+    instead: &str,
 ) -> Result<Stage, String> {
     if !std::io::stdout().is_terminal() {
-        return Err("this is no terminal; use --ui plain".into());
+        return Err(format!("this is no terminal; use {instead}"));
     }
     let (look, term) = site::look(ascii);
     if term == "dumb" {
-        return Err("this terminal (TERM=dumb) cannot draw a screen; use --ui plain".into());
+        return Err(format!("this terminal (TERM=dumb) cannot draw a screen; use {instead}"));
     }
     Stage::open(&State::new(header.clone(), Arc::clone(runbook), now), look, now)
 }

@@ -181,7 +181,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     // Drawn before anything is asked: whoever waits should see what for.
     let mut stage = match wanted.ui {
         Ui::Plain => None,
-        Ui::Tui => Some(stage(&header, &runbook, wanted.ascii, clock())?),
+        Ui::Tui => Some(stage(&header, &runbook, wanted.ascii, clock(), "--ui plain")?),
     };
     let opening = async {
         let remote = Remote::connect(found.site, &site::surroundings(), clock).await;

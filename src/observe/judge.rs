@@ -254,6 +254,35 @@ mod tests {
         assert_eq!(caught, [true, false, false]);
     }
 
+    /// Two addresses are mixed up in the site file: nobody is taken for the leader.
+    #[test]
+    fn who_leads_by_another_name_does_not_lead() {
+        let probes = [
+            voter("a", (Answers, 200), Answers, true, 90),
+            voter("b", (Answers, 429), Answers, false, 90),
+        ];
+        let leads = |id: &str| Active { leads: Some(id.into()), ..Active::default() };
+        let raft = assemble(&probes, &leads("b"), 0);
+        assert_eq!((raft.leader.as_str(), raft.leader_answers), ("", false));
+        assert!(raft.active_error.contains("says that b leads, and at the address of a"));
+        let raft = assemble(&probes, &leads("a"), 0);
+        assert_eq!((raft.leader.as_str(), raft.leader_answers), ("a", true));
+        assert_eq!(raft.active_error, "");
+    }
+
+    /// One that has not been promoted is well, and is none of those that agree.
+    #[test]
+    fn who_has_no_vote_does_not_count() {
+        let probes = [
+            voter("a", (Answers, 200), Answers, true, 90),
+            voter("b", (Answers, 429), Answers, false, 90),
+        ];
+        let peers = Some(vec![("a".into(), true), ("b".into(), false), ("other".into(), true)]);
+        let raft = assemble(&probes, &Active { peers, ..Active::default() }, 0);
+        assert_eq!((raft.unsealed, raft.configured, raft.quorum), (1, 2, 2));
+        assert_eq!(assemble(&probes, &Active::default(), 0).unsealed, 2);
+    }
+
     #[test]
     fn a_silent_voter_is_called_stopped_only_beside_a_leader_that_answers() {
         let silent = voter("c", (Silent, 0), Silent, false, 0);

@@ -65,6 +65,9 @@ fn place(step: &StepAddr) -> String {
     StepAddr { item: None, ..step.clone() }.to_string()
 }
 
+/// What a fault did is seen so long after it healed.
+const AFTERWARDS: Span = Span::secs(60);
+
 /// What was caught, what was missed, how long it took in the site's time.
 #[must_use]
 pub fn rehearsal(entries: &[Entry], struck: &[Struck], how: &str) -> Vec<String> {
@@ -79,13 +82,18 @@ pub fn rehearsal(entries: &[Entry], struck: &[Struck], how: &str) -> Vec<String>
         let over = fault.over.map(|t| format!(", over after {}", t.since(fault.at).brief()));
         out.push(format!("fault {} at {}{}", fault.name, fault.at, over.unwrap_or_default()));
         let mut seen = BTreeMap::new();
-        for c in all.iter().filter(|c| c.at >= fault.at) {
+        // What healed has nothing to do with what comes much later.
+        let until = fault.over.map(|over| over + AFTERWARDS);
+        let near = |c: &&Catch| c.at >= fault.at && until.is_none_or(|until| c.at <= until);
+        for c in all.iter().filter(near) {
             seen.entry((c.place.as_str(), c.kind)).or_insert(c);
         }
         let mut seen: Vec<&Catch> = seen.into_values().collect();
         seen.sort_by_key(|c| c.at);
         if seen.is_empty() {
             out.push("  nothing refused, failed or warned after it".into());
+        } else if struck.len() > 1 {
+            out.push("  what was caught after it, whichever fault it was:".into());
         }
         for c in seen {
             let after = c.at.since(fault.at).brief();

@@ -1,7 +1,7 @@
 //! The loop itself.
 
 use crate::action;
-use crate::event::{Actor, EffectId, Entry, Event, Outcome, Stream, Time};
+use crate::event::{Actor, EffectId, Entry, Event, Outcome, Time};
 use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
@@ -9,7 +9,8 @@ use crate::run::{
     Effect, Intent, Look, Purpose, Question, State, apply, decide, question, reading,
 };
 use crate::runbook::namespaces;
-use crate::session::unrecorded::{goes_on, only_reads, only_seen};
+use crate::session::say::say;
+use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -379,15 +380,6 @@ impl Engine {
     }
 }
 
-/// How an effect ended, in words.
-fn told(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Ok => "was done".into(),
-        Outcome::Failed(why) => format!("failed: {why}"),
-        Outcome::Unknown(why) => format!("may or may not have happened: {why}"),
-    }
-}
-
 /// Events as the entries that come next.
 fn entries(state: &State, actor: &Actor, events: Vec<Event>, now: Time) -> Vec<Entry> {
     events
@@ -395,20 +387,4 @@ fn entries(state: &State, actor: &Actor, events: Vec<Event>, now: Time) -> Vec<E
         .zip(state.seq + 1..)
         .map(|(event, seq)| Entry { seq, at: now, actor: actor.clone(), event })
         .collect()
-}
-
-/// Output on its way to the journal. What a flood brings beyond the queue is dropped and
-/// counted by the next line that fits.
-fn say(effect: EffectId, results: mpsc::Sender<Intent>) -> action::Say {
-    let dropped = std::sync::atomic::AtomicU64::new(0);
-    Arc::new(move |stream: Stream, text: String| {
-        use std::sync::atomic::Ordering::Relaxed;
-        let lost = dropped.load(Relaxed);
-        let text =
-            if lost > 0 { format!("{text} [{lost} lines before this were dropped]") } else { text };
-        match results.try_send(Intent::Output { effect, stream, text }) {
-            Ok(()) => dropped.fetch_sub(lost, Relaxed),
-            Err(_) => dropped.fetch_add(1, Relaxed),
-        };
-    })
 }

@@ -11,6 +11,7 @@ mod answers;
 mod engine;
 mod open;
 mod plain;
+mod say;
 mod terminal;
 mod tui;
 mod unrecorded;

@@ -2,7 +2,7 @@
 //! review may be opened for its plan and its command. It is folded in memory and forgotten
 //! with the process; nothing that a reader of the journal would have to know happens here.
 
-use crate::event::Event;
+use crate::event::{Event, Outcome};
 use crate::run::{Effect, Intent, Look, Purpose};
 
 /// Whether it may still be asked for, or reported.
@@ -42,4 +42,13 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
 /// Whether it reads and does nothing else.
 pub(super) fn only_reads(effect: &Effect) -> bool {
     matches!(effect, Effect::Prepare { purpose: Purpose::Review, .. })
+}
+
+/// How an effect ended, in words.
+pub(super) fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok => "was done".into(),
+        Outcome::Failed(why) => format!("failed: {why}"),
+        Outcome::Unknown(why) => format!("may or may not have happened: {why}"),
+    }
 }

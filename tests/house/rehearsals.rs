@@ -246,6 +246,17 @@ fn nothing_goes_wrong() {
     assert!(leaders.len() > 1, "always the same leads: {leaders:?}");
 }
 
+/// A fault that could not come, or did not, is never taken for one that does no harm.
+#[test]
+fn a_fault_that_does_not_come_is_said() {
+    let run =
+        |fault: &str| on_lab_time(play(what(RUNBOOK, &[fault], operator(), small()), &mut |_| {}));
+    let Err(why) = run("hung-leader@roll/clams") else { panic!("it was taken") };
+    assert!(why.contains("no step roll/clams") && why.contains("hung-leader@90s"), "{why}");
+    let report = run("hung-leader@100h").unwrap().report().join("\n");
+    assert!(report.contains("hung-leader@4d never began"), "{report}");
+}
+
 /// The same seed, the same run, to the byte.
 #[test]
 fn the_same_seed_gives_the_same_run() {

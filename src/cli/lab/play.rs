@@ -5,7 +5,7 @@ use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, Span, Time};
 use crate::journal::read_bytes;
-use crate::lab::faults::Fault;
+use crate::lab::faults::{Fault, Start};
 use crate::lab::{self, Lab, World, site as labsite};
 use crate::problem::render;
 use crate::report::{Struck, rehearsal};
@@ -58,6 +58,8 @@ pub struct Played {
     pub entries: Vec<Entry>,
     /// The faults that came.
     pub struck: Vec<Struck>,
+    /// Those that were to come, in words.
+    pub wanted: Vec<String>,
     /// The last state.
     pub state: Arc<State>,
     /// The world afterwards.
@@ -81,8 +83,52 @@ impl Played {
                 None => "stopped between steps".to_owned(),
             },
         };
-        rehearsal(&self.entries, &self.struck, &how)
+        told(&self.entries, &self.struck, &self.wanted, &how)
     }
+}
+
+/// The end of a rehearsal, for a person; a fault that never came is no good news.
+pub(crate) fn told(
+    entries: &[Entry],
+    struck: &[Struck],
+    wanted: &[String],
+    how: &str,
+) -> Vec<String> {
+    let mut lines = rehearsal(entries, struck, how);
+    for fault in wanted {
+        let of = |name: &str| fault.split('@').next() == Some(name);
+        if !struck.iter().any(|s| of(&s.name)) {
+            lines.push(format!("fault {fault} never began: the run ended before"));
+        }
+    }
+    lines
+}
+
+/// Faults as they were asked for.
+pub(crate) fn named(faults: &[Fault]) -> Vec<String> {
+    let start = |fault: &Fault| match &fault.start {
+        Start::After(span) => span.brief(),
+        Start::Step(place) => place.clone(),
+    };
+    faults.iter().map(|f| format!("{}@{}", f.kind.name, start(f))).collect()
+}
+
+/// Refuses a fault that is to begin at a step that the runbook does not have.
+pub(crate) fn placed(runbook: &Runbook, faults: &[Fault]) -> Result<(), String> {
+    for fault in faults {
+        let Start::Step(place) = &fault.start else { continue };
+        let Some((phase, step)) = place.split_once('/') else { continue };
+        let phase = phase.split('[').next().unwrap_or_default();
+        let steps = runbook.phases.iter().filter(|p| p.id == phase).flat_map(|p| &p.steps);
+        if !steps.into_iter().any(|s| s.id == step) {
+            return Err(format!(
+                "the runbook has no step {place}, at which {0} would begin; say when: {0}@90s, or \
+                 {0}@phase/step",
+                fault.kind.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The lab's own parameters for a runbook that has them; `manifest`: its machine has one.
@@ -134,6 +180,7 @@ pub struct Playing {
     /// The world's own life, and the faults that are to come.
     beside: Vec<JoinHandle<()>>,
     struck: Arc<Mutex<Vec<Struck>>>,
+    wanted: Vec<String>,
     kept: Option<Arc<Mutex<Vec<u8>>>>,
     dir: PathBuf,
 }
@@ -153,6 +200,7 @@ pub async fn play(play: Play, out: &mut dyn FnMut(String)) -> Result<Played, Str
 pub async fn begin(play: Play, actor: Actor) -> Result<Playing, String> {
     let Play { text, path, params: given, site, world, faults, answers: _, runs, nonce } = play;
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
+    placed(&loaded.runbook, &faults)?;
     let manifest = world.files.get(labsite::MANIFEST.as_ref()).is_some();
     let values = params(&loaded.runbook, &lab_params(&loaded.runbook, &given, manifest))?;
     let header = header(&text, &path, values, &site, actor);
@@ -169,18 +217,18 @@ pub async fn begin(play: Play, actor: Actor) -> Result<Playing, String> {
     let opening = Opening { runs, header, runbook, nonce, clock, keep };
     let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
     let (handle, task) = Engine::start(state, writer, Arc::new(remote));
-    let struck = Arc::default();
+    let (struck, wanted) = (Arc::default(), named(&faults));
     if !faults.is_empty() {
         let (lab, live, struck) = (lab.clone(), handle.live.clone(), Arc::clone(&struck));
         beside.push(tokio::spawn(strike(faults, lab, live, struck)));
     }
-    Ok(Playing { handle, lab, task, beside, struck, kept, dir })
+    Ok(Playing { handle, lab, task, beside, struck, wanted, kept, dir })
 }
 
 impl Playing {
     /// Closes it.
     pub async fn end(self, done: bool) -> Result<Played, String> {
-        let Self { handle, lab, task, beside, struck, kept, dir } = self;
+        let Self { handle, lab, task, beside, struck, wanted, kept, dir } = self;
         let state = Arc::clone(&handle.live.borrow().state);
         handle.close();
         end(handle, task).await;
@@ -198,7 +246,7 @@ impl Playing {
         };
         let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
         let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Played { done, entries, struck, state, lab, journal })
+        Ok(Played { done, entries, struck, wanted, state, lab, journal })
     }
 }
 

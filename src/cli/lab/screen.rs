@@ -3,20 +3,22 @@
 
 use crate::cli::conduct::{Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, lab_params};
+use crate::cli::lab::play::{header, lab_params, named, placed, told as report};
 use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::cli::site;
 use crate::event::{Actor, Header, Role, Time};
+use crate::journal::read_bytes;
 use crate::lab::faults::Fault;
 use crate::lab::{self, Lab, World, pace};
 use crate::problem::render;
+use crate::report::Struck;
 use crate::run::{State, Status};
 use crate::runbook::load;
 use crate::session::{Keep, Live};
 use crate::site::Site;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 /// How many times as fast time goes while a soak is watched.
@@ -54,6 +56,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let Screen { text, path, params: given, manifest, site, start, world, faults, .. } = what;
     let (times, ascii, runs) = (what.speed, what.ascii, what.runs);
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
+    placed(&loaded.runbook, &faults)?;
     let runbook = Arc::new(loaded.runbook);
     let values = params(&runbook, &lab_params(&runbook, &given, manifest))?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
@@ -62,7 +65,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let (speed, paced) = watch::channel(times);
     tokio::spawn(pace::drive(paced));
     // Drawn before the lab is made: that takes a moment.
-    let stage = Some(stage(&header, &runbook, ascii, start)?);
+    let stage = Some(stage(&header, &runbook, ascii, start, "--headless")?);
     let lab = Lab::new(world(start), Arc::clone(&clock));
     let driven = lab.clone();
     tokio::spawn(async move { driven.drive().await });
@@ -70,12 +73,16 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let header = Header { pins: remote.identities().await, ..header };
     let kept = Arc::new(OnceLock::<Keeper>::new());
     let told = Arc::clone(&kept);
+    let (struck, wanted) = (Arc::<Mutex<Vec<Struck>>>::default(), named(&faults));
+    let (strikes, place) = (Arc::clone(&struck), Arc::new(OnceLock::<PathBuf>::new()));
+    let placed_at = Arc::clone(&place);
     let begun: Begun = Box::new(move |handle, dir| {
         // It is told once.
+        let _ = placed_at.set(dir.to_owned());
         let _ = told.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
         tokio::spawn(hurry(handle.live.clone(), speed, times));
         if !faults.is_empty() {
-            tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), Arc::default()));
+            tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), strikes));
         }
     });
     let keep = Keep::Durable;
@@ -83,6 +90,15 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let done = conduct(run).await?;
     if let Some(why) = kept.get().and_then(|keeper| keeper.end(done)) {
         eprintln!("holdpoint: {why}");
+    }
+    if !wanted.is_empty()
+        && let Some(journal) = place.get().map(|dir| dir.join(crate::journal::FILE))
+    {
+        let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
+        let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
+        let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let how = if done { "ended: every step is done and verified" } else { "was left" };
+        report(&entries, &struck, &wanted, how).iter().for_each(|line| println!("{line}"));
     }
     Ok(done)
 }
