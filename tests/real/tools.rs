@@ -19,10 +19,11 @@ struct Served {
 }
 
 impl Served {
-    fn up() -> Self {
+    /// `name` tells labs apart that are up at the same time.
+    fn up(name: &str) -> Self {
         let bin = std::env::var("HOLDPOINT_REAL_BIN").expect("run these tests with tests/real/run");
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("tools-{}", std::process::id()));
+            .join(format!("tools-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         let mut child = Command::new(HOLDPOINT)
             .args(["lab", "serve", "--dir"])
@@ -130,7 +131,7 @@ impl Drop for Printing {
 
 #[test]
 fn kubectl_changes_a_served_lab_and_watches_it() {
-    let lab = Served::up();
+    let lab = Served::up("kubectl");
     let (code, body) = request("GET", &format!("{}/lab", lab.url), "", "");
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((code, &body["lab"]), (200, &Value::Bool(true)));
@@ -184,7 +185,7 @@ fn server_side(lab: &Served) {
 
 #[test]
 fn the_vault_tool_works_on_a_served_lab() {
-    let lab = Served::up();
+    let lab = Served::up("vault");
     assert_eq!(lab.leader(0), Some(2));
     let peers = lab.vault(1, &["operator", "raft", "list-peers"]);
     assert!(peers.contains("vault-2") && peers.contains("leader"), "{peers}");
