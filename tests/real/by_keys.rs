@@ -1,5 +1,4 @@
-//! The whole runbook on real servers, by keys in a terminal, and line by line. Tests begin in
-//! the order of their names: this one takes longest, so it is one of the first.
+//! The whole runbook on real servers, by keys in a terminal, and line by line.
 
 use crate::fingers::press;
 use crate::panes;
