@@ -1,5 +1,6 @@
 //! A problem in a file that a person wrote: where, what, and what to do about it.
 
+use crate::text::clean_line;
 use std::ops::Range;
 
 /// One finding in a runbook or site file.
@@ -35,10 +36,24 @@ impl Problem {
     }
 }
 
+/// The text without what steers a terminal; every byte stays where it is.
+fn shown(text: &str) -> String {
+    let plain = |c: char| {
+        let own = c.to_string();
+        if c == '\n' || c == '\t' || clean_line(&own) == own {
+            own
+        } else {
+            "?".repeat(c.len_utf8())
+        }
+    };
+    text.chars().map(plain).collect()
+}
+
 /// All problems of one file, with excerpts, in the file's order.
 #[must_use]
 pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
     use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity};
+    let text = &shown(text);
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort_by_key(|p| p.span.start);
@@ -58,4 +73,20 @@ pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file holds is shown and never obeyed; the mark stays under its word.
+    #[test]
+    fn an_excerpt_steers_no_terminal() {
+        let text = "id = \"\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\"\nwrong = 1\n";
+        let at = text.find("wrong").unwrap_or_default();
+        let problem = Problem::error(at..at + 5, "unknown field", "take it out");
+        let out = render("a.toml", text, &[problem]);
+        assert!(out.contains("wrong = 1") && out.contains("id = \"?]0;x??"), "{out}");
+        assert!(out.chars().all(|c| c == '\n' || clean_line(&c.to_string()) == c.to_string()));
+    }
 }

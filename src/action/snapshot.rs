@@ -316,6 +316,10 @@ fn seen(machine: &dyn Machine, proposal: &Proposal, now: Time) -> Seen {
             return (Probed::Partly, why, Value::Null);
         }
     }
+    if meta.file.is_some() && machine.meta(&copy).ok().and_then(|m| m.file) == meta.file {
+        let why = format!("{} is the anchor by another name; copy it", copy.display());
+        return (Probed::Partly, why, Value::Null);
+    }
     let checked = match check_snapshot(machine, &path) {
         Ok(checked) => checked,
         Err(why) => return (Probed::Partly, why, Value::Null),
@@ -351,6 +355,30 @@ fn seen(machine: &dyn Machine, proposal: &Proposal, now: Time) -> Seen {
 mod tests {
     use super::*;
     use crate::remote::Here;
+
+    /// A copy that goes when the anchor's file is spoiled is none.
+    #[test]
+    fn a_hard_link_is_no_second_copy() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, copy) = (root.path().join("a.snap"), root.path().join("b.snap"));
+        std::fs::write(&path, b"x").unwrap();
+        std::fs::hard_link(&path, &copy).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        let proposal = Proposal {
+            verb: "vault.snapshot_save".into(),
+            sentence: String::new(),
+            targets: Vec::new(),
+            material: BTreeMap::new(),
+            request: json!({"path": path, "copy": copy}),
+            commands: Vec::new(),
+            cautions: Vec::new(),
+            before: Value::Null,
+        };
+        let (verdict, why, _) = seen(&Here, &proposal, Time(0));
+        assert_eq!(verdict, Probed::Partly);
+        assert!(why.contains("by another name"), "{why}");
+    }
 
     /// One directory by two names is one place, made already or not.
     #[test]

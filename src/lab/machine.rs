@@ -101,6 +101,7 @@ impl Machine for Lab {
             size: f.bytes.len() as u64,
             mode: 0o600,
             modified: Some(f.modified),
+            file: None,
         })
     }
 

@@ -4,7 +4,7 @@
 use crate::event::Time;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub struct FileMeta {
     pub mode: u32,
     /// Last written.
     pub modified: Option<Time>,
+    /// Device and number: two names with the same are one file.
+    pub file: Option<(u64, u64)>,
 }
 
 /// A file that is being written; `finish` makes it durable.
@@ -148,7 +150,8 @@ impl Machine for Here {
         let meta = std::fs::metadata(path)?;
         let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
         let modified = since.and_then(|d| i64::try_from(d.as_millis()).ok()).map(Time);
-        Ok(FileMeta { size: meta.len(), mode: meta.permissions().mode() & 0o7777, modified })
+        let file = Some((meta.dev(), meta.ino()));
+        Ok(FileMeta { size: meta.len(), mode: meta.permissions().mode() & 0o7777, modified, file })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -296,6 +296,12 @@ fn probed(
     };
     let seen = Event::Probed { step: addr.clone(), verdict, why: why.to_owned() };
     match s.status {
+        // What is accepted then has its proofs, as if its answer had come.
+        Status::InDoubt if verdict == Probed::Done => {
+            let mut events = vec![seen];
+            events.extend(captures(state, addr, step, result, now));
+            events
+        }
         Status::InDoubt => vec![seen],
         Status::Claimed => {
             let mut events = vec![seen];

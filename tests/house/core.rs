@@ -318,3 +318,20 @@ fn a_gap_or_an_illegal_move_is_an_error_and_changes_nothing() {
     }
     assert_eq!(format!("{:?}", run.state.steps), before);
 }
+
+/// The answer was lost and the world says that it was done: it is proven by what it took away,
+/// as if the answer had come.
+#[test]
+fn what_is_accepted_has_its_proofs() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    let outcome = Outcome::Unknown("no answer".into());
+    run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
+    assert_eq!(run.state.evidence.get("old"), None);
+    let ticket = run.state.steps[&step].ticket;
+    let (verdict, why) = (Probed::Done, "they are gone".to_owned());
+    let result = json!(null);
+    run.system(Intent::Probed { step: step.clone(), ticket, verdict, why, result });
+    run.ask(&driver(), Intent::Accept { step }).unwrap();
+    assert_eq!(run.state.evidence["old"][0]["uid"], "uid-vault-0");
+}

@@ -1,7 +1,7 @@
 //! What is new, in lines.
 
 use crate::event::{StepAddr, Verdict};
-use crate::run::{State, Status};
+use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ macro_rules! say {
 pub(super) struct Printer {
     statuses: BTreeMap<StepAddr, (Status, u32)>,
     reviewed: BTreeMap<StepAddr, u64>,
+    failed: BTreeMap<StepAddr, String>,
     gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
     guards: BTreeMap<String, bool>,
     outputs: u64,
@@ -66,6 +67,7 @@ impl Printer {
                 let typed = if typed.is_empty() { String::new() } else { format!(" {typed}") };
                 say!(self, "  to release it: release{typed}");
             }
+            self.no_plan(addr, s);
             self.verdicts(state, addr);
         }
         self.output(state);
@@ -123,6 +125,17 @@ impl Printer {
                 );
             }
             _ => {}
+        }
+    }
+
+    /// A plan that failed, also long after its review was opened; each review anew.
+    fn no_plan(&mut self, addr: &StepAddr, s: &StepState) {
+        match s.proposal_error.as_ref().filter(|_| s.status == Status::Confirming) {
+            Some(why) if self.failed.insert(addr.clone(), why.clone()).as_ref() != Some(why) => {
+                say!(self, "  cannot be released: {why}");
+            }
+            Some(_) => {}
+            None => drop(self.failed.remove(addr)),
         }
     }
 

@@ -235,3 +235,20 @@ fn a_run_that_was_given_up_asks_nothing_also_where_its_end_is_not_told() {
     let change = Box::new(leads(&cut, "vault-1").remove(0));
     assert_eq!(cut.system(Intent::Observed { change }), []);
 }
+
+/// What is done stays done, unless whether it is needed is a question.
+#[test]
+fn only_what_hangs_on_a_question_is_asked_again() {
+    let book = TURNS.replacen("when = 'raft.leader == \"nobody\"'\n", "", 1);
+    let mut run = Run::new(&book, Mode::Write);
+    for _ in 0..12 {
+        run.look(leads(&run, "vault-1"));
+    }
+    assert_eq!(run.state.current(), Some(addr("a/look")));
+    let done = ["a/maybe", "a/never"].map(|s| run.status(s));
+    assert_eq!(done, [Status::Done, Status::Done]);
+    let again = ["a/maybe", "a/never", "a/look"].map(|s| run.state.asked_again(&addr(s)));
+    assert_eq!(again, [true, false, false]);
+    assert!(retry(&mut run, "a/never").unwrap_err().contains("not a/never's turn"));
+    retry(&mut run, "a/maybe").unwrap();
+}
