@@ -22,6 +22,14 @@ pub struct StepAddr {
     pub step: String,
 }
 
+impl StepAddr {
+    /// The step in the runbook: the address without its item.
+    #[must_use]
+    pub fn place(&self) -> String {
+        Self { item: None, ..self.clone() }.to_string()
+    }
+}
+
 impl fmt::Display for StepAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.item {

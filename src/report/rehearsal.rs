@@ -1,6 +1,6 @@
 //! What a rehearsal showed: which fault was caught, by what, and how it ended.
 
-use crate::event::{Entry, Event, Outcome, Span, StepAddr, Time, Verdict};
+use crate::event::{Entry, Event, Outcome, Span, Time, Verdict};
 use std::collections::BTreeMap;
 
 /// Something that stood in a fault's way, or told of it.
@@ -41,28 +41,24 @@ fn of(at: Time, event: &Event) -> Vec<Catch> {
             .filter(|g| g.judged.verdict != Verdict::Pass)
             .map(|g| {
                 let why = format!("{}: {} {}", g.says, g.judged.verdict, g.judged.why);
-                Catch { at, kind: "gate", place: place(step), why }
+                Catch { at, kind: "gate", place: step.place(), why }
             })
             .collect(),
-        Event::ProposalFailed { step, why } => one("plan", place(step), why),
-        Event::StepBlocked { step, why } => one("gate", place(step), why),
+        Event::ProposalFailed { step, why } => one("plan", step.place(), why),
+        Event::StepBlocked { step, why } => one("gate", step.place(), why),
         Event::PhaseBlocked { phase, why } => one("phase", phase.clone(), why),
-        Event::VerifyFailed { step, why } => one("verify", place(step), why),
-        Event::SoakBroken { step, why } => one("soak", place(step), why),
-        Event::Changed { step, why, .. } => one("release", place(step), &why.join("; ")),
+        Event::VerifyFailed { step, why } => one("verify", step.place(), why),
+        Event::SoakBroken { step, why } => one("soak", step.place(), why),
+        Event::Changed { step, why, .. } => one("release", step.place(), &why.join("; ")),
         Event::EffectEnded { step, outcome, .. } => match outcome {
             Outcome::Ok => Vec::new(),
-            Outcome::Failed(why) | Outcome::Unknown(why) => one("effect", place(step), why),
+            Outcome::Failed(why) | Outcome::Unknown(why) => one("effect", step.place(), why),
         },
         Event::GuardBreached { guard, judged } => {
             one("guard", format!("guard {guard}"), &judged.why)
         }
         _ => Vec::new(),
     }
-}
-
-fn place(step: &StepAddr) -> String {
-    StepAddr { item: None, ..step.clone() }.to_string()
 }
 
 /// What a fault did is seen so long after it healed.

@@ -1,12 +1,12 @@
 //! The fold: one entry into the state, and the effects that follow from it.
 
-use crate::event::{Actor, Entry, Event, Judged, Outcome, StepAddr, Verdict, Way};
+use crate::event::{Actor, Entry, Event, Judged, Outcome, StepAddr, Verdict};
+use crate::run::fields::fields;
 use crate::run::gates;
 use crate::run::intent::{Effect, Purpose};
-use crate::run::life::{Illegal, Move, Status, legal};
+use crate::run::life::{Illegal, Move, legal};
 use crate::run::state::{
-    GuardState, ItemState, OUTPUT_LINES, OutputLine, Override, PhaseState, PhaseStatus, SoakState,
-    State, StepState,
+    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State, StepState,
 };
 use crate::runbook::model::{Arg, Call, Does};
 use crate::runbook::{EvalError, Scope, Template};
@@ -234,151 +234,6 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
     }
     fields(s, entry);
     Ok(())
-}
-
-/// Each event belongs to one of these.
-fn fields(s: &mut StepState, entry: &Entry) {
-    turn(s, entry);
-    review(s, entry);
-    work(s, entry);
-    check(s, entry);
-    soak(s, entry);
-    if s.status == Status::Verifying && s.verifying_since.is_none() {
-        s.verifying_since = Some(entry.at);
-    }
-}
-
-/// Its turn comes, comes again, or is over.
-fn turn(s: &mut StepState, entry: &Entry) {
-    match &entry.event {
-        Event::StepOpened { .. } => {
-            s.began = Some(entry.at);
-            s.why = None;
-        }
-        Event::StepBlocked { why, .. } => s.why = Some(why.clone()),
-        Event::NotNeeded { judged, .. } => {
-            s.verify = Some(judged.clone());
-            s.ended = Some(entry.at);
-        }
-        Event::Retried { attempt, .. } => {
-            *s = StepState {
-                attempt: *attempt,
-                status: s.status,
-                ticket: s.ticket,
-                began: s.began,
-                ..StepState::new()
-            };
-        }
-        Event::Skipped { reason, .. } => {
-            s.why = Some(reason.clone());
-            s.ended = Some(entry.at);
-        }
-        Event::Verified { .. } | Event::SoakEnded { .. } | Event::Chosen { .. } => {
-            s.ended = Some(entry.at);
-            s.why = match &entry.event {
-                Event::SoakEnded { reason, .. } => reason.clone(),
-                _ => None,
-            };
-        }
-        _ => {}
-    }
-}
-
-/// Up to its release, and where that is void.
-fn review(s: &mut StepState, entry: &Entry) {
-    match &entry.event {
-        Event::GatesJudged { gates, .. } => {
-            s.gates.clone_from(gates);
-            s.gates_at = Some(entry.at);
-        }
-        Event::ReviewOpened { .. } => {
-            s.proposal = None;
-            s.proposal_error = None;
-            s.gates_at = None;
-            s.overrides.clear();
-        }
-        Event::ReviewClosed { .. } | Event::Unclaimed { .. } => s.overrides.clear(),
-        Event::Proposed { proposal, digest, .. } => {
-            s.proposal = Some((proposal.clone(), digest.clone()));
-            s.proposal_error = None;
-        }
-        Event::ProposalFailed { why, .. } => s.proposal_error = Some(why.clone()),
-        Event::Overridden { gate, reason, .. } => {
-            if let Some(found) = s.gates.iter().find(|g| g.gate == *gate) {
-                let verdict = found.judged.verdict;
-                s.overrides.insert(gate.clone(), Override { reason: reason.clone(), verdict });
-            }
-        }
-        Event::Released { .. } => {
-            s.changed.clear();
-            s.other_objects = false;
-        }
-        // What was released is void: nothing of it may look as if it could still be.
-        Event::Changed { why, material, .. } => {
-            s.changed.clone_from(why);
-            s.other_objects |= material;
-            s.overrides.clear();
-            s.proposal = None;
-        }
-        _ => {}
-    }
-}
-
-/// It is done, here or elsewhere.
-fn work(s: &mut StepState, entry: &Entry) {
-    match &entry.event {
-        Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,
-        Event::Claimed { .. } => s.way = Way::Elsewhere,
-        Event::EffectStarted { .. } => s.way = Way::Ran,
-        Event::EffectEnded { outcome, result, .. } => {
-            s.result = Some(result.clone());
-            s.why = match outcome {
-                Outcome::Ok => None,
-                Outcome::Failed(why) | Outcome::Unknown(why) => Some(why.clone()),
-            };
-        }
-        Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
-        _ => {}
-    }
-}
-
-/// Its verify.
-fn check(s: &mut StepState, entry: &Entry) {
-    match &entry.event {
-        Event::Checking { .. } => {
-            s.streak = (0, None);
-            s.verify = None;
-            s.verifying_since = None;
-        }
-        Event::VerifyJudged { judged, .. } => {
-            s.streak = match (judged.verdict, s.streak) {
-                (Verdict::Pass, (n, since)) => (n + 1, since.or(Some(entry.at))),
-                _ => (0, None),
-            };
-            s.verify = Some(judged.clone());
-        }
-        Event::VerifyFailed { why, .. } => s.why = Some(why.clone()),
-        _ => {}
-    }
-}
-
-/// Its soak's clock.
-fn soak(s: &mut StepState, entry: &Entry) {
-    match &entry.event {
-        Event::SoakStarted { .. } => {
-            s.soak =
-                SoakState { observed_ms: 0, last: Some(entry.at), broken: s.soak.broken.take() };
-        }
-        Event::SoakBroken { why, .. } => {
-            s.soak.broken = Some(why.clone());
-            s.soak.last = None;
-        }
-        Event::SoakCounted { observed_ms, .. } => {
-            s.soak.observed_ms = *observed_ms;
-            s.soak.last = Some(entry.at);
-        }
-        _ => {}
-    }
 }
 
 /// What has to be done now that the entry is durable and folded.

@@ -103,6 +103,7 @@ impl Stage {
         let screen = &mut self.screen.0;
         let size = screen.size().map_err(gone)?;
         self.model.size = (size.width, size.height);
+        self.model.show_only = shown.show_only.is_some();
         self.model.follow(shown.state, shown.now);
         let frame = Frame {
             state: shown.state,

@@ -137,6 +137,8 @@ pub struct Model {
     pub message: Option<(String, Time)>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
+    /// Nothing can be recorded: what would have to be is not offered.
+    pub show_only: bool,
     /// By pane, in the order of [`Pane`].
     pub views: [View; 5],
 }
@@ -151,6 +153,7 @@ impl Default for Model {
             overlay: Overlay::None,
             message: None,
             size: (80, 24),
+            show_only: false,
             views: Default::default(),
         }
     }

@@ -21,12 +21,14 @@ pub(crate) fn lines(
     clock: &str,
     width: usize,
 ) -> Vec<Line<'static>> {
-    vec![first(state, now, clock, width), second(state, health, show_only, now, width)]
+    let shows = show_only.is_some();
+    vec![first(state, shows, now, clock, width), second(state, health, show_only, now, width)]
 }
 
 /// Mode, site, run and title to the left, clocks to the right; the title gives way.
-fn first(state: &State, now: Time, clock: &str, width: usize) -> Line<'static> {
+fn first(state: &State, show_only: bool, now: Time, clock: &str, width: usize) -> Line<'static> {
     let mode = match state.header.mode {
+        _ if show_only => Text::styled(" SHOW-ONLY ", theme::alarm()),
         Mode::Write => Text::styled(" WRITE ", theme::alarm()),
         Mode::ReadOnly => Text::styled(" READ-ONLY ", theme::good()),
     };
@@ -120,7 +122,7 @@ fn token(state: &State, now: Time) -> Option<Text<'static>> {
 
 fn journal(health: &Health, show_only: Option<&str>, now: Time, width: usize) -> Text<'static> {
     if let Some(why) = show_only {
-        return Text::styled(format!("SHOW-ONLY, nothing is executed: {why}"), theme::alarm());
+        return Text::styled(format!("nothing is executed: {why}"), theme::alarm());
     }
     match &health.state {
         HealthState::Opening => Text::styled("opening the journal…", theme::dim()),

@@ -243,7 +243,7 @@ mod tests {
         assert!(!standing.fresh(Time(1000)));
         assert_eq!(
             standing.words(Time(61_000)),
-            "unreachable: connection refused (last heard 1m00 ago)"
+            "unreachable, heard 1m00 ago: connection refused"
         );
     }
 }

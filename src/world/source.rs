@@ -158,7 +158,7 @@ impl Standing {
             (Status::Arriving { have, of }, _) => format!("identities {have} of {of}"),
             (Status::Unreachable { why }, None) => format!("unreachable: {why}"),
             (Status::Unreachable { why }, Some(t)) => {
-                format!("unreachable: {why} (last heard {} ago)", now.since(t).brief())
+                format!("unreachable, heard {} ago: {why}", now.since(t).brief())
             }
             (Status::Forbidden { right }, _) => format!("forbidden: {right}"),
             (Status::NotConfigured, _) => "not configured".into(),

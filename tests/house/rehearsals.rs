@@ -9,7 +9,7 @@ mod promises;
 
 use holdpoint::cli::lab::play::{BEGINS, Play, Played, RUNBOOK, play};
 use holdpoint::cli::lab::rehearse::{everything, lab_site};
-use holdpoint::event::{Event, Span, StepAddr};
+use holdpoint::event::{Event, Span};
 use holdpoint::lab::faults::{FAULTS, fault, find};
 use holdpoint::lab::{Chance, World, pace, site, vault};
 use holdpoint::report::{Catch, catches};
@@ -77,11 +77,6 @@ pub fn what(text: &str, faults: &[&str], answers: Answers, world: World) -> Play
         runs: None,
         nonce: "0000".into(),
     }
-}
-
-/// A step without its item.
-pub fn place(step: &StepAddr) -> String {
-    StepAddr { item: None, ..step.clone() }.to_string()
 }
 
 /// What happens to a run.
@@ -199,7 +194,7 @@ fn rehearsed(name: &str, start: &str) {
         LivedThrough(why) => assert!(played.done, "it should be lived through: {why}. {told}"),
         Stops(at, status) => {
             let step = played.state.current().unwrap_or_else(|| panic!("{told}"));
-            let found = (place(&step), played.state.steps[&step].status);
+            let found = (step.place(), played.state.steps[&step].status);
             assert_eq!(found, (at.to_owned(), status), "{told}");
             // The first that said something is what the list of faults names.
             let kind = find(&row.fault).unwrap();

@@ -16,7 +16,7 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 /// Text of the screen, then runs of cells that carry a colour or weight.
 fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
-    let model = Model { size: (w, h), ..s.model.clone() };
+    let model = Model { size: (w, h), show_only: s.show_only.is_some(), ..s.model.clone() };
     let frame = Frame {
         state: &s.state,
         model: &model,

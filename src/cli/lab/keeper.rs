@@ -33,6 +33,11 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
+    /// The run's directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Begins to keep it.
     pub(crate) fn start(lab: Lab, live: watch::Receiver<Live>, dir: &Path) -> Self {
         let (waits, closed) = (Arc::default(), Arc::default());

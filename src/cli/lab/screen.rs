@@ -3,7 +3,7 @@
 
 use crate::cli::conduct::{Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, lab_params, named, placed, told as report};
+use crate::cli::lab::play::{header, lab_params, named, placed, told};
 use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::cli::site;
@@ -17,7 +17,7 @@ use crate::run::{State, Status};
 use crate::runbook::load;
 use crate::session::{Keep, Live};
 use crate::site::Site;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
@@ -72,14 +72,12 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let remote = lab::open(&lab, site, clock);
     let header = Header { pins: remote.identities().await, ..header };
     let kept = Arc::new(OnceLock::<Keeper>::new());
-    let told = Arc::clone(&kept);
+    let keeps = Arc::clone(&kept);
     let (struck, wanted) = (Arc::<Mutex<Vec<Struck>>>::default(), named(&faults));
-    let (strikes, place) = (Arc::clone(&struck), Arc::new(OnceLock::<PathBuf>::new()));
-    let placed_at = Arc::clone(&place);
+    let strikes = Arc::clone(&struck);
     let begun: Begun = Box::new(move |handle, dir| {
         // It is told once.
-        let _ = placed_at.set(dir.to_owned());
-        let _ = told.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
+        let _ = keeps.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
         tokio::spawn(hurry(handle.live.clone(), speed, times));
         if !faults.is_empty() {
             tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), strikes));
@@ -88,19 +86,25 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let keep = Keep::Durable;
     let run = Conduct { remote, runbook, header, runs, keep, answers: None, stage, begun };
     let done = conduct(run).await?;
-    if let Some(why) = kept.get().and_then(|keeper| keeper.end(done)) {
+    let Some(keeper) = kept.get() else { return Ok(done) };
+    if let Some(why) = keeper.end(done) {
         eprintln!("holdpoint: {why}");
     }
-    if !wanted.is_empty()
-        && let Some(journal) = place.get().map(|dir| dir.join(crate::journal::FILE))
-    {
-        let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
-        let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
+    if !wanted.is_empty() {
         let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let how = if done { "ended: every step is done and verified" } else { "was left" };
-        report(&entries, &struck, &wanted, how).iter().for_each(|line| println!("{line}"));
+        report(keeper.dir(), &struck, &wanted, done)?;
     }
     Ok(done)
+}
+
+/// What a rehearsal that nobody watches ends with, too.
+fn report(dir: &Path, struck: &[Struck], wanted: &[String], done: bool) -> Result<(), String> {
+    let journal = dir.join(crate::journal::FILE);
+    let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
+    let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
+    let how = if done { "ended: every step is done and verified" } else { "was left" };
+    told(&entries, struck, wanted, how).iter().for_each(|line| println!("{line}"));
+    Ok(())
 }
 
 /// Time goes faster while there is nothing to do but to watch.

@@ -90,10 +90,7 @@ fn turned(world: &mut World, name: &str, on: bool) -> Time {
 /// That step's turn has come: `phase/step` of whatever item, or `phase[item]/step`. It may be
 /// over already: not every state is seen.
 fn has_begun(state: &State, place: &str) -> bool {
-    let named = |step: &StepAddr| {
-        let any = StepAddr { item: None, ..step.clone() };
-        any.to_string() == place || step.to_string() == place
-    };
+    let named = |step: &StepAddr| step.place() == place || step.to_string() == place;
     state.steps.iter().any(|(step, s)| {
         !matches!(s.status, Status::Pending | Status::NotNeeded | Status::Skipped) && named(step)
     })

@@ -17,10 +17,17 @@ pub struct Key {
     pub does: &'static str,
     /// For the footer.
     pub short: &'static str,
+    /// It asks for something that must be recorded.
+    records: bool,
 }
 
 const fn key(keys: &'static str, does: &'static str, short: &'static str) -> Key {
-    Key { keys, does, short }
+    Key { keys, does, short, records: false }
+}
+
+/// One that asks for something that must be recorded: not where nothing can be.
+const fn act(keys: &'static str, does: &'static str, short: &'static str) -> Key {
+    Key { keys, does, short, records: true }
 }
 
 pub(crate) fn lists(keys: &[Key], code: KeyCode) -> bool {
@@ -38,6 +45,13 @@ pub(crate) fn lists(keys: &[Key], code: KeyCode) -> bool {
 /// The keys that work now, in the order of likely use.
 #[must_use]
 pub fn keys(model: &Model, state: &State) -> Vec<Key> {
+    let mut keys = recorded(model, state);
+    keys.retain(|k| !(k.records && model.show_only));
+    keys
+}
+
+/// The keys of a run that is recorded.
+fn recorded(model: &Model, state: &State) -> Vec<Key> {
     if !model.fits() {
         return vec![key("q", "leave; the run stays open in its journal", "leave")];
     }
@@ -81,12 +95,12 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     if super::base::asked_again(model, state).is_some() {
         // On that row the key is about the row, not about the step in hand.
         keys.retain(|k| k.keys != "r");
-        keys.push(key("r", "ask again whether the row's step is needed", "ask again"));
+        keys.push(act("r", "ask again whether the row's step is needed", "ask again"));
     }
     if state.ended.is_none() {
         keys.push(match state.line_held {
-            Some(_) => key("h", "free the line", "free the line"),
-            None => key("h", "hold the line: nothing new starts; with a reason", "hold the line"),
+            Some(_) => act("h", "free the line", "free the line"),
+            None => act("h", "hold the line: nothing new starts; with a reason", "hold the line"),
         });
     }
     pane(&mut keys, model, state);
@@ -97,7 +111,7 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
         keys.push(key("Esc", "back: no filter, no zoom, to the step in hand", ""));
     }
     if state.ended.is_none() && state.running.is_none() {
-        keys.push(key("A", "abort the run, with a reason", ""));
+        keys.push(act("A", "abort the run, with a reason", ""));
     }
     keys.push(key("?", "these keys", "help"));
     keys.push(match state.ended {
@@ -113,18 +127,18 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
     let asks = matches!(does, Some(Does::Choose { .. }));
     let soaks = matches!(does, Some(Does::Soak { .. }));
     match s.status {
-        Status::Ready if asks => keys.push(key("Enter", "answer the question", "answer")),
+        Status::Ready if asks => keys.push(act("Enter", "answer the question", "answer")),
         Status::Ready | Status::Blocked | Status::Confirming if !asks => {
             keys.push(key("Enter", "review the step; it runs nothing", "review"));
         }
-        Status::Shown => keys.push(key("Enter", "it is done; Holdpoint looks", "it is done")),
+        Status::Shown => keys.push(act("Enter", "it is done; Holdpoint looks", "it is done")),
         Status::InDoubt => {
             if matches!(s.probed, Some((Probed::Done, _))) {
-                keys.push(key("a", "accept that it is done, as its probe says", "accept"));
+                keys.push(act("a", "accept that it is done, as its probe says", "accept"));
             }
-            keys.push(key("r", "try it again, from its gates", "retry"));
+            keys.push(act("r", "try it again, from its gates", "retry"));
         }
-        Status::Failed => keys.push(key("r", "try it again, from its gates", "retry")),
+        Status::Failed => keys.push(act("r", "try it again, from its gates", "retry")),
         _ => {}
     }
     if !detail::commands(state, addr).is_empty() {
@@ -132,14 +146,14 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
         keys.push(key("y", "copy its commands", ""));
     }
     if s.status == Status::Shown || s.status == Status::Verifying && s.way == Way::Elsewhere {
-        keys.push(key("u", "take back: it was not done elsewhere", "take back"));
+        keys.push(act("u", "take back: it was not done elsewhere", "take back"));
     }
     match s.status {
         Status::Running if soaks => {
-            keys.push(key("s", "end the soak early, with a reason", "end the soak…"));
+            keys.push(act("s", "end the soak early, with a reason", "end the soak…"));
         }
         Status::Ready | Status::Blocked | Status::Failed | Status::InDoubt | Status::Shown => {
-            keys.push(key("s", "skip the step, with a reason", "skip…"));
+            keys.push(act("s", "skip the step, with a reason", "skip…"));
         }
         _ => {}
     }
@@ -180,10 +194,10 @@ fn review(open: &Review, state: &State) -> Vec<Key> {
     }
     let mut keys = Vec::new();
     if state.releasable(&open.step).is_ok() {
-        keys.push(key("Enter", "release it, and run it", "release and run"));
+        keys.push(act("Enter", "release it, and run it", "release and run"));
     }
     if s.gates.iter().any(|g| s.lacks(g)) {
-        keys.push(key("Tab", "override a gate, with a reason", "override a gate…"));
+        keys.push(act("Tab", "override a gate, with a reason", "override a gate…"));
     }
     keys.push(key("Esc", "not now", "not now"));
     if state.confirm_text(&open.step).is_empty() {
@@ -197,8 +211,8 @@ fn review(open: &Review, state: &State) -> Vec<Key> {
 
 fn command(step: &StepAddr, state: &State) -> Vec<Key> {
     let mut keys = match state.steps.get(step).map(|s| s.status) {
-        Some(Status::Confirming) => vec![key("m", "I run it myself", "I run it myself")],
-        Some(Status::Shown) => vec![key("D", "it is done; Holdpoint looks", "it is done")],
+        Some(Status::Confirming) => vec![act("m", "I run it myself", "I run it myself")],
+        Some(Status::Shown) => vec![act("D", "it is done; Holdpoint looks", "it is done")],
         _ => vec![],
     };
     if !detail::commands(state, step).is_empty() {

@@ -96,16 +96,22 @@ pub(crate) fn brief(state: &State, now: Time, width: usize) -> Line<'static> {
     let ours = state.world.classes.iter().filter(|c| c.consumers.ours > 0);
     let moved: Vec<String> = ours.map(|c| format!("{} {}", c.name, c.consumers.ours)).collect();
     let ready = state.world.pods.iter().filter(|p| p.ready == p.containers).count();
+    let (storage, storage_fresh) = standing(state, Source::Claims, now);
     let (words, fresh) = standing(state, Source::Pods, now);
     let pods = state.world.pods.len();
-    let text = format!(" 2 storage {}   4 pods {ready}/{pods} ready", moved.join(" · "));
-    let text = cut(&text, width);
-    if fresh {
-        return Line::raw(text);
-    }
-    let room = width.saturating_sub(text.chars().count());
-    let words = cut(&format!(" ({words})"), room);
-    Line::from(vec![Span::raw(text), Span::styled(words, theme::caution())])
+    let figures = format!("2 storage {}   4 pods {ready}/{pods} ready", moved.join(" · "));
+    // What is wrong stands before figures that it makes doubtful: the end is what is cut.
+    let doubt = match (storage_fresh, fresh) {
+        (true, true) => return Line::raw(cut(&format!(" {figures}"), width)),
+        (false, false) if storage == words => format!(" 2 storage, 4 pods {words}"),
+        (false, false) => format!(" 2 storage {storage} · 4 pods {words}"),
+        (false, true) => format!(" 2 storage {storage}"),
+        (true, false) => format!(" 4 pods {words}"),
+    };
+    let doubt = cut(&doubt, width);
+    let room = width.saturating_sub(doubt.chars().count());
+    let figures = if room > 8 { cut(&format!(" · {figures}"), room) } else { String::new() };
+    Line::from(vec![Span::styled(doubt, theme::caution()), Span::styled(figures, theme::dim())])
 }
 
 /// Rows that the cursor can stand on, or lines of a pane of text.

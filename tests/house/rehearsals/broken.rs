@@ -1,7 +1,7 @@
 //! What one check of the shipped runbook is worth: a run in which something goes wrong does
 //! not come to a step with it, and does with `true` in its stead.
 
-use super::{on_lab_time, operator, place, small, what};
+use super::{on_lab_time, operator, small, what};
 use holdpoint::cli::lab::play::{Playing, RUNBOOK, begin};
 use holdpoint::event::{Actor, StepAddr};
 use holdpoint::lab::World;
@@ -126,7 +126,7 @@ async fn reached(playing: &Playing, step: &StepAddr, to: &[Status]) {
 }
 
 fn is_one_of(step: &StepAddr, places: &[&str]) -> bool {
-    places.iter().any(|p| *p == place(step) || *p == step.to_string())
+    places.iter().any(|p| *p == step.place() || *p == step.to_string())
 }
 
 /// Releases what it can, leaves out what it is to leave out.

@@ -2,7 +2,7 @@
 //! begin, with `true` in its stead it does.
 
 use super::broken::{BEGINS, Shown, broken, comes_to, shown};
-use super::{on_lab_time, operator, place, small, what};
+use super::{on_lab_time, operator, small, what};
 use holdpoint::cli::lab::play::{RUNBOOK, play};
 use holdpoint::event::{Event, GateJudged, Verdict};
 use holdpoint::runbook::load;
@@ -80,7 +80,7 @@ fn says(text: &str, gate: &str, faults: &[&str]) -> bool {
     let (at, id) = gate.split_once(' ').unwrap();
     let speaks = |g: &GateJudged| g.gate == id && g.judged.verdict != Verdict::Pass;
     played.entries.iter().any(|e| match &e.event {
-        Event::GatesJudged { step, gates } => place(step) == at && gates.iter().any(speaks),
+        Event::GatesJudged { step, gates } => step.place() == at && gates.iter().any(speaks),
         _ => false,
     })
 }

@@ -1,6 +1,5 @@
 //! What is promised, looked up afterwards in a run's journal and in the world's own record.
 
-use super::place;
 use holdpoint::cli::lab::play::Played;
 use holdpoint::event::{Entry, Event, GateJudged, Span, StepAddr, Time, Verdict};
 use holdpoint::lab::kube::{Key, kind};
@@ -248,7 +247,7 @@ fn lies_well(world: &World, voter: &str) -> bool {
 /// What is said to have moved has.
 fn moved(entries: &[Entry], world: &World) -> Option<String> {
     entries.iter().find_map(|entry| match &entry.event {
-        Event::Verified { step, .. } if place(step) == "roll/moved" => {
+        Event::Verified { step, .. } if step.place() == "roll/moved" => {
             let voter = step.item.clone().unwrap_or_default();
             let why = format!("{step} is done; {:?}", claims(world, &voter));
             (!lies_well(world, &voter)).then_some(why)

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // startControl lets tests break things: see the table in the README beside this folder.
@@ -68,7 +72,10 @@ func (s *site) breakVoter(name, what string) error {
 		if pid == 0 {
 			return fmt.Errorf("%s does not run", name)
 		}
-		return syscall.Kill(pid, sig)
+		if err := syscall.Kill(pid, sig); err != nil || what == "cont" {
+			return err
+		}
+		return stopped(pid)
 	case "freeze", "thaw":
 		if !s.loop {
 			return fmt.Errorf("volumes have no file system of their own; start with --loop-volumes")
@@ -86,6 +93,29 @@ func (s *site) breakVoter(name, what string) error {
 		return nil
 	}
 	return fmt.Errorf("no such thing as %s; use stop, cont, freeze, thaw", what)
+}
+
+// stopped waits until the last thread stands still: kill returns when the signal is on its way, and
+// a thread on another core answers one more request meanwhile.
+func stopped(pid int) error {
+	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(time.Millisecond) {
+		stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil {
+			return err
+		}
+		running := 0
+		for _, stat := range stats {
+			text, err := os.ReadFile(stat)
+			// The state follows the name, which ends at the last parenthesis.
+			if at := bytes.LastIndex(text, []byte(") ")); err == nil && at >= 0 && !bytes.HasPrefix(text[at+2:], []byte("T")) {
+				running++
+			}
+		}
+		if len(stats) > 0 && running == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("process %d does not stop", pid)
 }
 
 func (s *site) pidOf(name string) int {
