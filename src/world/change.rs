@@ -241,9 +241,6 @@ mod tests {
         let standing = world.standing(Source::Claims);
         assert_eq!(world.claims.len(), 1);
         assert!(!standing.fresh(Time(1000)));
-        assert_eq!(
-            standing.words(Time(61_000)),
-            "unreachable, heard 1m00 ago: connection refused"
-        );
+        assert_eq!(standing.words(Time(61_000)), "unreachable, heard 1m00 ago: connection refused");
     }
 }

@@ -1,121 +1,15 @@
 //! The whole runbook on real servers, by keys in a terminal, and line by line.
 
 use crate::fingers::press;
+use crate::outside::{Watch, turns};
 use crate::panes;
 use crate::pty::Cockpit;
-use crate::site::{HOLDPOINT, Site, holdpoint, http, runbook, until};
-use serde_json::Value;
+use crate::site::{HOLDPOINT, Site, holdpoint, runbook, until};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const CLASS: &str = "proxmox-lvm-encrypted";
-
-fn now_ms() -> u64 {
-    #[allow(clippy::disallowed_methods, reason = "compared with the servers' own clock")]
-    let now = SystemTime::now();
-    u64::try_from(now.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-/// What watches the cluster from outside while it is moved.
-struct Watch {
-    stop: Arc<AtomicBool>,
-    sampler: JoinHandle<Vec<(u64, String)>>,
-    counter: JoinHandle<Vec<u64>>,
-}
-
-impl Watch {
-    fn start(site: &Site) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (voters, token) = (site.voters(), site.token());
-        let flag = Arc::clone(&stop);
-        let sampled = voters.clone();
-        let sampler = std::thread::spawn(move || {
-            let mut bad = Vec::new();
-            while !flag.load(Ordering::Relaxed) {
-                if let Err(why) = sample(&sampled) {
-                    bad.push((now_ms(), why));
-                }
-                std::thread::sleep(Duration::from_millis(250));
-            }
-            bad
-        });
-        let flag = Arc::clone(&stop);
-        let counter = std::thread::spawn(move || {
-            let mut acknowledged = Vec::new();
-            let mut n = 0;
-            while !flag.load(Ordering::Relaxed) {
-                n += 1;
-                let (_, address) = &voters[usize::try_from(n % 3).unwrap()];
-                let body = format!("{{\"data\":{{\"n\":{n}}}}}");
-                let (code, _) =
-                    http("POST", &format!("{address}/v1/kv/data/count/{n}"), Some(&token), &body);
-                if code == 200 {
-                    acknowledged.push(n);
-                }
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            acknowledged
-        });
-        Self { stop, sampler, counter }
-    }
-
-    /// Every acknowledged value is there, and what was bad was near an election.
-    fn check(self, site: &Site) {
-        self.stop.store(true, Ordering::Relaxed);
-        let bad = self.sampler.join().unwrap();
-        let acknowledged = self.counter.join().unwrap();
-        let (_, list) = http("GET", &format!("{}/elections", site.fact("control")), None, "");
-        let elections: Vec<u64> = serde_json::from_str::<Value>(&list)
-            .unwrap()
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|e| e["at_ms"].as_u64().unwrap())
-            .collect();
-        for (at, why) in &bad {
-            assert!(
-                elections.iter().any(|e| e.abs_diff(*at) <= 7_500),
-                "{why} at {at}, far from {elections:?}"
-            );
-        }
-        assert!(acknowledged.len() > 100, "{} values were acknowledged", acknowledged.len());
-        let (token, voters) = (site.token(), site.voters());
-        for n in &acknowledged {
-            let (code, body) =
-                http("GET", &format!("{}/v1/kv/data/count/{n}", voters[0].1), Some(&token), "");
-            assert!(
-                code == 200 && body.contains(&format!("\"n\":{n}")),
-                "value {n} is lost: {code} {body}"
-            );
-        }
-        println!(
-            "{} values acknowledged and read back; {} samples during elections; {} elections",
-            acknowledged.len(),
-            bad.len(),
-            elections.len()
-        );
-    }
-}
-
-/// At least two unsealed voters answer and agree on the leader.
-fn sample(voters: &[(String, String)]) -> Result<(), String> {
-    let mut leaders = Vec::new();
-    for (_, address) in voters {
-        let (code, _) = http("GET", &format!("{address}/v1/sys/health"), None, "");
-        if code == 200 || code == 429 {
-            let (_, body) = http("GET", &format!("{address}/v1/sys/leader"), None, "");
-            let body: Value = serde_json::from_str(&body).unwrap_or_default();
-            leaders.push(body["leader_address"].as_str().unwrap_or_default().to_owned());
-        }
-    }
-    // One that has just come back names nobody for a moment; none may name another.
-    let named: Vec<_> = leaders.iter().filter(|l| !l.is_empty()).collect();
-    let agreed = named.len() >= 2 && named.windows(2).all(|w| w[0] == w[1]);
-    if agreed { Ok(()) } else { Err(format!("answers: {leaders:?}")) }
-}
 
 /// All six claims are new and of the class.
 fn moved(site: &Site, before: &[(String, String, String)]) {
@@ -126,22 +20,6 @@ fn moved(site: &Site, before: &[(String, String, String)]) {
         let old = before.iter().find(|(n, ..)| n == name).unwrap();
         assert_ne!(&old.1, uid, "{name} is the old claim");
     }
-}
-
-/// The order of the voters' turns, and who led when each turn began.
-fn turns(site: &Site) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(site.journal().join("journal.jsonl")).unwrap();
-    let (mut leader, mut turns) = (String::new(), Vec::new());
-    for line in text.lines() {
-        let event = serde_json::from_str::<Value>(line).unwrap()["event"].take();
-        if let Some(l) = event["change"]["update"]["rows"]["leader"].as_str() {
-            leader = l.to_owned();
-        }
-        if event["type"] == "item-chosen" {
-            turns.push((event["item"].as_str().unwrap().to_owned(), leader.clone()));
-        }
-    }
-    turns
 }
 
 #[test]
@@ -178,16 +56,19 @@ fn the_whole_roll_by_keys_in_a_terminal() {
     until("the terminal back", || cockpit.restored());
     watch.check(&site);
     moved(&site, &before);
-    let turns = turns(&site);
+    let turns = turns(&site.journal().join("journal.jsonl"));
     let order: Vec<_> = turns.iter().map(|(v, _)| v.as_str()).collect();
     assert_eq!(order, ["vault-0", "vault-2", "vault-1"], "{turns:?}");
-    assert!(
-        turns[..2].iter().all(|(v, leader)| v != leader),
-        "a leader went before others: {turns:?}"
-    );
+    leader_last(&turns);
     let verdict = holdpoint(&["verify", &site.journal().display().to_string()]);
     assert!(verdict.status.success());
     assert!(String::from_utf8_lossy(&verdict.stdout).starts_with("complete"));
+}
+
+/// No voter went while it led and another one was left.
+fn leader_last(turns: &[(String, String)]) {
+    assert_eq!(turns.len(), 3, "{turns:?}");
+    assert!(turns[..2].iter().all(|(v, leader)| v != leader), "a leader went early: {turns:?}");
 }
 
 const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n";
@@ -197,16 +78,39 @@ pub fn line_by_line(site: &Site) {
     let before = site.claims();
     // What the answers do not name stops the run before anything is done.
     let some = answers(site, |all| all.replace("'statefulset/orphan' = 'vault'\n", ""));
-    let (code, text) = plain(site, &some);
+    let (code, text) = plain(site, &some, || ());
     assert_eq!(code, Some(1), "{text}");
     assert!(
         text.contains("statefulset/orphan waits for a release that the answers do not name"),
         "{text}"
     );
     assert_eq!(site.claims(), before);
-    let (code, text) = plain(site, &answers(site, |all| all));
+    let watch = Watch::start(site);
+    let stopped = site.journal();
+    let mut led = None;
+    let (code, text) = plain(site, &answers(site, |all| all), || {
+        let journal = site.journal();
+        if led.is_none() && journal != stopped {
+            led = lead_another(site, &journal.join("journal.jsonl"));
+        }
+    });
     assert_eq!(code, Some(0), "{text}");
+    watch.check(site);
     moved(site, &before);
+    let turns = turns(&site.journal().join("journal.jsonl"));
+    leader_last(&turns);
+    assert_eq!(Some(&turns[2].0), led.as_ref(), "who was made leader goes last: {turns:?}");
+}
+
+/// When the first voter is through, the one that neither went nor leads is made leader.
+fn lead_another(site: &Site, journal: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(journal).ok()?;
+    let (first, leader) = turns(journal).pop()?;
+    let soaks = |line: &str| line.contains("\"type\":\"soak-started\"");
+    text.lines().find(|l| soaks(l))?;
+    let other = site.voters().into_iter().map(|(v, _)| v).find(|v| *v != first && *v != leader)?;
+    site.control(&format!("/lead/{other}"));
+    Some(other)
 }
 
 /// An answers file for the whole roll, changed as wanted; its path.
@@ -216,7 +120,7 @@ pub fn answers(site: &Site, change: impl Fn(String) -> String) -> String {
     path.display().to_string()
 }
 
-fn plain(site: &Site, answers: &str) -> (Option<i32>, String) {
+fn plain(site: &Site, answers: &str, mut meanwhile: impl FnMut()) -> (Option<i32>, String) {
     let mut child = Command::new(HOLDPOINT)
         .arg("run")
         .args(site.roll_args(&runbook("vault-raft-to-block.toml")))
@@ -239,6 +143,7 @@ fn plain(site: &Site, answers: &str) -> (Option<i32>, String) {
                 std::fs::read_to_string(site.dir.join("plain.out")).unwrap()
             );
         }
+        meanwhile();
         std::thread::sleep(Duration::from_millis(200));
     };
     (status.code(), std::fs::read_to_string(site.dir.join("plain.out")).unwrap())

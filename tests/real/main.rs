@@ -21,6 +21,7 @@ mod equivalence;
 #[path = "../house/fingers.rs"]
 mod fingers;
 mod incident;
+mod outside;
 mod panes;
 #[path = "../house/pty.rs"]
 mod pty;

@@ -6,7 +6,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Sites come up one at a time: two API servers that start beside each other starve the voters
+/// of a third on a machine of two cores.
+static COMING_UP: Mutex<()> = Mutex::new(());
 
 pub struct Site {
     child: Child,
@@ -25,6 +30,7 @@ impl Site {
             .join(format!("{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).unwrap();
+        let turn = COMING_UP.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new(bin.join("site"))
             .args(["up", "--until-stdin-closes", "--ttl", "30m", "--dir"])
             .arg(&dir)
@@ -36,6 +42,7 @@ impl Site {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.find_map(|l| l.ok()?.strip_prefix("READY ").map(str::to_owned));
         let facts = serde_json::from_str(&ready.expect("the site came up")).unwrap();
+        drop(turn);
         let site = Self { child, facts, dir, bin };
         let file = site.fact("site_file");
         let text = std::fs::read_to_string(&file).unwrap();

@@ -95,7 +95,7 @@ func (s *site) waitForAPI(ctx context.Context, config *rest.Config) error {
 		return err
 	}
 	s.plane.client = client
-	return poll(ctx, 60*time.Second, "the API server", func() bool {
+	return poll(ctx, 3*time.Minute, "the API server", func() bool {
 		_, err := client.CoreV1().Namespaces().Get(ctx, "kube-system", metav1.GetOptions{})
 		return err == nil
 	})

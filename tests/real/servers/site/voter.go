@@ -143,7 +143,7 @@ func (s *site) initVault() error {
 		Keys      []string `json:"keys_base64"`
 		RootToken string   `json:"root_token"`
 	}
-	err := poll(s.ctx, 60*time.Second, "vault-0", func() bool {
+	err := poll(s.ctx, 3*time.Minute, "vault-0", func() bool {
 		code, err := first.ask("PUT", "sys/init", "", map[string]int{"secret_shares": 1, "secret_threshold": 1}, &made)
 		return err == nil && code == 200
 	})
@@ -160,7 +160,7 @@ func (s *site) initVault() error {
 	if _, err := s.plane.client.CoreV1().Secrets(vaultNS).Create(s.ctx, secret, metav1.CreateOptions{}); err != nil {
 		return err
 	}
-	if err := poll(s.ctx, 60*time.Second, "three voters", s.threeVoters); err != nil {
+	if err := poll(s.ctx, 3*time.Minute, "three voters", s.threeVoters); err != nil {
 		return err
 	}
 	return s.configureVault(first)
@@ -248,7 +248,7 @@ func (s *site) stepDownTo(leader *voter, wanted string) {
 }
 
 func (s *site) waitReady() error {
-	return poll(s.ctx, 60*time.Second, "three ready pods", func() bool {
+	return poll(s.ctx, 3*time.Minute, "three ready pods", func() bool {
 		set, err := s.plane.client.AppsV1().StatefulSets(vaultNS).Get(s.ctx, "vault", metav1.GetOptions{})
 		return err == nil && set.Status.ReadyReplicas == 3 && s.threeVoters()
 	})
