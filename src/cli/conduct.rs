@@ -2,11 +2,11 @@
 //! `rehearse` have in common.
 
 use crate::cli::site;
-use crate::event::{Header, Time};
+use crate::event::{Actor, Header, Time};
 use crate::remote::Remote;
 use crate::run::State;
 use crate::runbook::model::Runbook;
-use crate::session::{Answers, Engine, Handle, Keep, Opening, Stage, open, plain, tui};
+use crate::session::{Answers, Engine, Handle, Keep, Opening, Reopened, Stage, open, plain, tui};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,13 +18,9 @@ pub(crate) type Begun = Box<dyn FnOnce(&Handle, &Path)>;
 /// A run to be.
 pub(crate) struct Conduct {
     pub(crate) remote: Remote,
-    pub(crate) runbook: Arc<Runbook>,
-    /// Seq 0, without its run id.
-    pub(crate) header: Header,
-    /// Directory of all runs.
-    pub(crate) runs: PathBuf,
-    /// How its journal is kept.
-    pub(crate) keep: Keep,
+    pub(crate) begin: Begin,
+    /// Who is at it.
+    pub(crate) actor: Actor,
     pub(crate) answers: Option<Answers>,
     /// The terminal, if it is full screen; else it goes line by line.
     pub(crate) stage: Option<Stage>,
@@ -32,15 +28,25 @@ pub(crate) struct Conduct {
     pub(crate) begun: Begun,
 }
 
+/// How it begins.
+pub(crate) enum Begin {
+    /// With a journal of its own.
+    New {
+        runbook: Arc<Runbook>,
+        /// Seq 0, without its run id.
+        header: Box<Header>,
+        /// Directory of all runs.
+        runs: PathBuf,
+        /// How its journal is kept.
+        keep: Keep,
+    },
+    /// Where the last process left it.
+    Again(Box<Reopened>),
+}
+
 /// Takes the terminal, if it can draw a screen, and shows the run as it will begin. `instead` is
 /// what does without one.
-pub(crate) fn stage(
-    header: &Header,
-    runbook: &Arc<Runbook>,
-    ascii: bool,
-    now: Time,
-    instead: &str,
-) -> Result<Stage, String> {
+pub(crate) fn stage(state: &State, ascii: bool, now: Time, instead: &str) -> Result<Stage, String> {
     if !std::io::stdout().is_terminal() {
         return Err(format!("this is no terminal; use {instead}"));
     }
@@ -48,18 +54,40 @@ pub(crate) fn stage(
     if term == "dumb" {
         return Err(format!("this terminal (TERM=dumb) cannot draw a screen; use {instead}"));
     }
-    Stage::open(&State::new(header.clone(), Arc::clone(runbook), now), look, now)
+    Stage::open(state, look, now)
 }
 
 /// Opens the journal and runs until the change is done or its person leaves; true if it
 /// was done.
 pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
-    let Conduct { remote, runbook, header, runs, keep, answers, stage, begun } = run;
-    let actor = header.opened_by.clone();
+    let Conduct { remote, begin, actor, answers, mut stage, begun } = run;
     let clock = Arc::clone(&remote.clock);
-    let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, keep };
-    let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
-    let (handle, task) = Engine::start(state, writer, Arc::new(remote));
+    let (handle, task, dir) = match begin {
+        Begin::New { runbook, header, runs, keep } => {
+            let header = *header;
+            let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, keep };
+            let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
+            let (handle, task) = Engine::start(state, writer, Arc::new(remote));
+            (handle, task, dir)
+        }
+        Begin::Again(run) => {
+            let (dir, left) = (run.dir.clone(), run.state.seq);
+            let resumed = run.resume(actor.clone(), clock).map_err(|e| e.to_string())?;
+            let (handle, task) = Engine::resume(resumed, Arc::new(remote));
+            // What the last process left is not what this one goes on from.
+            let mut live = handle.live.clone();
+            let taken_up = live.wait_for(|now| now.state.seq > left || now.show_only.is_some());
+            match &mut stage {
+                None => drop(taken_up.await),
+                Some(stage) => {
+                    if stage.behind(taken_up).await.is_none() {
+                        return Ok(false);
+                    }
+                }
+            }
+            (handle, task, dir)
+        }
+    };
     begun(&handle, &dir);
     let done = match stage {
         None => {

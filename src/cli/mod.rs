@@ -9,7 +9,9 @@ mod conduct;
 pub mod doctor;
 pub mod lab;
 pub mod plan;
+pub mod resume;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod site;
 pub mod survey;
@@ -45,6 +47,10 @@ enum Verb {
     },
     /// Open the cockpit on a runbook
     Run(run::Args),
+    /// Take up a run again that was left, or whose process ended
+    Resume(resume::Args),
+    /// List runs: how each stands, and where
+    Runs(runs::Args),
     /// Watch a site, without a runbook; nothing is executed
     Watch(run::WatchArgs),
     /// Check runbooks
@@ -75,6 +81,8 @@ pub fn main() -> ExitCode {
         Verb::Survey(args) => survey::run(&args),
         Verb::Lab { verb } => lab::run(&verb),
         Verb::Run(args) => run::run(&args),
+        Verb::Resume(args) => resume::run(&args),
+        Verb::Runs(args) => runs::run(&args),
         Verb::Watch(args) => run::watch(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Plan(args) => plan::run(&args),

@@ -1,11 +1,12 @@
 //! `holdpoint run` and `holdpoint watch`.
 
 use crate::cli::check::read;
-use crate::cli::conduct::{Conduct, conduct, stage};
+use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::{UNDONE, refuse, runtime, site};
 use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role};
 use crate::problem::render;
 use crate::remote::Remote;
+use crate::run::State;
 use crate::runbook::model::{ParamKind, Runbook};
 use crate::runbook::{check_param, load};
 use crate::session::{Answers, Keep, parse_answers};
@@ -62,7 +63,7 @@ pub struct WatchArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Ui {
+pub(crate) enum Ui {
     /// Full screen
     Tui,
     /// Line by line
@@ -85,6 +86,9 @@ title = "Nothing is changed; q leaves"
 instruction = "Watch."
 "#;
 
+/// What stands for its path.
+pub(crate) const WATCHED: &str = "watch";
+
 struct Wanted<'a> {
     text: String,
     path: String,
@@ -106,7 +110,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     };
     start(&Wanted {
         text,
-        path: args.runbook.display().to_string(),
+        path: site::absolute(&args.runbook),
         site: &args.site,
         params: &args.params,
         write: args.write,
@@ -121,7 +125,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 pub(crate) fn watch(args: &WatchArgs) -> ExitCode {
     start(&Wanted {
         text: WATCH.into(),
-        path: "watch".into(),
+        path: WATCHED.into(),
         site: &args.site,
         params: &[],
         write: false,
@@ -157,7 +161,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         return Err(lacks.join("; "));
     }
     let write = !wanted.watch && (wanted.write || found.site.write.allow);
-    let answers = answers(wanted, write, found.site.write.unattended)?;
+    let answers = answers(wanted.answers, wanted.ui, write, found.site.write.unattended)?;
     let actor = match &answers {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
@@ -169,19 +173,21 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         runbook_path: wanted.path.clone(),
         params,
         site: found.site.name.clone(),
+        site_from: found.from.clone(),
         site_values: found.site.json_values(),
         pins: found.pins.clone().unwrap_or_default(),
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),
-        opened_by: actor,
+        opened_by: actor.clone(),
         continues: None,
     };
     let clock = site::clock();
     let runbook = Arc::new(loaded.runbook);
+    let state = State::new(header.clone(), Arc::clone(&runbook), clock());
     // Drawn before anything is asked: whoever waits should see what for.
     let mut stage = match wanted.ui {
         Ui::Plain => None,
-        Ui::Tui => Some(stage(&header, &runbook, wanted.ascii, clock(), "--ui plain")?),
+        Ui::Tui => Some(stage(&state, wanted.ascii, clock(), "--ui plain")?),
     };
     let opening = async {
         let remote = Remote::connect(found.site, &site::surroundings(), clock).await;
@@ -197,21 +203,22 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
             None => return Ok(false),
         },
     };
-    let header = Header { pins, ..header };
+    let header = Box::new(Header { pins, ..header });
     let runs = site::runs(wanted.state);
     let answers = answers.map(|(_, a)| a);
     let begun = Box::new(|_: &_, _: &Path| ());
-    conduct(Conduct { remote, runbook, header, runs, keep: Keep::Durable, answers, stage, begun })
-        .await
+    let begin = Begin::New { runbook, header, runs, keep: Keep::Durable };
+    conduct(Conduct { remote, begin, actor, answers, stage, begun }).await
 }
 
-fn answers(
-    wanted: &Wanted<'_>,
+pub(crate) fn answers(
+    file: Option<&Path>,
+    ui: Ui,
     write: bool,
     allowed: bool,
 ) -> Result<Option<(String, Answers)>, String> {
-    let Some(path) = wanted.answers else { return Ok(None) };
-    if wanted.ui != Ui::Plain {
+    let Some(path) = file else { return Ok(None) };
+    if ui != Ui::Plain {
         return Err("--answers goes with --ui plain".into());
     }
     let name = path.display().to_string();
@@ -227,7 +234,7 @@ fn answers(
 }
 
 /// Identities to hold the run to. Writing needs them pinned beforehand, and unchanged.
-async fn pins(
+pub(crate) async fn pins(
     remote: &Remote,
     pinned: Option<Pins>,
     write: bool,

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// A site file, read, with its pins.
 pub(crate) struct Found {
+    /// How it was named: a file, or a name of the configuration.
+    pub(crate) from: String,
     pub(crate) site: Site,
     pub(crate) pins: Option<Pins>,
     pub(crate) pins_path: PathBuf,
@@ -18,10 +20,11 @@ pub(crate) struct Found {
 
 /// `--site NAME|PATH`: a path if it looks like one, else a name in the configuration.
 pub(crate) fn find(site: &str) -> Result<Found, String> {
-    let path = if site.contains('/') || Path::new(site).extension().is_some_and(|e| e == "toml") {
-        PathBuf::from(site)
+    let named = Path::new(site);
+    let (path, from) = if site.contains('/') || named.extension().is_some_and(|e| e == "toml") {
+        (PathBuf::from(site), absolute(named))
     } else {
-        config_home().join("holdpoint/sites").join(format!("{site}.toml"))
+        (config_home().join("holdpoint/sites").join(format!("{site}.toml")), site.to_owned())
     };
     let text = read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let name = path.display().to_string();
@@ -34,7 +37,12 @@ pub(crate) fn find(site: &str) -> Result<Found, String> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
         Err(e) => return Err(format!("{}: {e}", pins_path.display())),
     };
-    Ok(Found { site, pins, pins_path })
+    Ok(Found { from, site, pins, pins_path })
+}
+
+/// A path as it is found from anywhere; as it was given where that cannot be told.
+pub(crate) fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place where the environment is read")]

@@ -52,6 +52,10 @@ pub struct Header {
     pub params: BTreeMap<String, Value>,
     /// Name of the site.
     pub site: String,
+    /// How the site was named when the run was opened: a file, or a name of the
+    /// configuration; empty where it was neither. That is where a later process looks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub site_from: String,
     /// What expressions see as `site`; no secrets.
     pub site_values: BTreeMap<String, Value>,
     /// Pinned identities.
@@ -219,8 +223,10 @@ pub enum Event {
     Observed { change: Box<Change> },
     /// A person asked for something that may not be.
     Refused { asked: String, why: String },
-    /// A torn tail was set aside when the run was opened again.
+    /// A torn tail was set aside when the run was taken up again.
     Recovered { dropped_bytes: u64, set_aside: String },
+    /// The run was taken up again by another process, which has seen nothing yet.
+    Resumed { version: String },
     /// The run was given up.
     Aborted { reason: String },
     /// The journal's end record.
@@ -277,6 +283,7 @@ impl Event {
             | E::Observed { .. }
             | E::Refused { .. }
             | E::Recovered { .. }
+            | E::Resumed { .. }
             | E::Aborted { .. }
             | E::Ended { .. } => None,
         }

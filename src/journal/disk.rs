@@ -1,8 +1,9 @@
 //! The file under a journal, behind a trait so that every failure can be injected.
 
 use crate::journal::FILE;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use rustix::fs::OFlags;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,14 @@ pub enum JournalError {
     /// The directory is not safe to write into.
     #[error("{path}: {why}; use another directory with --state")]
     Unsafe {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The journal's own file is not safe to write to.
+    #[error("{path}: {why}; copy the run's directory and resume the copy by its path")]
+    Foreign {
         /// Which.
         path: PathBuf,
         /// What is wrong with it.
@@ -96,6 +105,86 @@ impl FileDisk {
         }
         Ok(Self { file, _lock: lock })
     }
+
+    /// A run's journal, to be written on: locked, and what stands in it.
+    pub fn reopen(dir: &Path) -> Result<(Self, Vec<u8>), JournalError> {
+        check_owner(dir)?;
+        let lock = RunLock::take(dir)?;
+        let path = dir.join(FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(&path)
+            .map_err(JournalError::io(&path))?;
+        check_file(&path, &file.metadata().map_err(JournalError::io(&path))?)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(JournalError::io(&path))?;
+        Ok((Self { file, _lock: lock }, bytes))
+    }
+
+    /// Cuts what stands behind the last valid entry, after it was copied to a file beside it
+    /// whose name comes back.
+    pub fn set_aside(
+        &mut self,
+        dir: &Path,
+        valid: u64,
+        tail: &[u8],
+    ) -> Result<String, JournalError> {
+        let name = |n: u32| format!("torn-{valid}-{n}");
+        let made = (1..=u32::MAX).find_map(|n| {
+            let path = dir.join(name(n));
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            match made {
+                // It was torn at this very place before.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+                made => Some((name(n), path, made)),
+            }
+        });
+        let Some((name, path, made)) = made else {
+            return Err(JournalError::Io {
+                path: dir.to_owned(),
+                source: io::ErrorKind::AlreadyExists.into(),
+            });
+        };
+        let copy = || -> io::Result<()> {
+            let mut aside = made?;
+            aside.write_all(tail)?;
+            aside.sync_all()?;
+            File::open(dir)?.sync_all()
+        };
+        copy().map_err(JournalError::io(&path))?;
+        let cut = || -> io::Result<()> {
+            self.file.set_len(valid)?;
+            self.file.sync_all()
+        };
+        cut().map_err(JournalError::io(&dir.join(FILE)))?;
+        Ok(name)
+    }
+}
+
+/// Whether another process writes a run's journal now; `false` also where that cannot be told.
+#[must_use]
+pub fn is_written(dir: &Path) -> bool {
+    matches!(RunLock::take(dir), Err(JournalError::Locked(_)))
+}
+
+/// A journal that is a link, a device, somebody else's or has a second name is not written to.
+fn check_file(path: &Path, meta: &Metadata) -> Result<(), JournalError> {
+    let bad = |why| Err(JournalError::Foreign { path: path.to_owned(), why });
+    if !meta.is_file() {
+        return bad("is no file");
+    }
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return bad("belongs to somebody else");
+    }
+    if meta.permissions().mode() & 0o022 != 0 {
+        return bad("can be written by others");
+    }
+    if meta.nlink() != 1 {
+        return bad("has a second name");
+    }
+    Ok(())
 }
 
 /// A directory that is a link, is somebody else's or can be written by others is no place

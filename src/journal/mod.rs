@@ -17,7 +17,7 @@ mod format;
 mod read;
 mod write;
 
-pub use disk::{Disk, FileDisk, JournalError, RunLock};
+pub use disk::{Disk, FileDisk, JournalError, RunLock, is_written};
 pub use format::{ZERO_HASH, line};
 pub use read::{Against, Read, ReadError, Verdict, compare, read, read_bytes};
 pub use write::{Done, Health, HealthState, Writer};

@@ -4,7 +4,8 @@ use crate::event::{Actor, Entry, Event, Judged, Outcome, StepAddr, Verdict};
 use crate::run::fields::fields;
 use crate::run::gates;
 use crate::run::intent::{Effect, Purpose};
-use crate::run::life::{Illegal, Move, legal};
+use crate::run::life::{Illegal, Move, Status, legal};
+use crate::run::resume;
 use crate::run::state::{
     GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State, StepState,
 };
@@ -107,6 +108,7 @@ fn run(state: &mut State, entry: &Entry) {
         Event::Refused { asked, why } => {
             state.refused = Some((asked.clone(), why.clone(), entry.at));
         }
+        Event::Resumed { .. } => resume::fold(state, entry.at),
         Event::Aborted { reason } => aborted(state, reason, entry),
         Event::Ended { done } => state.ended = Some(*done),
         // The rest are about a step and were folded there, or about the journal itself.
@@ -238,7 +240,11 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
 
 /// What has to be done now that the entry is durable and folded.
 fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
-    let Some(addr) = entry.event.step() else { return Vec::new() };
+    let current = match entry.event {
+        Event::Resumed { .. } => state.current(),
+        _ => None,
+    };
+    let Some(addr) = entry.event.step().or(current.as_ref()) else { return Vec::new() };
     let Some(s) = state.steps.get(addr) else { return Vec::new() };
     let prepare = |purpose| {
         vec![Effect::Prepare {
@@ -260,16 +266,20 @@ fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
             }],
             None => Vec::new(),
         },
-        Event::Claimed { .. } | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => {
-            match &s.proposal {
-                Some((proposal, _)) => vec![Effect::Probe {
-                    step: addr.clone(),
-                    ticket: s.ticket,
-                    proposal: proposal.clone(),
-                }],
-                None => Vec::new(),
-            }
+        // A question that the last process asked is asked again.
+        Event::Resumed { .. } if !matches!(s.status, Status::Claimed | Status::InDoubt) => {
+            Vec::new()
         }
+        Event::Resumed { .. }
+        | Event::Claimed { .. }
+        | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => match &s.proposal {
+            Some((proposal, _)) => vec![Effect::Probe {
+                step: addr.clone(),
+                ticket: s.ticket,
+                proposal: proposal.clone(),
+            }],
+            None => Vec::new(),
+        },
         _ => Vec::new(),
     }
 }

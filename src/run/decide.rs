@@ -4,8 +4,8 @@ use crate::event::{Actor, Event, Mode, Role, StepAddr, Time, Verdict};
 use crate::run::gates;
 use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
-use crate::run::results;
 use crate::run::state::{State, StepState};
+use crate::run::{results, resume};
 use crate::runbook::model::{Does, Risk, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
@@ -58,6 +58,9 @@ fn person(state: &State, intent: &Intent) -> Result<Vec<Event>, Refusal> {
                 )));
             }
             Ok(vec![Event::Aborted { reason: reason.clone() }, Event::Ended { done: false }])
+        }
+        Intent::Resume { recovered, version } => {
+            Ok(resume::events(state, recovered.as_ref(), version))
         }
         Intent::Review { step }
         | Intent::CloseReview { step }

@@ -61,6 +61,13 @@ pub enum Intent {
     FreeLine,
     /// Give the run up.
     Abort { reason: String },
+    /// Take the run up again in another process: asked once, before anything else.
+    Resume {
+        /// What of a torn tail was set aside: how many bytes, and where they lie now.
+        recovered: Option<(u64, String)>,
+        /// Holdpoint's.
+        version: String,
+    },
 
     /// Time passed.
     Tick,
@@ -135,6 +142,7 @@ impl Intent {
             Self::HoldLine { .. } => "hold the line".into(),
             Self::FreeLine => "free the line".into(),
             Self::Abort { .. } => "abort the run".into(),
+            Self::Resume { .. } => "resume the run".into(),
             Self::Tick => "tick".into(),
             Self::Observed { .. } => "observation".into(),
             Self::Looked { .. } => "reading".into(),

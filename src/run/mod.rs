@@ -16,6 +16,7 @@ mod intent;
 mod life;
 mod remaining;
 mod results;
+mod resume;
 mod state;
 mod wants;
 mod watching;

@@ -16,6 +16,10 @@ pub struct Answers {
     /// Branches of questions.
     #[serde(default)]
     pub choose: BTreeMap<String, String>,
+    /// What becomes of a step in doubt: `by probe` accepts it where its probe says that it is
+    /// done, and tries it again where it is not, or not wholly. One that is not named stops.
+    #[serde(default)]
+    pub in_doubt: BTreeMap<String, ByProbe>,
     /// Releases whatever can be released, as a lab's operator without care would. No file
     /// can say so.
     #[serde(skip)]
@@ -27,6 +31,14 @@ pub struct Answers {
     /// Approvals: refused, since a file is no second person.
     #[serde(default)]
     approve: BTreeMap<String, String>,
+}
+
+/// The only answer there is to a doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum ByProbe {
+    /// As the world shows it.
+    #[serde(rename = "by probe")]
+    ByProbe,
 }
 
 impl Answers {
@@ -61,13 +73,17 @@ pub fn parse_answers(text: &str) -> Result<Answers, Vec<Problem>> {
 
 /// The answer for a step.
 pub(crate) fn find(table: &BTreeMap<String, String>, step: &StepAddr) -> Option<String> {
+    let text = entry(table, step)?;
+    Some(text.replace("{item}", step.item.as_deref().unwrap_or_default()))
+}
+
+/// What a table has for a step: by its address, else for every item.
+pub(crate) fn entry<'a, T>(table: &'a BTreeMap<String, T>, step: &StepAddr) -> Option<&'a T> {
     let exact = table.get(&step.to_string());
-    let any = || {
+    exact.or_else(|| {
         let all = StepAddr { item: step.item.as_ref().map(|_| "*".into()), ..step.clone() };
         table.get(&all.to_string())
-    };
-    let text = exact.or_else(any)?;
-    Some(text.replace("{item}", step.item.as_deref().unwrap_or_default()))
+    })
 }
 
 #[cfg(test)]
@@ -85,5 +101,8 @@ mod tests {
         assert_eq!(find(&answers.release, &"roll[a]/pod".parse().unwrap()), None);
         assert!(parse_answers("[approve]\n'a/b' = 'x'\n").is_err());
         assert!(parse_answers("[relaese]\n").is_err());
+        assert!(parse_answers("[in_doubt]\n'a/b' = 'done'\n").is_err());
+        let doubt = parse_answers("[in_doubt]\n'roll[*]/claims' = 'by probe'\n").unwrap();
+        assert!(entry(&doubt.in_doubt, &at("a")).is_some());
     }
 }

@@ -9,6 +9,7 @@ use crate::run::{
     Effect, Intent, Look, Purpose, Question, State, apply, decide, question, reading,
 };
 use crate::runbook::namespaces;
+use crate::session::reopen::Resumed;
 use crate::session::say::say;
 use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
 use serde_json::Value;
@@ -101,10 +102,17 @@ impl Engine {
         writer: Writer,
         remote: Arc<Remote>,
     ) -> (Handle, tokio::task::JoinHandle<()>) {
+        Self::resume(Resumed { state, writer, show_only: None, first: None }, remote)
+    }
+
+    /// The same for a run that is taken up again: what is asked first comes before anything
+    /// else happens.
+    pub fn resume(resumed: Resumed, remote: Arc<Remote>) -> (Handle, tokio::task::JoinHandle<()>) {
+        let Resumed { state, writer, show_only, first } = resumed;
         let (results, inbox) = mpsc::channel(256);
         let (asks, asked) = mpsc::channel(16);
         let (changes, observed) = mpsc::channel(64);
-        let live = Live { state: Arc::new(state.clone()), show_only: None };
+        let live = Live { state: Arc::new(state.clone()), show_only: show_only.clone() };
         let (publish, watching) = watch::channel(live);
         let writer = Arc::new(writer);
         let (params, values) = (&state.header.params, &state.header.site_values);
@@ -121,22 +129,27 @@ impl Engine {
             remote,
             results,
             publish,
-            show_only: None,
+            show_only,
             asked_last: None,
             looking: false,
             looked_at: None,
             guarded_at: Instant::now(),
         };
-        let task = tokio::spawn(engine.run(inbox, asked, observed));
+        let task = tokio::spawn(engine.run(first, inbox, asked, observed));
         (handle, task)
     }
 
     async fn run(
         mut self,
+        first: Option<(Actor, Intent)>,
         mut inbox: mpsc::Receiver<Intent>,
         mut asked: mpsc::Receiver<Ask>,
         mut observed: mpsc::Receiver<crate::world::Change>,
     ) {
+        if let Some((actor, intent)) = first {
+            // What cannot be recorded is shown: nothing is executed then.
+            let _ = self.take(&actor, &intent).await;
+        }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.state.ended.is_none() {

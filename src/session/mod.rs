@@ -11,14 +11,16 @@ mod answers;
 mod engine;
 mod open;
 mod plain;
+mod reopen;
 mod say;
 mod terminal;
 mod tui;
 mod unrecorded;
 
-pub use answers::{Answers, parse_answers};
+pub use answers::{Answers, ByProbe, parse_answers};
 pub use engine::{Engine, Handle, Live};
 pub use open::{Keep, OpenError, Opening, fold, open};
 pub use plain::{plain, unattended};
+pub use reopen::{Reopened, Resumed, reopen};
 pub use terminal::{Taken, take};
 pub use tui::{Stage, tui};

@@ -63,6 +63,7 @@ pub fn header(runbook: &str, mode: Mode) -> Header {
         runbook_path: "small.toml".into(),
         params: BTreeMap::new(),
         site: "example".into(),
+        site_from: String::new(),
         site_values: BTreeMap::new(),
         pins: BTreeMap::new(),
         mode,

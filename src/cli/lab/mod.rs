@@ -11,6 +11,7 @@ mod strike;
 
 use crate::cli::refuse;
 use crate::lab::faults::FAULTS;
+use crate::session::Reopened;
 use clap::Subcommand;
 use std::process::ExitCode;
 
@@ -40,6 +41,11 @@ fn faults() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Takes a demo or rehearsal up again, on the world that lies beside it.
+pub(crate) fn resume(run: Box<Reopened>, ascii: bool) -> ExitCode {
+    on_lab_time(screen::again(run, ascii))
 }
 
 /// Runs something on a lab's own time.

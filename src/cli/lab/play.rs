@@ -161,6 +161,7 @@ pub(crate) fn header(
         runbook_path: path.to_owned(),
         params,
         site: site.name.clone(),
+        site_from: String::new(),
         site_values: site.json_values(),
         pins: BTreeMap::new(),
         mode: Mode::Write,

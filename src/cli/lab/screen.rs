@@ -1,21 +1,23 @@
 //! A run on a lab in the cockpit: at the speed of a clock on the wall, faster while a soak is
 //! watched.
 
-use crate::cli::conduct::{Begun, Conduct, conduct, stage};
+use crate::cli::conduct::{Begin, Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
 use crate::cli::lab::play::{header, lab_params, named, placed, told};
+use crate::cli::lab::rehearse::lab_site;
 use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::cli::site;
 use crate::event::{Actor, Header, Role, Time};
 use crate::journal::read_bytes;
 use crate::lab::faults::Fault;
-use crate::lab::{self, Lab, World, pace};
+use crate::lab::{self, Lab, World, beside, pace};
 use crate::problem::render;
+use crate::remote::{Clock, Remote};
 use crate::report::Struck;
 use crate::run::{State, Status};
 use crate::runbook::load;
-use crate::session::{Keep, Live};
+use crate::session::{Keep, Live, Reopened, Stage};
 use crate::site::Site;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -60,41 +62,102 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let runbook = Arc::new(loaded.runbook);
     let values = params(&runbook, &lab_params(&runbook, &given, manifest))?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
-    let header = header(&text, &path, values, &site, actor);
-    let clock = lab::clock(start);
-    let (speed, paced) = watch::channel(times);
-    tokio::spawn(pace::drive(paced));
-    // Drawn before the lab is made: that takes a moment.
-    let stage = Some(stage(&header, &runbook, ascii, start, "--headless")?);
-    let lab = Lab::new(world(start), Arc::clone(&clock));
-    let driven = lab.clone();
-    tokio::spawn(async move { driven.drive().await });
-    let remote = lab::open(&lab, site, clock);
-    let header = Header { pins: remote.identities().await, ..header };
-    let kept = Arc::new(OnceLock::<Keeper>::new());
-    let keeps = Arc::clone(&kept);
-    let (struck, wanted) = (Arc::<Mutex<Vec<Struck>>>::default(), named(&faults));
-    let strikes = Arc::clone(&struck);
-    let begun: Begun = Box::new(move |handle, dir| {
-        // It is told once.
-        let _ = keeps.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
-        tokio::spawn(hurry(handle.live.clone(), speed, times));
-        if !faults.is_empty() {
-            tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), strikes));
+    let header = header(&text, &path, values, &site, actor.clone());
+    let state = State::new(header.clone(), Arc::clone(&runbook), start);
+    let ground = Ground::lay(state, ascii, start, times)?;
+    let lab = ground.lab(world(start));
+    let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
+    let header = Box::new(Header { pins: remote.identities().await, ..header });
+    let begin = Begin::New { runbook, header, runs, keep: Keep::Durable };
+    ground.walk(lab, remote, begin, actor, faults).await
+}
+
+/// Takes a run up again, on the world that lies beside it. On a runtime whose time is paused.
+pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, String> {
+    let site = lab_site()?;
+    if run.state.header.site != site.name {
+        return Err(format!(
+            "this rehearsal was on the site {}, which is not kept; begin another one",
+            run.state.header.site
+        ));
+    }
+    let Some(beside) = beside::read(&run.dir)? else {
+        return Err(format!("there is no {} beside the journal; begin another demo", beside::FILE));
+    };
+    // Nothing happened there while nobody kept its clock.
+    let start = beside.world.now.max(run.state.at);
+    if beside.seq < run.state.seq {
+        eprintln!(
+            "holdpoint: the lab's world was kept at entry {} of {}: what happened there since is \
+             forgotten",
+            beside.seq, run.state.seq
+        );
+    }
+    let actor = Actor::Person { name: site::user(), role: Role::Driver };
+    let ground = Ground::lay(run.state.clone(), ascii, start, 1)?;
+    let lab = ground.lab(beside.world);
+    let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
+    ground.walk(lab, remote, Begin::Again(run), actor, Vec::new()).await
+}
+
+/// What a lab's run in the cockpit stands on.
+struct Ground {
+    clock: Clock,
+    stage: Stage,
+    speed: watch::Sender<u32>,
+    times: u32,
+}
+
+impl Ground {
+    /// Drawn before the lab is made: that takes a moment.
+    fn lay(state: State, ascii: bool, start: Time, times: u32) -> Result<Self, String> {
+        let clock = lab::clock(start);
+        let (speed, paced) = watch::channel(times);
+        tokio::spawn(pace::drive(paced));
+        let stage = stage(&state, ascii, start, "--headless")?;
+        Ok(Self { clock, stage, speed, times })
+    }
+
+    fn lab(&self, world: World) -> Lab {
+        let lab = Lab::new(world, Arc::clone(&self.clock));
+        let driven = lab.clone();
+        tokio::spawn(async move { driven.drive().await });
+        lab
+    }
+
+    async fn walk(
+        self,
+        lab: Lab,
+        remote: Remote,
+        begin: Begin,
+        actor: Actor,
+        faults: Vec<Fault>,
+    ) -> Result<bool, String> {
+        let Self { stage, speed, times, .. } = self;
+        let kept = Arc::new(OnceLock::<Keeper>::new());
+        let keeps = Arc::clone(&kept);
+        let (struck, wanted) = (Arc::<Mutex<Vec<Struck>>>::default(), named(&faults));
+        let strikes = Arc::clone(&struck);
+        let begun: Begun = Box::new(move |handle, dir| {
+            // It is told once.
+            let _ = keeps.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
+            tokio::spawn(hurry(handle.live.clone(), speed, times));
+            if !faults.is_empty() {
+                tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), strikes));
+            }
+        });
+        let stage = Some(stage);
+        let done = conduct(Conduct { remote, begin, actor, answers: None, stage, begun }).await?;
+        let Some(keeper) = kept.get() else { return Ok(done) };
+        if let Some(why) = keeper.end(done) {
+            eprintln!("holdpoint: {why}");
         }
-    });
-    let keep = Keep::Durable;
-    let run = Conduct { remote, runbook, header, runs, keep, answers: None, stage, begun };
-    let done = conduct(run).await?;
-    let Some(keeper) = kept.get() else { return Ok(done) };
-    if let Some(why) = keeper.end(done) {
-        eprintln!("holdpoint: {why}");
+        if !wanted.is_empty() {
+            let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            report(keeper.dir(), &struck, &wanted, done)?;
+        }
+        Ok(done)
     }
-    if !wanted.is_empty() {
-        let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        report(keeper.dir(), &struck, &wanted, done)?;
-    }
-    Ok(done)
 }
 
 /// What a rehearsal that nobody watches ends with, too.

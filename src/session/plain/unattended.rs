@@ -1,9 +1,9 @@
 //! An unattended run: a file's answers, step by step.
 
-use crate::event::{Actor, StepAddr, Verdict};
+use crate::event::{Actor, Probed, StepAddr, Verdict};
 use crate::run::{Intent, State, Status, StepState};
 use crate::runbook::model::{Does, Hold};
-use crate::session::answers::{Answers, find};
+use crate::session::answers::{Answers, entry, find};
 use crate::session::engine::Handle;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -85,6 +85,9 @@ impl<'a> Unattended<'a> {
             (Status::Confirming, _) if s.proposal_error.is_some() => {
                 Go::Stop(format!("{addr}: {}", s.proposal_error.clone().unwrap_or_default()))
             }
+            (Status::InDoubt, _) if entry(&self.answers.in_doubt, &addr).is_some() => {
+                self.doubted(handle, actor, &addr, s, waited).await
+            }
             (Status::Failed | Status::InDoubt, _) => {
                 Go::Stop(format!("{addr} is {}: {}", s.status, s.why.clone().unwrap_or_default()))
             }
@@ -92,6 +95,30 @@ impl<'a> Unattended<'a> {
             (Status::Blocked | Status::Pending, _) => self.patient(&addr, state, waited),
             _ => Go::On,
         }
+    }
+
+    /// Goes by what the probe of a step in doubt says.
+    async fn doubted(
+        &mut self,
+        handle: &Handle,
+        actor: &Actor,
+        addr: &StepAddr,
+        s: &StepState,
+        waited: Duration,
+    ) -> Go {
+        let step = addr.clone();
+        let intent = match &s.probed {
+            Some((Probed::Done, _)) => Intent::Accept { step },
+            Some((Probed::NotDone | Probed::Partly, _)) => Intent::Retry { step },
+            Some((Probed::Unknown, why)) => {
+                return Go::Stop(format!("{addr} is in doubt, and the world does not tell: {why}"));
+            }
+            None if waited < self.answers.patience.map_or(PATIENCE, |p| p.duration()) => {
+                return Go::On;
+            }
+            None => return Go::Stop(format!("{addr} is in doubt, and its probe does not answer")),
+        };
+        self.ask(handle, actor, addr, s.ticket, intent).await
     }
 
     /// Releases what is in review once it can be.

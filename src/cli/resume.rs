@@ -1,0 +1,160 @@
+//! `holdpoint resume`: a run that was left, or whose process ended, is taken up again.
+
+use crate::cli::conduct::{Begin, Conduct, conduct, stage};
+use crate::cli::run::{Ui, answers, pins};
+use crate::cli::runs::{Row, is_watch, list};
+use crate::cli::verify::locate;
+use crate::cli::{UNDONE, lab, refuse, runtime, site};
+use crate::event::{Actor, Mode, Role};
+use crate::journal::Verdict;
+use crate::remote::Remote;
+use crate::session::{Reopened, reopen};
+use crate::site::{is_lab, lacking};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A run's id or a unique part of it, or a path; left out, the only open run
+    run: Option<String>,
+    /// Site: a name of the configuration, or a file; left out, as the run was opened
+    #[arg(long)]
+    site: Option<String>,
+    /// The interface
+    #[arg(long, value_enum, default_value = "tui")]
+    ui: Ui,
+    /// The same as --ui plain
+    #[arg(long, conflicts_with = "ui")]
+    headless: bool,
+    /// Draw with ASCII signs only; so it is too where the locale is not UTF-8
+    #[arg(long)]
+    ascii: bool,
+    /// Answers for an unattended run, with --ui plain
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Directory of runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl Args {
+    fn ui(&self) -> Ui {
+        if self.headless { Ui::Plain } else { self.ui }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let dir = match which(args) {
+        Ok(dir) => dir,
+        Err(why) => return refuse(&why),
+    };
+    let reopened = match open(&dir) {
+        Ok(reopened) => reopened,
+        Err(why) => return refuse(&why),
+    };
+    let header = &reopened.state.header;
+    if is_lab(&header.pins) && header.site_from.is_empty() {
+        if args.ui() == Ui::Plain || args.site.is_some() {
+            return refuse("this run is a lab's own; it goes on in the cockpit, without --site");
+        }
+        return lab::resume(Box::new(reopened), args.ascii);
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => return refuse(&why),
+    };
+    let code = match runtime.block_on(session(args, reopened)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNDONE),
+        Err(why) => refuse(&why),
+    };
+    // A disk or server that hangs must not hang the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    code
+}
+
+/// The run that is meant.
+fn which(args: &Args) -> Result<PathBuf, String> {
+    if let Some(run) = &args.run {
+        return locate(run, args.state.as_deref());
+    }
+    let runs = site::runs(args.state.as_deref());
+    let open: Vec<Row> = list(&runs)?.into_iter().filter(Row::resumable).collect();
+    match open.as_slice() {
+        [one] => Ok(runs.join(&one.run)),
+        [] => Err(format!("there is no open run in {}", runs.display())),
+        many => {
+            let line = |row: &Row| format!("{}  {}", row.run, row.at.clone().unwrap_or_default());
+            let lines: Vec<String> = many.iter().map(line).collect();
+            Err(format!("there are several open runs; say which:\n  {}", lines.join("\n  ")))
+        }
+    }
+}
+
+/// Locks it and folds it back; what is over stays so.
+fn open(dir: &Path) -> Result<Reopened, String> {
+    let dir = match dir.file_name() {
+        Some(name) if name == crate::journal::FILE => dir.parent().unwrap_or(dir),
+        _ => dir,
+    };
+    let reopened = reopen(dir).map_err(|e| e.to_string())?;
+    let state = &reopened.state;
+    if is_watch(&state.header) {
+        return Err("this run only watched; holdpoint watch begins another".into());
+    }
+    match (&reopened.verdict, state.ended) {
+        (Verdict::Complete, Some(true)) => Err("this run is over: every step is done".into()),
+        (Verdict::Complete, _) => Err(format!(
+            "this run is over: it was given up ({}); begin another with holdpoint run",
+            state.aborted.clone().unwrap_or_else(|| "no reason was given".into())
+        )),
+        _ => Ok(reopened),
+    }
+}
+
+async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
+    let header = reopened.state.header.clone();
+    let named = args.site.clone().unwrap_or_else(|| header.site_from.clone());
+    if named.is_empty() {
+        return Err("the journal does not say how its site is reached; name it with --site".into());
+    }
+    let found = site::find(&named)?;
+    if found.site.name != header.site {
+        return Err(format!("{named} is site {}, the run is on {}", found.site.name, header.site));
+    }
+    let lacks = lacking(&found.site, &reopened.state.runbook.needs);
+    if !lacks.is_empty() {
+        return Err(lacks.join("; "));
+    }
+    let write = header.mode == Mode::Write;
+    let ui = args.ui();
+    let answers = answers(args.answers.as_deref(), ui, write, found.site.write.unattended)?;
+    let actor = match &answers {
+        Some((path, _)) => Actor::File { path: path.clone() },
+        None => Actor::Person { name: site::user(), role: Role::Driver },
+    };
+    let clock = site::clock();
+    let mut stage = match ui {
+        Ui::Plain => None,
+        Ui::Tui => Some(stage(&reopened.state, args.ascii, clock(), "--ui plain")?),
+    };
+    let opening = async {
+        let remote = Remote::connect(found.site, &site::surroundings(), clock).await;
+        let remote = remote.map_err(|e| e.to_string())?;
+        // What the run was opened on, not what the site's file says by now.
+        pins(&remote, Some(header.pins.clone()), write, &named).await?;
+        Ok::<_, String>(remote)
+    };
+    let remote = match &mut stage {
+        None => opening.await?,
+        Some(stage) => match stage.behind(opening).await {
+            Some(opened) => opened?,
+            None => return Ok(false),
+        },
+    };
+    let answers = answers.map(|(_, a)| a);
+    let begun = Box::new(|_: &_, _: &Path| ());
+    let begin = Begin::Again(Box::new(reopened));
+    conduct(Conduct { remote, begin, actor, answers, stage, begun }).await
+}

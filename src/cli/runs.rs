@@ -1,0 +1,202 @@
+//! `holdpoint runs`: which runs there are, how each stands, and where.
+
+use crate::cli::{refuse, site};
+use crate::event::{Event, Header, Time};
+use crate::journal::{Read, Verdict, is_written, read};
+use crate::run::State;
+use crate::session::fold;
+use crate::site::is_lab;
+use crate::text::clean_line;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Directory of runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stands {
+    /// A process has it open.
+    Running,
+    /// It can be resumed.
+    Open,
+    /// The same; what a crash left half written is set aside then.
+    Torn,
+    /// Every step is done.
+    Done,
+    /// Its person gave it up.
+    GivenUp,
+    /// Only watched: there is nothing to resume.
+    Watched,
+    /// Its journal is damaged; it can be looked at.
+    Damaged,
+    /// It cannot be read.
+    Unreadable,
+}
+
+/// A run, in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Row {
+    pub(crate) run: String,
+    pub(crate) stands: Stands,
+    /// The step whose turn it is, and where it is in its life.
+    pub(crate) at: Option<String>,
+    /// What is wrong with its journal.
+    pub(crate) why: Option<String>,
+    title: String,
+    site: String,
+    lab: bool,
+    opened: Option<Time>,
+    last: Option<Time>,
+}
+
+impl Row {
+    /// It can be taken up again.
+    pub(crate) fn resumable(&self) -> bool {
+        matches!(self.stands, Stands::Open | Stands::Torn)
+    }
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let rows = match list(&site::runs(args.state.as_deref())) {
+        Ok(rows) => rows,
+        Err(why) => return refuse(&why),
+    };
+    if args.json {
+        match serde_json::to_string_pretty(&rows) {
+            Ok(text) => println!("{text}"),
+            Err(e) => return refuse(&e.to_string()),
+        }
+        return ExitCode::SUCCESS;
+    }
+    if rows.is_empty() {
+        println!("there are no runs in {}", site::runs(args.state.as_deref()).display());
+    }
+    print(&rows, site::clock()());
+    ExitCode::SUCCESS
+}
+
+/// Every run of a directory, the newest last.
+pub(crate) fn list(runs: &Path) -> Result<Vec<Row>, String> {
+    let entries = match std::fs::read_dir(runs) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(format!("{}: {e}", runs.display())),
+    };
+    let mut dirs: Vec<PathBuf> =
+        entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_dir()).collect();
+    dirs.sort();
+    Ok(dirs.iter().map(|dir| row(dir)).collect())
+}
+
+fn row(dir: &Path) -> Row {
+    let run = dir.file_name().map(|n| clean_line(&n.to_string_lossy())).unwrap_or_default();
+    let nothing = |why: String| Row {
+        run: run.clone(),
+        stands: Stands::Unreadable,
+        at: None,
+        why: Some(why),
+        title: String::new(),
+        site: String::new(),
+        lab: false,
+        opened: None,
+        last: None,
+    };
+    let read = match read(dir) {
+        Ok(read) => read,
+        Err(e) => return nothing(e.to_string()),
+    };
+    let state = match fold(&read.entries) {
+        Ok(state) => state,
+        Err(e) => return nothing(e.to_string()),
+    };
+    let (stands, why) = stands(dir, &read, &state);
+    let opened = read.entries.first().map(|e| e.at);
+    let title = match read.entries.first().map(|e| &e.event) {
+        Some(Event::Opened { .. }) => clean_line(&state.runbook.title),
+        _ => String::new(),
+    };
+    Row {
+        run,
+        at: at(&state),
+        why,
+        title,
+        site: clean_line(&state.header.site),
+        lab: is_lab(&state.header.pins),
+        opened,
+        last: read.entries.last().map(|e| e.at),
+        stands,
+    }
+}
+
+fn stands(dir: &Path, read: &Read, state: &State) -> (Stands, Option<String>) {
+    let whole = match &read.verdict {
+        Verdict::Tampered { .. } => {
+            return (Stands::Damaged, Some(read.verdict.to_string()));
+        }
+        // Another process may be writing the very line that looks torn.
+        _ if is_written(dir) => Stands::Running,
+        Verdict::Torn { .. } => return (Stands::Torn, Some(read.verdict.to_string())),
+        Verdict::Complete if state.ended == Some(true) => Stands::Done,
+        Verdict::Complete => Stands::GivenUp,
+        Verdict::Open if is_watch(&state.header) => Stands::Watched,
+        Verdict::Open => Stands::Open,
+    };
+    (whole, None)
+}
+
+/// Nothing was to be changed there.
+pub(crate) fn is_watch(header: &Header) -> bool {
+    header.runbook_path == super::run::WATCHED
+}
+
+/// Where it stands.
+pub(crate) fn at(state: &State) -> Option<String> {
+    let addr = state.current()?;
+    let status = state.steps.get(&addr)?.status;
+    Some(format!("{addr} {status}"))
+}
+
+fn print(rows: &[Row], now: Time) {
+    let word = |row: &Row| {
+        let word = match row.stands {
+            Stands::Running => "running",
+            Stands::Open => "open",
+            Stands::Torn => "open, torn",
+            Stands::Done => "done",
+            Stands::GivenUp => "given up",
+            Stands::Watched => "watched",
+            Stands::Damaged => "damaged",
+            Stands::Unreadable => "unreadable",
+        };
+        word.to_owned()
+    };
+    let age = |at: Option<Time>| at.map_or_else(|| "-".into(), |at| now.since(at).brief());
+    let site = |row: &Row| match row.lab {
+        true => format!("{} (lab)", row.site),
+        false => row.site.clone(),
+    };
+    let mut table = vec![["RUN", "STANDS", "AT", "OPENED", "LAST", "SITE"].map(str::to_owned)];
+    table.extend(rows.iter().map(|row| {
+        let at = row.at.clone().or_else(|| row.why.clone()).unwrap_or_else(|| "-".into());
+        let (opened, last) = (age(row.opened), age(row.last));
+        [row.run.clone(), word(row), at, opened, last, site(row)]
+    }));
+    let widths: Vec<usize> =
+        (0..6).map(|i| table.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
+    // A list without rows needs no head.
+    for row in table.iter().filter(|_| !rows.is_empty()) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

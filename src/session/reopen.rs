@@ -1,0 +1,96 @@
+//! A run taken up again: its journal is locked, read and folded back; a torn tail is set aside,
+//! and damage elsewhere is only looked at.
+
+use crate::event::{Actor, Entry};
+use crate::journal::{Disk, FileDisk, Read, Verdict, Writer, read_bytes};
+use crate::remote::Clock;
+use crate::run::{Intent, State, apply, decide};
+use crate::session::open::{OpenError, fold};
+use std::path::{Path, PathBuf};
+
+/// A run whose journal is held.
+pub struct Reopened {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// As the last process left it.
+    pub state: State,
+    /// What its journal is.
+    pub verdict: Verdict,
+    disk: FileDisk,
+    head: String,
+    valid: u64,
+    tail: Vec<u8>,
+}
+
+/// A run that can go on.
+pub struct Resumed {
+    /// Where it stands.
+    pub state: State,
+    /// Of its journal.
+    pub writer: Writer,
+    /// Why nothing is recorded and so nothing executed, if that is so from the beginning.
+    pub show_only: Option<String>,
+    /// What is asked first.
+    pub first: Option<(Actor, Intent)>,
+}
+
+/// Locks a run's journal and folds it; nothing is changed yet.
+pub fn reopen(dir: &Path) -> Result<Reopened, OpenError> {
+    let (disk, bytes) = FileDisk::reopen(dir)?;
+    let read = read_bytes(&bytes).map_err(|e| OpenError::Fold(e.to_string()))?;
+    let state = fold(&read.entries)?;
+    let Read { verdict, head, valid_bytes, .. } = read;
+    let cut = usize::try_from(valid_bytes).unwrap_or(bytes.len()).min(bytes.len());
+    let tail = bytes[cut..].to_vec();
+    Ok(Reopened { dir: dir.to_owned(), state, verdict, disk, head, valid: valid_bytes, tail })
+}
+
+impl Reopened {
+    /// Sets a torn tail aside and begins to write.
+    pub fn resume(mut self, actor: Actor, clock: Clock) -> Result<Resumed, OpenError> {
+        let mut recovered = None;
+        match &self.verdict {
+            Verdict::Tampered { .. } => return self.looked_at(actor, clock),
+            Verdict::Torn { bytes, .. } => {
+                let name = self.disk.set_aside(&self.dir, self.valid, &self.tail)?;
+                recovered = Some((*bytes, name));
+            }
+            Verdict::Open | Verdict::Complete => {}
+        }
+        let theirs = Box::new(move || clock());
+        let writer = Writer::start(Box::new(self.disk), Some(self.head), theirs)
+            .map_err(OpenError::Thread)?;
+        let version = env!("CARGO_PKG_VERSION").into();
+        let first = Some((actor, Intent::Resume { recovered, version }));
+        Ok(Resumed { state: self.state, writer, show_only: None, first })
+    }
+
+    /// What stands before the damage, as it would be taken up; nothing is written.
+    fn looked_at(self, actor: Actor, clock: Clock) -> Result<Resumed, OpenError> {
+        let why = format!("the journal is {}; nothing is written to it", self.verdict);
+        let mut state = self.state;
+        let now = clock();
+        let version = env!("CARGO_PKG_VERSION").into();
+        let events = decide(&state, &actor, &Intent::Resume { recovered: None, version }, now);
+        for event in events.unwrap_or_default() {
+            let (seq, actor) = (state.seq + 1, actor.clone());
+            apply(&mut state, &Entry { seq, at: now, actor, event })
+                .map_err(|e| OpenError::Fold(e.to_string()))?;
+        }
+        let disk = Box::new(Untouched(why.clone(), self.disk));
+        let writer = Writer::inline(disk, Some(self.head), Box::new(move || clock()));
+        Ok(Resumed { state, writer, show_only: Some(why), first: None })
+    }
+}
+
+/// A journal that is held and not written to.
+struct Untouched(String, #[allow(dead_code, reason = "its lock is held")] FileDisk);
+
+impl Disk for Untouched {
+    fn append(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Err(std::io::Error::other(self.0.clone()))
+    }
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
