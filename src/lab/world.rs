@@ -5,7 +5,7 @@ use crate::lab::kube::{Access, Console, Store, control};
 use crate::lab::vault::Raft;
 use crate::lab::{Chance, Files, Stage, Task, Unseen};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -43,9 +43,34 @@ pub struct World {
     /// What goes wrong just now, by name.
     pub faults: BTreeSet<String>,
     agenda: BTreeMap<Time, Vec<Task>>,
+    /// What was asked of its servers and changed something, the latest last.
+    #[serde(skip)]
+    pub deeds: VecDeque<Deed>,
 }
 
+/// A request that changed something: the world's own record, for who wants to compare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deed {
+    /// When.
+    pub at: Time,
+    /// Method and path; before it the voter, if it was one's.
+    pub what: String,
+    /// Of the object that it was bound to, if to any.
+    pub uid: String,
+}
+
+/// So many are remembered.
+const DEEDS: usize = 10_000;
+
 impl World {
+    /// Remembers what changed something.
+    pub(super) fn did(&mut self, what: String, uid: &str) {
+        if self.deeds.len() == DEEDS {
+            self.deeds.pop_front();
+        }
+        self.deeds.push_back(Deed { at: self.now, what, uid: uid.to_owned() });
+    }
+
     /// An empty world.
     #[must_use]
     pub fn new(seed: u64, now: Time) -> Self {
@@ -63,6 +88,7 @@ impl World {
             stage: Stage::default(),
             faults: BTreeSet::new(),
             agenda: BTreeMap::new(),
+            deeds: VecDeque::new(),
         }
     }
 

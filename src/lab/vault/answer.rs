@@ -63,6 +63,12 @@ pub async fn answer(
     loop {
         let (said, boot) = lab.with(|world| {
             let said = decide(world, voter, &ask);
+            if let Said::Now(reply) = &said
+                && reply.status().is_success()
+                && matches!(ask.verb, Verb::Write | Verb::Delete)
+            {
+                world.did(format!("{voter} {:?} /v1/{}", ask.verb, ask.path), "");
+            }
             (said, world.vault.voters.get(voter).map_or(0, |v| v.boots))
         });
         match said {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn arbitrary_intent() -> impl Strategy<Value = (u8, u8, u8)> {
-    (0_u8..24, 0_u8..4, 0_u8..4)
+    (0_u8..25, 0_u8..4, 0_u8..4)
 }
 
 /// What a person, a server or chance may do next; `stale` answers carry old tickets.
@@ -83,6 +83,8 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         }
         20 => (Actor::System, Intent::Tick),
         21 => (driver(), Intent::Choose { step, branch: "x".into() }),
+        // The process ended; another one takes it up.
+        22 if how < 2 => (driver(), Intent::Resume { recovered: None, version: "0".into() }),
         _ => {
             let look = holdpoint::run::wants(&run.state);
             match look {

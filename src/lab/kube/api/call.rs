@@ -55,6 +55,12 @@ impl Call {
         Ok(call)
     }
 
+    /// The object that the request is bound to by its precondition; empty without one.
+    pub fn bound_to(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        body["preconditions"]["uid"].as_str().unwrap_or_default().to_owned()
+    }
+
     pub fn watches(&self) -> bool {
         self.method == Method::GET && self.place.name.is_none() && self.query.flag("watch")
     }

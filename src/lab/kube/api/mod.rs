@@ -100,15 +100,26 @@ fn resolve(lab: &Lab, user: &User, request: Request<Bytes>) -> Result<Response<B
             if call.place.sub == "log" && call.method == Method::GET {
                 return logs::answer(lab, &call);
             }
-            lab.with(|world| unary(world, &call))
+            let path = request.uri().path();
+            lab.with(|world| {
+                let done = unary(world, &call);
+                if done.is_ok() && call.method != Method::GET && matches!(call.dry_run(), Ok(false))
+                {
+                    world.did(format!("{} {path}", call.method), call.bound_to().as_str());
+                }
+                done
+            })
         }
     }
 }
 
-/// What no real server has: that this is a lab, its clock, and what goes wrong in it.
+/// What no real server has: that this is a lab, its clock, what goes wrong in it, and what
+/// was changed by requests.
 fn of_the_lab(lab: &Lab) -> Response<Body> {
-    let (now, faults) = lab.with(|world| (world.now.to_string(), world.faults.clone()));
-    let body = serde_json::json!({"lab": true, "now": now, "faults": faults});
+    let body = lab.with(|world| {
+        let (now, faults, deeds) = (world.now.to_string(), &world.faults, &world.deeds);
+        serde_json::json!({"lab": true, "now": now, "faults": faults, "deeds": deeds})
+    });
     reply::bytes(200, reply::JSON, body.to_string())
 }
 

@@ -1,0 +1,243 @@
+//! A run taken up again: what its core makes of that, and what its journal's file does.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::journal::{FILE, Verdict, ZERO_HASH, line, read_bytes};
+use holdpoint::run::{Effect, Intent, Look, Status, decide, wants};
+use holdpoint::session::{OpenError, reopen};
+use holdpoint::world::*;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+fn again() -> Intent {
+    Intent::Resume { recovered: None, version: "0".into() }
+}
+
+#[test]
+fn what_ran_is_in_doubt_and_its_probe_looks() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    run.effects.clear();
+    run.ask(&driver(), again()).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::InDoubt);
+    assert!(run.state.running.is_none());
+    let [Effect::Probe { ticket, .. }] = run.effects.as_slice() else {
+        panic!("{:?}", run.effects)
+    };
+    let ticket = *ticket;
+    // Its own result, should it come from anywhere, is nobody's any more.
+    let late = Intent::EffectEnded { effect, outcome: Outcome::Ok, result: serde_json::json!({}) };
+    assert!(run.system(late).is_empty());
+    let probed = |ticket, verdict| Intent::Probed {
+        step: step.clone(),
+        ticket,
+        verdict,
+        why: "seen".into(),
+        result: serde_json::json!({}),
+    };
+    run.system(probed(ticket, Probed::NotDone));
+    assert!(run.ask(&driver(), Intent::Accept { step: step.clone() }).is_err());
+    // Another process takes it up once more: what was seen before is no answer.
+    run.effects.clear();
+    run.ask(&driver(), again()).unwrap();
+    assert!(run.state.steps[&step].probed.is_none());
+    assert!(matches!(run.effects.as_slice(), [Effect::Probe { .. }]), "{:?}", run.effects);
+    run.system(probed(run.state.steps[&step].ticket, Probed::Done));
+    run.ask(&driver(), Intent::Accept { step: step.clone() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Verifying);
+}
+
+#[test]
+fn what_was_reviewed_or_released_is_reviewed_anew() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, digest) = run.reach_review();
+    let mut released = run.fork();
+    run.ask(&driver(), again()).unwrap();
+    let s = &run.state.steps[&step];
+    assert_eq!((s.status, s.gates_at), (Status::Ready, None));
+
+    let typed = "vault-0".into();
+    released.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    released.effects.clear();
+    released.ask(&driver(), again()).unwrap();
+    let s = &released.state.steps[&step];
+    assert_eq!((s.status, s.proposal.is_some()), (Status::Ready, false));
+    assert!(s.changed[0].contains("nothing was sent"), "{:?}", s.changed);
+    assert!(released.effects.is_empty(), "{:?}", released.effects);
+}
+
+#[test]
+fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    let ok = Outcome::Ok;
+    run.system(Intent::EffectEnded { effect, outcome: ok, result: serde_json::json!({}) });
+    let gone = |run: &Run| {
+        vec![
+            live(Source::Raft, run.now, Update::Raft(Box::new(raft("vault-2")))),
+            live(Source::Claims, run.now, Update::Claims(Rows::all(vec![]))),
+        ]
+    };
+    run.look(gone(&run));
+    assert_eq!(run.state.steps[&step].streak.0, 1);
+    // Ten seconds are what the verify has; an hour goes by unseen.
+    run.pass(3_600_000);
+    run.ask(&driver(), again()).unwrap();
+    assert_eq!(run.state.steps[&step].streak.0, 0, "half a streak was kept");
+    assert!(matches!(wants(&run.state).map(|w| w.look), Some(Look::Verify(_))));
+    run.look(well(run.now));
+    assert_eq!(run.state.steps[&step].status, Status::Verifying, "the hour was held against it");
+    for _ in 0..3 {
+        run.pass(1500);
+        run.look(gone(&run));
+    }
+    assert_eq!(run.state.steps[&step].status, Status::Done);
+    // Nor does a guard that failed just before count as failing ever since.
+    let down = vec![live(
+        Source::Raft,
+        run.now,
+        Update::Raft(Box::new(Raft { leader_answers: false, ..raft("vault-2") })),
+    )];
+    run.observe(down);
+    run.system(Intent::Tick);
+    run.pass(3_600_000);
+    run.ask(&driver(), again()).unwrap();
+    assert!(run.state.breached().next().is_none());
+    run.system(Intent::Tick);
+    assert!(run.state.breached().next().is_none(), "it was breached at once");
+}
+
+/// A journal's bytes, and where its lines end.
+fn journal() -> (Vec<u8>, Vec<usize>) {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_running();
+    let (mut head, mut bytes, mut ends) = (ZERO_HASH.to_owned(), Vec::new(), Vec::new());
+    for entry in &run.entries {
+        let (text, hash) = line(entry, &head).unwrap();
+        bytes.extend(text.into_bytes());
+        ends.push(bytes.len());
+        head = hash;
+    }
+    (bytes, ends)
+}
+
+fn put(dir: &Path, bytes: &[u8]) {
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(dir.join(FILE), bytes).unwrap();
+    std::fs::set_permissions(dir.join(FILE), std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn clock() -> Arc<dyn Fn() -> Time + Send + Sync> {
+    Arc::new(|| Time(1_777_132_900_000))
+}
+
+/// Takes up what lies there, as a session does; what its first entries say.
+fn taken_up(dir: &Path) -> Vec<Event> {
+    let resumed = reopen(dir).unwrap().resume(driver(), clock()).unwrap();
+    let (actor, first) = resumed.first.unwrap();
+    let events = decide(&resumed.state, &actor, &first, clock()()).unwrap();
+    let entries: Vec<Entry> = (resumed.state.seq + 1..)
+        .zip(events.clone())
+        .map(|(seq, event)| Entry { seq, at: clock()(), actor: actor.clone(), event })
+        .collect();
+    let (done, wait) = std::sync::mpsc::channel();
+    resumed.writer.append(entries, true, Box::new(move |r| done.send(r).unwrap()));
+    wait.recv().unwrap().unwrap();
+    resumed.writer.close();
+    events
+}
+
+/// Wherever a crash cut it: all that was whole is there, what was not is set aside, and what
+/// comes after fits.
+#[test]
+fn a_torn_tail_is_set_aside_and_the_journal_goes_on() {
+    let (whole, ends) = journal();
+    let dir = tempfile::tempdir().unwrap();
+    let from = ends[ends.len() - 3];
+    let cuts = (ends[0]..from).step_by(997).chain(from..whole.len());
+    for cut in cuts {
+        put(dir.path(), &whole[..cut]);
+        let valid = *ends.iter().filter(|e| **e <= cut).max().unwrap();
+        let events = taken_up(dir.path());
+        let now = std::fs::read(dir.path().join(FILE)).unwrap();
+        assert_eq!(now[..valid], whole[..valid], "cut at {cut}");
+        let read = read_bytes(&now).unwrap();
+        assert_eq!(read.verdict, Verdict::Open, "cut at {cut}");
+        let added = read.entries.len() - ends.iter().filter(|e| **e <= cut).count();
+        assert_eq!(added, events.len());
+        match &events[0] {
+            Event::Recovered { dropped_bytes, set_aside } => {
+                assert_eq!(*dropped_bytes, (cut - valid) as u64);
+                let aside = dir.path().join(set_aside);
+                assert_eq!(std::fs::read(&aside).unwrap(), whole[valid..cut], "cut at {cut}");
+                let mode = aside.metadata().unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600);
+                std::fs::remove_file(aside).unwrap();
+            }
+            other => assert!(cut == valid && matches!(other, Event::Resumed { .. }), "{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn damage_elsewhere_is_only_looked_at() {
+    let (mut bytes, ends) = journal();
+    bytes[ends[2] + 20] ^= 1;
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), &bytes);
+    let reopened = reopen(dir.path()).unwrap();
+    assert!(matches!(reopened.verdict, Verdict::Tampered { seq: 3, .. }), "{}", reopened.verdict);
+    let resumed = reopened.resume(driver(), clock()).unwrap();
+    let why = resumed.show_only.unwrap();
+    assert!(why.contains("tampered: entry 3 at byte"), "{why}");
+    assert!(resumed.first.is_none());
+    // Should anything try to write all the same, it is refused.
+    let (done, wait) = std::sync::mpsc::channel();
+    resumed.writer.append(
+        vec![Entry { seq: 3, at: clock()(), actor: driver(), event: Event::LineFreed }],
+        true,
+        Box::new(move |r| done.send(r).unwrap()),
+    );
+    assert!(wait.recv().unwrap().is_err());
+    resumed.writer.close();
+    assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), bytes);
+}
+
+#[test]
+fn a_journal_that_is_not_ours_alone_is_not_written_to() {
+    let (bytes, _) = journal();
+    let refused = |dir: &Path| match reopen(dir) {
+        Err(OpenError::Journal(e)) => e.to_string(),
+        Err(e) => panic!("{e}"),
+        Ok(_) => panic!("it was opened"),
+    };
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("run");
+    std::fs::create_dir(&dir).unwrap();
+    put(&dir, &bytes);
+    // Another process, or this one, has it open.
+    let held = reopen(&dir).unwrap();
+    assert!(refused(&dir).contains("another holdpoint has this run open"));
+    drop(held);
+    std::os::unix::fs::symlink(&dir, root.path().join("link")).unwrap();
+    assert!(refused(&root.path().join("link")).contains("is a symbolic link"));
+    std::fs::hard_link(dir.join(FILE), root.path().join("second")).unwrap();
+    assert!(refused(&dir).contains("has a second name"));
+    std::fs::remove_file(root.path().join("second")).unwrap();
+    std::fs::set_permissions(dir.join(FILE), std::fs::Permissions::from_mode(0o622)).unwrap();
+    assert!(refused(&dir).contains("can be written by others"));
+    std::fs::rename(dir.join(FILE), root.path().join("away")).unwrap();
+    std::os::unix::fs::symlink(root.path().join("away"), dir.join(FILE)).unwrap();
+    refused(&dir);
+    std::fs::remove_file(dir.join(FILE)).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        dir.join(FILE),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    assert!(refused(&dir).contains("is no file"));
+}
