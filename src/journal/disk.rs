@@ -153,7 +153,11 @@ impl FileDisk {
             aside.sync_all()?;
             File::open(dir)?.sync_all()
         };
-        copy().map_err(JournalError::io(&path))?;
+        if let Err(e) = copy() {
+            // Half a copy is none; the journal still has all of it.
+            let _ = std::fs::remove_file(&path);
+            return Err(JournalError::io(&path)(e));
+        }
         let cut = || -> io::Result<()> {
             self.file.set_len(valid)?;
             self.file.sync_all()

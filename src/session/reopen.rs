@@ -1,7 +1,7 @@
 //! A run taken up again: its journal is locked, read and folded back; a torn tail is set aside,
 //! and damage elsewhere is only looked at.
 
-use crate::event::{Actor, Entry};
+use crate::event::{Actor, Entry, Event};
 use crate::journal::{Disk, FileDisk, Read, Verdict, Writer, read_bytes};
 use crate::remote::Clock;
 use crate::run::{Intent, State, apply, decide};
@@ -16,6 +16,8 @@ pub struct Reopened {
     pub state: State,
     /// What its journal is.
     pub verdict: Verdict,
+    /// Seq of the entry that the last effect began with; 0 if none did.
+    pub last_effect: u64,
     disk: FileDisk,
     head: String,
     valid: u64,
@@ -39,10 +41,13 @@ pub fn reopen(dir: &Path) -> Result<Reopened, OpenError> {
     let (disk, bytes) = FileDisk::reopen(dir)?;
     let read = read_bytes(&bytes).map_err(|e| OpenError::Fold(e.to_string()))?;
     let state = fold(&read.entries)?;
+    let began = |e: &&Entry| matches!(e.event, Event::EffectStarted { .. });
+    let last_effect = read.entries.iter().rev().find(began).map_or(0, |e| e.seq);
     let Read { verdict, head, valid_bytes, .. } = read;
     let cut = usize::try_from(valid_bytes).unwrap_or(bytes.len()).min(bytes.len());
     let tail = bytes[cut..].to_vec();
-    Ok(Reopened { dir: dir.to_owned(), state, verdict, disk, head, valid: valid_bytes, tail })
+    let (dir, valid) = (dir.to_owned(), valid_bytes);
+    Ok(Reopened { dir, state, verdict, last_effect, disk, head, valid, tail })
 }
 
 impl Reopened {

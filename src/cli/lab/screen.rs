@@ -86,11 +86,11 @@ pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, Strin
     };
     // Nothing happened there while nobody kept its clock.
     let start = beside.world.now.max(run.state.at);
-    if beside.seq < run.state.seq {
+    if beside.seq < run.last_effect {
         eprintln!(
-            "holdpoint: the lab's world was kept at entry {} of {}: what happened there since is \
-             forgotten",
-            beside.seq, run.state.seq
+            "holdpoint: the lab's world was last kept at entry {}, before the effect of entry {}, \
+             which did not happen there then",
+            beside.seq, run.last_effect
         );
     }
     let actor = Actor::Person { name: site::user(), role: Role::Driver };

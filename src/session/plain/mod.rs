@@ -103,8 +103,7 @@ fn told(printer: &mut Printer, now: &Live, out: &mut dyn FnMut(String)) -> Optio
     // What was sent before is waited for.
     let why = now.show_only.as_ref().filter(|_| now.state.running.is_none())?;
     out(format!("SHOW-ONLY: the journal cannot be written: {why}"));
-    out("nothing is executed any more; make room, then start again with --state on another disk"
-        .into());
+    out("nothing is executed any more; make room, then go on with holdpoint resume".into());
     Some(false)
 }
 
