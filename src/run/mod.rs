@@ -10,6 +10,7 @@
 mod advance;
 mod apply;
 mod decide;
+mod failure;
 mod fields;
 mod gates;
 mod intent;

@@ -137,6 +137,8 @@ pub struct Override {
     pub reason: String,
     /// What the gate said then; it covers nothing else.
     pub verdict: Verdict,
+    /// Why, without what moves by itself; it covers no other reason.
+    pub failure: String,
 }
 
 /// A step.

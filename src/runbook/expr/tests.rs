@@ -9,6 +9,10 @@ fn judged(text: &str, third: VoterVerdict) -> Verdict {
 }
 
 fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verdict {
+    of(text, third, edit).verdict
+}
+
+fn of(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Judged {
     let voter = |name: &str, verdict| Voter {
         name: name.into(),
         verdict,
@@ -49,7 +53,7 @@ fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verd
         before: None,
         result: None,
     };
-    Expr::new(text).unwrap().judge(&scope).verdict
+    Expr::new(text).unwrap().judge(&scope)
 }
 
 #[test]
@@ -105,6 +109,29 @@ fn nothing_passes_on_what_was_not_read() {
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("")), Pass, "{text}");
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("refused")), refused, "{text}");
     }
+}
+
+/// What must not be there and is, is told by name: an override is of these rows and no others.
+#[test]
+fn what_must_not_be_there_is_named() {
+    let why = |text: &str| {
+        let many = |w: &mut World| {
+            for i in 3..25 {
+                let (name, verdict) = (format!("vault-{i}"), VoterVerdict::Healthy);
+                w.raft.voters.push(Voter { name, verdict, ..Voter::default() });
+            }
+        };
+        of(text, VoterVerdict::Hung, many).why
+    };
+    let one = why("!raft.voters.exists(v, v.name == 'vault-2')");
+    assert_eq!(one, "there is vault-2 (hung)");
+    let most = why("!raft.voters.exists(v, v.name != 'vault-0')");
+    assert!(most.starts_with("there is vault-1 (healthy), vault-2 (hung), "), "{most}");
+    assert!(most.contains("vault-20 (healthy), 4 more"), "{most}");
+    assert_eq!(
+        why("raft.voters.exists(v, v.name == 'none')"),
+        "vault-2 HUNG (sys/leader answers, sys/health does not)"
+    );
 }
 
 /// Rows of a namespace that nobody looked into are not known to be absent.
