@@ -106,5 +106,20 @@ pub(super) fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
             None => events.push(Event::GuardJudged { guard: id, judged }),
         }
     }
+    events.extend(held(state, &events));
     events
+}
+
+/// A breach holds the line, if nobody does yet. Only a person frees it: also when the guard
+/// holds again, somebody has to have looked at what happened.
+fn held(state: &State, events: &[Event]) -> Option<Event> {
+    let breached: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            Event::GuardBreached { guard, .. } => Some(format!("guard {guard} breached")),
+            _ => None,
+        })
+        .collect();
+    (!breached.is_empty() && state.line_held.is_none())
+        .then(|| Event::LineHeld { reason: breached.join(", ") })
 }

@@ -328,6 +328,8 @@ fn guards_are_debounced_and_sets_must_make_sense() {
     s.pass(60_000);
     s.system("stale by now", Intent::Tick);
     s.observe("well", |_| {});
+    s.look("held by the breach", |_| {});
+    s.ana(Intent::FreeLine);
     s.look("opens", |_| {});
     s.look("opens", |_| {});
     s.ana(Intent::Choose { step: s.step("ask/how"), branch: "here".into() });
