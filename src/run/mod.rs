@@ -15,6 +15,7 @@ mod fields;
 mod gates;
 mod intent;
 mod life;
+mod probing;
 mod remaining;
 mod results;
 mod state;

@@ -50,6 +50,41 @@ pub(crate) fn roots(expr: &IdedExpr) -> BTreeSet<String> {
     paths(expr).iter().map(root).collect()
 }
 
+/// What an expression names of a table in its scope.
+#[derive(Default)]
+pub(crate) struct Members {
+    /// By name, also where it only asks whether there is one.
+    pub(crate) named: BTreeSet<String>,
+    /// It looks at the table in another way: at any of them.
+    pub(crate) whole: bool,
+}
+
+/// The members of a table that an expression names.
+pub(crate) fn members(expr: &IdedExpr, table: &str) -> Members {
+    let mut members = Members::default();
+    named(expr, table, &mut members);
+    members
+}
+
+fn named(expr: &IdedExpr, table: &str, members: &mut Members) {
+    let is_table = |e: &IdedExpr| matches!(&e.expr, Ast::Ident(name) if name == table);
+    match &expr.expr {
+        Ast::Select(select) if is_table(&select.operand) => {
+            members.named.insert(select.field.clone());
+        }
+        Ast::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
+            [of, IdedExpr { expr: Ast::Literal(LiteralValue::String(name)), .. }]
+                if is_table(of) =>
+            {
+                members.named.insert(name.inner().to_string());
+            }
+            args => args.iter().for_each(|e| named(e, table, members)),
+        },
+        _ if is_table(expr) => members.whole = true,
+        _ => children(expr).into_iter().for_each(|e| named(e, table, members)),
+    }
+}
+
 /// The expressions right below one.
 pub(crate) fn children(expr: &IdedExpr) -> Vec<&IdedExpr> {
     match &expr.expr {

@@ -3,6 +3,7 @@
 
 mod broken;
 mod checks;
+mod claimed;
 mod gates;
 mod impatient;
 mod promises;

@@ -241,7 +241,14 @@ fn in_doubt(verdict: Probed, why: &str) -> Run {
     let claims = if verdict == Probed::Done { vec![] } else { vec![deleting] };
     run.observe(vec![live(Source::Claims, run.now, Update::Claims(Rows::all(claims)))]);
     let ticket = run.state.steps[&step].ticket;
-    run.system(Intent::Probed { step, ticket, verdict, why: why.into(), result: json!(null) });
+    run.system(Intent::Probed {
+        step,
+        ticket,
+        verdict,
+        why: why.into(),
+        result: json!(null),
+        changes: vec![],
+    });
     run
 }
 
