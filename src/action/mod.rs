@@ -105,9 +105,11 @@ pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
         "kube.wait" => kube_do::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal).await,
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
-        _ => {
-            (Probed::Unknown, "nothing tells whether the program did its work".into(), Value::Null)
-        }
+        _ => (
+            Probed::Unknown,
+            "the program itself does not tell whether it did its work".into(),
+            Value::Null,
+        ),
     }
 }
 

@@ -119,6 +119,7 @@ async fn items(
         params,
         site,
         evidence: &none,
+        lost: &choice,
         choice: &choice,
         item: None,
         remaining: &[],

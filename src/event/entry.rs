@@ -209,9 +209,9 @@ pub enum Event {
     SoakCounted { step: StepAddr, observed_ms: u64 },
     /// The soak is over; with a reason if it was ended early.
     SoakEnded { step: StepAddr, reason: Option<String> },
-    /// Nothing new starts until it is let go.
+    /// Nothing new starts until it is let go: a person holds it, or a guard's breach does.
     LineHeld { reason: String },
-    /// The line is let go.
+    /// The line is let go, always by a person.
     LineFreed,
     /// A guard's verdict changed; not yet a breach.
     GuardJudged { guard: String, judged: Judged },

@@ -283,6 +283,7 @@ fn filled(
         params,
         site,
         evidence: &none,
+        lost: &choice,
         choice: &choice,
         item: item.map(|(var, name)| (var.as_str(), name.as_str(), Time(0))),
         remaining: &[],

@@ -5,6 +5,7 @@ use crate::run::fields::fields;
 use crate::run::gates;
 use crate::run::intent::{Effect, Purpose};
 use crate::run::life::{Illegal, Move, Status, legal};
+use crate::run::probing;
 use crate::run::resume;
 use crate::run::state::{
     GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State, StepState,
@@ -91,9 +92,14 @@ fn run(state: &mut State, entry: &Entry) {
                 OutputLine { effect: *effect, stream: *stream, text: text.clone(), at: entry.at },
             );
         }
-        Event::Captured { name, value, .. } => {
+        Event::Captured { name, value, step } => {
             state.evidence.insert(name.clone(), value.clone());
+            state.lost.remove(name);
+            let attempt = state.steps.get(step).map_or(1, |s| s.attempt);
+            state.captured.insert(name.clone(), (step.clone(), attempt));
         }
+        Event::Verified { step, .. } => lose(state, step, "was done and did not keep it"),
+        Event::Skipped { step, .. } => lose(state, step, "was skipped"),
         Event::Chosen { step, branch } => {
             state.choice.insert(step.step.clone(), branch.clone());
         }
@@ -176,6 +182,19 @@ fn add_steps(state: &mut State, id: &str, item: Option<&str>) {
     let Some(phase) = state.runbook.phases.iter().find(|p| p.id == id) else { return };
     for addr in State::addresses(phase, item) {
         state.steps.entry(addr).or_insert_with(|| Arc::new(StepState::new()));
+    }
+}
+
+/// What a step was to keep and did not: what an earlier one kept by that name is not meant by
+/// later gates, and that there is nothing proves nothing to them.
+fn lose(state: &mut State, addr: &StepAddr, how: &str) {
+    let Some(step) = state.step(addr) else { return };
+    let names: Vec<String> = step.capture.iter().map(|(name, _)| name.clone()).collect();
+    for name in names {
+        if state.captured.get(&name).is_none_or(|(by, _)| by != addr) {
+            state.evidence.remove(&name);
+            state.lost.insert(name, format!("{addr} {how}"));
+        }
     }
 }
 
@@ -272,14 +291,9 @@ fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
         }
         Event::Resumed { .. }
         | Event::Claimed { .. }
-        | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => match &s.proposal {
-            Some((proposal, _)) => vec![Effect::Probe {
-                step: addr.clone(),
-                ticket: s.ticket,
-                proposal: proposal.clone(),
-            }],
-            None => Vec::new(),
-        },
+        | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => {
+            probing::asked(state, addr, s).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -288,10 +288,11 @@ fn show(addr: StepAddr, step: &Step, s: &StepState) -> Result<Vec<Event>, Refusa
 
 fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {
     let claimed = Event::Claimed { step: addr.clone() };
-    // An action's own probe looks first; without one the verify alone decides.
-    match (&step.does, &s.proposal) {
-        (Does::Action(_), Some(_)) => vec![claimed],
-        _ => vec![claimed, Event::Checking { step: addr }],
+    // Its probes look first; without one the verify alone decides.
+    if crate::run::probing::has_probe(step, s) {
+        vec![claimed]
+    } else {
+        vec![claimed, Event::Checking { step: addr }]
     }
 }
 

@@ -1,6 +1,7 @@
 //! A step's own fields, as each entry leaves them. Its status is moved before, by the table.
 
 use crate::event::{Entry, Event, Outcome, Verdict, Way};
+use crate::run::failure::failure;
 use crate::run::life::Status;
 use crate::run::state::{Override, SoakState, StepState};
 
@@ -73,8 +74,9 @@ fn review(s: &mut StepState, entry: &Entry) {
         Event::ProposalFailed { why, .. } => s.proposal_error = Some(why.clone()),
         Event::Overridden { gate, reason, .. } => {
             if let Some(found) = s.gates.iter().find(|g| g.gate == *gate) {
-                let verdict = found.judged.verdict;
-                s.overrides.insert(gate.clone(), Override { reason: reason.clone(), verdict });
+                let (reason, verdict) = (reason.clone(), found.judged.verdict);
+                let failure = failure(&found.judged);
+                s.overrides.insert(gate.clone(), Override { reason, verdict, failure });
             }
         }
         Event::Released { .. } => {

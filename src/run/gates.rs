@@ -1,6 +1,7 @@
 //! Judging gates and guards on a picture of the world.
 
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
+use crate::run::failure::failure;
 use crate::run::state::{Override, State};
 use crate::runbook::model::{Gate, Hold};
 use crate::runbook::{Expr, Scope};
@@ -14,9 +15,11 @@ pub(crate) const GUARD: &str = "guard:";
 /// Gate of a step that needs two people.
 pub(crate) const SECOND_PERSON: &str = "second-person";
 
-/// The override that covers a gate: one that was given for the verdict that it has now.
+/// The override that covers a gate: one that was given for the failure that it has now.
 pub(crate) fn covered<'a>(gate: &GateJudged, overrides: &'a Overrides) -> Option<&'a Override> {
-    overrides.get(&gate.gate).filter(|o| o.verdict == gate.judged.verdict)
+    let judged = &gate.judged;
+    let same = |o: &&Override| o.verdict == judged.verdict && o.failure == failure(judged);
+    overrides.get(&gate.gate).filter(same)
 }
 
 /// It neither passes nor is overridden.

@@ -89,9 +89,16 @@ pub enum Intent {
     Output { effect: EffectId, stream: Stream, text: String },
     /// An effect ended.
     EffectEnded { effect: EffectId, outcome: Outcome, result: Value },
-    /// The answer to [`Effect::Probe`]; `result` stands in for the action's own when it
-    /// was done elsewhere.
-    Probed { step: StepAddr, ticket: u64, verdict: Probed, why: String, result: Value },
+    /// The answer to [`Effect::Probe`]: what the action's own probe says, and fresh reads for
+    /// the runbook's; `result` stands in for the action's own when it was done elsewhere.
+    Probed {
+        step: StepAddr,
+        ticket: u64,
+        verdict: Probed,
+        why: String,
+        result: Value,
+        changes: Vec<Change>,
+    },
 }
 
 /// Work that follows from an event, as data.
@@ -107,8 +114,9 @@ pub enum Effect {
     },
     /// Do it. Only ever follows from a durable `EffectStarted`.
     Execute { step: StepAddr, effect: EffectId, proposal: Box<Proposal> },
-    /// Look whether it was done.
-    Probe { step: StepAddr, ticket: u64, proposal: Box<Proposal> },
+    /// Look whether it was done: by the action's own probe, where there is an action, and by
+    /// what the runbook's names.
+    Probe { step: StepAddr, ticket: u64, proposal: Option<Box<Proposal>>, reading: Reading },
 }
 
 /// Why something may not be, in words that say what to do.

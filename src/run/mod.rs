@@ -10,10 +10,12 @@
 mod advance;
 mod apply;
 mod decide;
+mod failure;
 mod fields;
 mod gates;
 mod intent;
 mod life;
+mod probing;
 mod remaining;
 mod results;
 mod resume;

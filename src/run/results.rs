@@ -1,11 +1,12 @@
 //! What Holdpoint itself reports: readings, proposals, results, time.
 
-use crate::event::{EffectId, Event, Mode, Outcome, Probed, Proposal, StepAddr, Time, Way};
+use crate::event::{EffectId, Event, Mode, Outcome, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
 use crate::run::apply::rendered;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
 use crate::run::life::Status;
+use crate::run::probing::{Own, captures, probed};
 use crate::run::state::{State, StepState};
 use crate::run::wants::turn;
 use crate::run::watching::{guards, soak, verify};
@@ -47,8 +48,11 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
         Intent::EffectEnded { effect, outcome, result } => {
             ended(state, *effect, outcome, result, now)
         }
-        Intent::Probed { step, ticket, verdict, why, result } => {
-            probed(state, step, *ticket, *verdict, why, result, now)
+        Intent::Probed { step, ticket, verdict, why, result, changes } => {
+            let Some(s) = current(state, step, *ticket) else { return Vec::new() };
+            let world = gates::overlaid(&state.world, changes);
+            let own = Own { verdict: *verdict, why, result };
+            probed(state, step, s, &world, &own, now)
         }
         _ => Vec::new(),
     }
@@ -131,7 +135,7 @@ fn by_itself(state: &State, addr: &StepAddr, now: Time) -> Vec<Event> {
 }
 
 /// Begins the verify; a step that has none is done.
-fn checking(state: &State, addr: StepAddr, step: &Step, _now: Time) -> Vec<Event> {
+pub(super) fn checking(state: &State, addr: StepAddr, step: &Step, _now: Time) -> Vec<Event> {
     let way = state.steps.get(&addr).map_or(Way::Ran, |s| s.way);
     let checking = Event::Checking { step: addr.clone() };
     match step.verify {
@@ -260,70 +264,10 @@ fn ended(
     }];
     let Some(step) = state.step(addr) else { return events };
     if *outcome == Outcome::Ok {
-        events.extend(captures(state, addr, step, result, now));
+        events.extend(captures(state, addr, step, Some(result), now));
         if step.verify.is_none() {
             events.push(Event::Verified { step: addr.clone(), way: Way::Ran });
         }
     }
     events
-}
-
-/// What a step keeps as evidence. One that cannot be read is not kept: gates that name
-/// it stay inconclusive.
-fn captures(state: &State, addr: &StepAddr, step: &Step, result: &Value, now: Time) -> Vec<Event> {
-    let mut scope = state.scope(Some(addr), &state.world, &[], now);
-    scope.result = Some(result);
-    step.capture
-        .iter()
-        .filter_map(|(name, expr)| {
-            let value = expr.eval(&scope).ok()?;
-            Some(Event::Captured { name: name.clone(), value, step: addr.clone() })
-        })
-        .collect()
-}
-
-fn probed(
-    state: &State,
-    addr: &StepAddr,
-    ticket: u64,
-    verdict: Probed,
-    why: &str,
-    result: &Value,
-    now: Time,
-) -> Vec<Event> {
-    let (Some(s), Some(step)) = (current(state, addr, ticket), state.step(addr)) else {
-        return Vec::new();
-    };
-    let seen = Event::Probed { step: addr.clone(), verdict, why: why.to_owned() };
-    match s.status {
-        // What is accepted then has its proofs, as if its answer had come.
-        Status::InDoubt if verdict == Probed::Done => {
-            let mut events = vec![seen];
-            events.extend(captures(state, addr, step, result, now));
-            events
-        }
-        Status::InDoubt => vec![seen],
-        Status::Claimed => {
-            let mut events = vec![seen];
-            match verdict {
-                Probed::Done => {
-                    events.extend(captures(state, addr, step, result, now));
-                    events.extend(checking(state, addr.clone(), step, now));
-                }
-                // Where the world does not tell, the runbook's verify decides, if there is one.
-                Probed::Unknown if step.verify.is_some() => {
-                    events.push(Event::Checking { step: addr.clone() });
-                }
-                _ => events.extend([
-                    Event::Unclaimed { step: addr.clone() },
-                    Event::StepBlocked {
-                        step: addr.clone(),
-                        why: format!("it is not done: {why}"),
-                    },
-                ]),
-            }
-            events
-        }
-        _ => Vec::new(),
-    }
 }

@@ -34,6 +34,10 @@ pub struct State {
     pub steps: BTreeMap<StepAddr, Arc<StepState>>,
     /// Captured values.
     pub evidence: BTreeMap<String, Value>,
+    /// Which step captured each, in which attempt.
+    pub captured: BTreeMap<String, (StepAddr, u32)>,
+    /// Values that a step was to capture and did not, and why: nothing is judged on them.
+    pub lost: BTreeMap<String, String>,
     /// Answers of `choose` steps.
     pub choice: BTreeMap<String, String>,
     /// What the panes show.
@@ -137,6 +141,8 @@ pub struct Override {
     pub reason: String,
     /// What the gate said then; it covers nothing else.
     pub verdict: Verdict,
+    /// Why, without what moves by itself; it covers no other reason.
+    pub failure: String,
 }
 
 /// A step.
@@ -254,6 +260,8 @@ impl State {
             phases,
             steps: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            captured: BTreeMap::new(),
+            lost: BTreeMap::new(),
             choice: BTreeMap::new(),
             world: World::default(),
             guards: BTreeMap::new(),
@@ -330,6 +338,7 @@ impl State {
             params: &self.header.params,
             site: &self.header.site_values,
             evidence: &self.evidence,
+            lost: &self.lost,
             choice: &self.choice,
             item: addr.and_then(|a| self.scope_item(a)),
             remaining,

@@ -3,6 +3,7 @@
 
 use crate::event::{Event, Span, StepAddr, Time, Verdict};
 use crate::run::gates;
+use crate::run::probing::left;
 use crate::run::state::{State, StepState};
 use crate::runbook::model::{Does, OnBreach, Step};
 use crate::world::World;
@@ -21,7 +22,9 @@ pub(super) fn verify(
 ) -> Vec<Event> {
     let way = s.way;
     let Some(verify) = &step.verify else {
-        return vec![Event::Verified { step: addr.clone(), way }];
+        let mut events = left(state, addr, step, s, now);
+        events.push(Event::Verified { step: addr.clone(), way });
+        return events;
     };
     let judged = verify.that.judge(&state.scope(Some(addr), world, &[], now));
     let verdict = judged.verdict;
@@ -31,6 +34,7 @@ pub(super) fn verify(
         let (n, since) = s.streak;
         let since = since.unwrap_or(now);
         if n + 1 >= verify.passes && now.since(since) >= verify.over {
+            events.extend(left(state, addr, step, s, now));
             events.push(Event::Verified { step: addr.clone(), way });
             return events;
         }
@@ -106,5 +110,20 @@ pub(super) fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
             None => events.push(Event::GuardJudged { guard: id, judged }),
         }
     }
+    events.extend(held(state, &events));
     events
+}
+
+/// A breach holds the line, if nobody does yet. Only a person frees it: also when the guard
+/// holds again, somebody has to have looked at what happened.
+fn held(state: &State, events: &[Event]) -> Option<Event> {
+    let breached: Vec<_> = events
+        .iter()
+        .filter_map(|e| match e {
+            Event::GuardBreached { guard, .. } => Some(format!("guard {guard} breached")),
+            _ => None,
+        })
+        .collect();
+    (!breached.is_empty() && state.line_held.is_none())
+        .then(|| Event::LineHeld { reason: breached.join(", ") })
 }

@@ -125,7 +125,8 @@ pub struct Step {
     pub gates: Vec<Gate>,
     /// Check after it.
     pub verify: Option<Verify>,
-    /// What its probe adds to the action's own; can only lower a *done*.
+    /// Whether it was done, where nobody saw it end: decides where the action's own probe does
+    /// not know or there is none; where they contradict each other, nothing is known.
     pub probe: Option<Expr>,
     /// What is typed to release it; default: the object's name.
     pub confirm: Option<Template>,

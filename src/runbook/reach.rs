@@ -62,6 +62,7 @@ pub fn namespaces(
         params,
         site,
         evidence: &none,
+        lost: &choice,
         choice: &choice,
         item: None,
         remaining: &[],

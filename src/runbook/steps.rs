@@ -99,6 +99,13 @@ fn whole(lint: &mut Lint, step: &Step, spec: Option<&Verb>, at: &Range<usize>) {
             "add do, choose, manual, soak or verify",
         );
     }
+    if step.probe.is_some() && !matches!(step.does, Does::Action(_) | Does::Manual { .. }) {
+        lint.warn(
+            at.clone(),
+            "a probe that nobody asks: this step is neither claimed nor ever in doubt",
+            "write it as the step's verify, or take it out",
+        );
+    }
     if spec.is_some_and(|s| s.name == "shell.run") && step.probe.is_none() && step.verify.is_none()
     {
         lint.warn(

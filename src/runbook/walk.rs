@@ -8,6 +8,9 @@ use cel::common::ast::{
 use cel::{Context, Program, Value};
 use std::collections::BTreeSet;
 
+/// So many rows are told by name; a cluster has thousands.
+const NAMED: usize = 20;
+
 /// Dotted paths that an expression reads from its scope, without what macros bind.
 pub(crate) fn paths(expr: &IdedExpr) -> Vec<String> {
     let mut found = BTreeSet::new();
@@ -45,6 +48,41 @@ fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String
 pub(crate) fn roots(expr: &IdedExpr) -> BTreeSet<String> {
     let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
     paths(expr).iter().map(root).collect()
+}
+
+/// What an expression names of a table in its scope.
+#[derive(Default)]
+pub(crate) struct Members {
+    /// By name, also where it only asks whether there is one.
+    pub(crate) named: BTreeSet<String>,
+    /// It looks at the table in another way: at any of them.
+    pub(crate) whole: bool,
+}
+
+/// The members of a table that an expression names.
+pub(crate) fn members(expr: &IdedExpr, table: &str) -> Members {
+    let mut members = Members::default();
+    named(expr, table, &mut members);
+    members
+}
+
+fn named(expr: &IdedExpr, table: &str, members: &mut Members) {
+    let is_table = |e: &IdedExpr| matches!(&e.expr, Ast::Ident(name) if name == table);
+    match &expr.expr {
+        Ast::Select(select) if is_table(&select.operand) => {
+            members.named.insert(select.field.clone());
+        }
+        Ast::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
+            [of, IdedExpr { expr: Ast::Literal(LiteralValue::String(name)), .. }]
+                if is_table(of) =>
+            {
+                members.named.insert(name.inner().to_string());
+            }
+            args => args.iter().for_each(|e| named(e, table, members)),
+        },
+        _ if is_table(expr) => members.whole = true,
+        _ => children(expr).into_iter().for_each(|e| named(e, table, members)),
+    }
 }
 
 /// The expressions right below one.
@@ -133,19 +171,17 @@ fn dotted(expr: &IdedExpr) -> Option<String> {
     }
 }
 
-/// The conjuncts that are false, and of an `all()` the rows that break it.
+/// The conjuncts that are false; of an `all()` the rows that break it, of a denied `exists()`
+/// those that there are.
 pub(crate) fn why_false(expr: &IdedExpr, context: &Context<'_, '_>) -> String {
     let mut whys = Vec::new();
     for part in conjuncts(expr) {
         if Value::resolve(part, context) != Ok(Value::Bool(false)) {
             continue;
         }
-        if let Ast::Comprehension(c) = &part.expr
-            && let Some(rows) = breakers(c, context)
-        {
-            whys.push(rows);
-        } else {
-            whys.extend(figures(part, context));
+        match breakers(part, context).or_else(|| found(part, context)) {
+            Some(rows) => whys.push(rows),
+            None => whys.extend(figures(part, context)),
         }
     }
     whys.join("; ")
@@ -167,19 +203,47 @@ pub(crate) fn is_all(c: &ComprehensionExpr) -> bool {
     matches!(&c.accu_init.expr, Ast::Literal(LiteralValue::Boolean(b)) if *b.inner())
 }
 
-fn breakers(c: &ComprehensionExpr, context: &Context<'_, '_>) -> Option<String> {
+fn breakers(part: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
+    let Ast::Comprehension(c) = &part.expr else { return None };
     if !is_all(c) {
         return None;
     }
+    let broken =
+        |inner: &Context<'_, '_>| Value::resolve(&c.loop_step, inner) != Ok(Value::Bool(true));
+    rows(c, context, broken).map(|names| format!("not so for {names}"))
+}
+
+fn found(part: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
+    let Ast::Call(call) = &part.expr else { return None };
+    let [IdedExpr { expr: Ast::Comprehension(c), .. }] = call.args.as_slice() else { return None };
+    let Macro::Exists(of) = decoded(c) else { return None };
+    if call.func_name != operators::LOGICAL_NOT {
+        return None;
+    }
+    let there = |inner: &Context<'_, '_>| Value::resolve(of, inner) == Ok(Value::Bool(true));
+    rows(c, context, there).map(|names| format!("there is {names}"))
+}
+
+/// Names of the rows for which something is so.
+fn rows(
+    c: &ComprehensionExpr,
+    context: &Context<'_, '_>,
+    so: impl Fn(&Context<'_, '_>) -> bool,
+) -> Option<String> {
     let Ok(Value::List(rows)) = Value::resolve(&c.iter_range, context) else { return None };
     let mut names = Vec::new();
     for row in rows.iter() {
         let mut inner = context.new_inner_scope();
         inner.add_variable_from_value(c.iter_var.clone(), row.clone());
         inner.add_variable_from_value(c.accu_var.clone(), Value::Bool(true));
-        if Value::resolve(&c.loop_step, &inner) != Ok(Value::Bool(true)) {
+        if so(&inner) {
             names.push(convert::named(row).unwrap_or_else(|| convert::brief(row)));
         }
     }
-    (!names.is_empty()).then(|| format!("not so for {}", names.join(", ")))
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    (!names.is_empty()).then(|| names.join(", "))
 }

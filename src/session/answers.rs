@@ -48,6 +48,12 @@ impl Answers {
         Self { choose, everything: true, ..Self::default() }
     }
 
+    /// Whether a line that a guard's breach held is freed when every guard holds again: on a
+    /// lab, where somebody would have looked. No file frees a line.
+    pub(crate) fn frees(&self) -> bool {
+        self.everything
+    }
+
     /// What is typed to release a step; `confirm` is what it wants typed.
     pub(crate) fn release(
         &self,

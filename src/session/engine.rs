@@ -1,7 +1,7 @@
 //! The loop itself.
 
 use crate::action;
-use crate::event::{Actor, EffectId, Entry, Event, Outcome, Time};
+use crate::event::{Actor, EffectId, Entry, Event, Outcome, Probed, Time};
 use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
@@ -382,11 +382,16 @@ impl Engine {
                     let _ = results.send(Intent::EffectEnded { effect, outcome, result }).await;
                 });
             }
-            Effect::Probe { step, ticket, proposal } => {
+            Effect::Probe { step, ticket, proposal, reading } => {
                 tokio::spawn(async move {
-                    let (verdict, why, result) = action::probe(&remote, &proposal).await;
-                    let _ =
-                        results.send(Intent::Probed { step, ticket, verdict, why, result }).await;
+                    let (verdict, why, result) = match &proposal {
+                        Some(proposal) => action::probe(&remote, proposal).await,
+                        None => (Probed::Unknown, String::new(), Value::Null),
+                    };
+                    // Last, so that the runbook's probe is judged on what is so now.
+                    let changes = observe::read(&remote, &reading).await;
+                    let probed = Intent::Probed { step, ticket, verdict, why, result, changes };
+                    let _ = results.send(probed).await;
                 });
             }
         }

@@ -29,6 +29,8 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
                 | Event::GuardJudged { .. }
                 | Event::GuardBreached { .. }
                 | Event::GuardHolds { .. }
+                // By a breach: no person's hold comes here.
+                | Event::LineHeld { .. }
                 | Event::GatesJudged { .. }
                 | Event::ReviewOpened { .. }
                 | Event::ReviewClosed { .. }
@@ -50,5 +52,24 @@ pub(super) fn told(outcome: &Outcome) -> String {
         Outcome::Ok => "was done".into(),
         Outcome::Failed(why) => format!("failed: {why}"),
         Outcome::Unknown(why) => format!("may or may not have happened: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Judged, Time};
+
+    /// A breach comes with the line that it holds: both are seen, or neither would be.
+    #[test]
+    fn a_breach_is_seen_also_where_nothing_is_recorded() {
+        let judged = Judged::inconclusive("no path", Time(0));
+        let mut events = vec![
+            Event::GuardBreached { guard: "quorum".into(), judged },
+            Event::LineHeld { reason: "guard quorum breached".into() },
+        ];
+        assert!(only_seen(&events));
+        events.push(Event::LineFreed);
+        assert!(!only_seen(&events));
     }
 }

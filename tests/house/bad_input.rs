@@ -133,6 +133,20 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
 }
 
 #[test]
+fn a_probe_that_nobody_asks_is_warned_of() {
+    let probed = |step: &str| {
+        let text = format!(
+            "{GOOD}[[phase.step]]\nid = \"p\"\ntitle = \"P\"\nprobe = 'raft.leader_answers'\n{step}\n"
+        );
+        let warnings = load(&text).unwrap_or_else(|p| panic!("{p:?}")).warnings;
+        warnings.iter().map(|w| w.message.clone()).collect::<Vec<_>>().join("; ")
+    };
+    assert!(probed("verify.that = 'raft.leader_answers'").contains("a probe that nobody asks"));
+    assert_eq!(probed("manual.instruction = 'Do it.'"), "");
+    assert_eq!(probed("do.shell.run = { argv = [\"true\"], timeout = \"5s\" }"), "");
+}
+
+#[test]
 fn broken_runbooks_say_where_and_what_to_do() {
     let cases = cases();
     let mut seen = 0;

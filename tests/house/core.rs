@@ -4,6 +4,7 @@
 mod alone;
 mod arbitrary;
 mod overrides;
+mod probes;
 mod refusals;
 mod shipped;
 pub mod turns;
@@ -237,6 +238,7 @@ fn a_release_needs_the_name_the_digest_the_mode_and_a_free_line() {
         verdict,
         why: "looked".into(),
         result: json!({}),
+        changes: vec![],
     };
     let mut not_yet = run.fork();
     not_yet.system(probed(Probed::NotDone));
@@ -268,6 +270,7 @@ fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
         verdict: Probed::Partly,
         why: "half".into(),
         result: json!(null),
+        changes: vec![],
     });
     assert!(
         run.ask(&driver(), Intent::Accept { step: step.clone() }).unwrap_err().contains("half")
@@ -331,7 +334,14 @@ fn what_is_accepted_has_its_proofs() {
     let ticket = run.state.steps[&step].ticket;
     let (verdict, why) = (Probed::Done, "they are gone".to_owned());
     let result = json!(null);
-    run.system(Intent::Probed { step: step.clone(), ticket, verdict, why, result });
+    run.system(Intent::Probed {
+        step: step.clone(),
+        ticket,
+        verdict,
+        why,
+        result,
+        changes: vec![],
+    });
     run.ask(&driver(), Intent::Accept { step }).unwrap();
     assert_eq!(run.state.evidence["old"][0]["uid"], "uid-vault-0");
 }

@@ -3,6 +3,7 @@
 
 mod broken;
 mod checks;
+mod claimed;
 mod gates;
 mod impatient;
 mod promises;
@@ -14,7 +15,7 @@ use holdpoint::lab::faults::{FAULTS, fault, find};
 use holdpoint::lab::{Chance, World, pace, site, vault};
 use holdpoint::report::{Catch, catches};
 use holdpoint::run::Status;
-use holdpoint::session::Answers;
+use holdpoint::session::{Answers, parse_answers};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -239,6 +240,47 @@ fn nothing_goes_wrong() {
         fair(&played, &begun, &told);
     }
     assert!(leaders.len() > 1, "always the same leads: {leaders:?}");
+}
+
+/// A breach that heals: the lab's operator frees the line when every guard holds again. No
+/// answers file does: the run waits for what is under way and stops.
+#[test]
+fn a_breach_that_heals_goes_on_only_by_somebody() {
+    let file = "[choose]\n'statefulset/how' = 'here'\n[release]\n'preflight/anchor' = ''\n\
+        'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n\
+        'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n";
+    let mut by_file = parse_answers(file).unwrap();
+    by_file.patience = Some(Span::secs(40));
+    for (answers, fault, done) in [
+        (by_file.clone(), vec![], true),
+        (by_file, vec!["quorum-lost@roll/soak,for=20s"], false),
+        (operator(), vec!["quorum-lost@roll/soak,for=20s"], true),
+    ] {
+        let mut lines = Vec::new();
+        let what = what(RUNBOOK, &fault, answers, small());
+        let played = on_lab_time(play(what, &mut |line| lines.push(line))).unwrap();
+        let told = lines.join("\n");
+        assert_eq!(played.done, done, "{fault:?}: {told}");
+        let actors = |wanted: fn(&Event) -> bool| -> Vec<String> {
+            let of = played.entries.iter().filter(|e| wanted(&e.event));
+            of.map(|e| e.actor.to_string()).collect()
+        };
+        let held = actors(|e| matches!(e, Event::LineHeld { .. }));
+        let freed = actors(|e| matches!(e, Event::LineFreed));
+        match (fault.is_empty(), done) {
+            (true, _) => assert_eq!((held.len(), freed.len()), (0, 0)),
+            (false, false) => {
+                assert_eq!((held, freed), (vec!["holdpoint".to_owned()], vec![]), "{told}");
+                let last = lines.last().unwrap();
+                assert!(last.contains("STOPPED") && last.contains("holds the line"), "{told}");
+                assert!(told.contains("LINE HELD by holdpoint: guard quorum breached"), "{told}");
+            }
+            (false, true) => {
+                assert_eq!((held, freed.len()), (vec!["holdpoint".to_owned()], 1), "{told}");
+                assert!(told.contains("the line is free"), "{told}");
+            }
+        }
+    }
 }
 
 /// A fault that could not come, or did not, is never taken for one that does no harm.

@@ -35,6 +35,7 @@ fn what_ran_is_in_doubt_and_its_probe_looks() {
         verdict,
         why: "seen".into(),
         result: serde_json::json!({}),
+        changes: vec![],
     };
     run.system(probed(ticket, Probed::NotDone));
     assert!(run.ask(&driver(), Intent::Accept { step: step.clone() }).is_err());

@@ -154,9 +154,12 @@ fn states() -> Vec<(&'static str, Shown)> {
     raft_hung.hung_leader = "vault-2".into();
     raft_hung.leader_answers = false;
     raft_hung.unsealed = 2;
-    let now = hung.now;
-    hung.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(raft_hung.clone())))]);
-    hung.look(vec![live(Source::Raft, now, Update::Raft(Box::new(raft_hung)))]);
+    let seen = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(raft_hung.clone())))];
+    hung.observe(seen(hung.now));
+    hung.look(seen(hung.now));
+    let mut breached = hung.fork();
+    breached.pass(5_000);
+    breached.observe(seen(breached.now));
 
     let mut show_only = shown(at_first(), Overlay::None, &["SHOW-ONLY"]);
     show_only.show_only = Some("cannot write: no space left on device");
@@ -220,6 +223,7 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("stale", shown(stale, Overlay::None, &["stale since 5m01"])),
         ("forbidden", shown(forbidden, Overlay::None, &["forbidden"])),
         ("hung-leader", shown(hung, Overlay::None, &["HUNG"])),
+        ("breached", shown(breached, Overlay::None, &["LINE HELD by holdpoint: guard quorum"])),
         ("show-only", show_only),
     ]
 }
@@ -237,7 +241,14 @@ fn in_doubt(verdict: Probed, why: &str) -> Run {
     let claims = if verdict == Probed::Done { vec![] } else { vec![deleting] };
     run.observe(vec![live(Source::Claims, run.now, Update::Claims(Rows::all(claims)))]);
     let ticket = run.state.steps[&step].ticket;
-    run.system(Intent::Probed { step, ticket, verdict, why: why.into(), result: json!(null) });
+    run.system(Intent::Probed {
+        step,
+        ticket,
+        verdict,
+        why: why.into(),
+        result: json!(null),
+        changes: vec![],
+    });
     run
 }
 
@@ -275,7 +286,7 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 22] = [
+const STATES: [&str; 23] = [
     "opening",
     "lab",
     "narrowed",
@@ -297,6 +308,7 @@ const STATES: [&str; 22] = [
     "stale",
     "forbidden",
     "hung-leader",
+    "breached",
     "show-only",
 ];
 

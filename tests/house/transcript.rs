@@ -132,7 +132,17 @@ fn an_action_from_its_turn_to_its_end() {
     s.ana(Intent::Claim { step: step.clone() });
     let ticket = s.run.state.steps[&step].ticket;
     let (verdict, why) = (Probed::NotDone, "still there".to_owned());
-    s.system("", Intent::Probed { step: step.clone(), ticket, verdict, why, result: json!(null) });
+    s.system(
+        "",
+        Intent::Probed {
+            step: step.clone(),
+            ticket,
+            verdict,
+            why,
+            result: json!(null),
+            changes: vec![],
+        },
+    );
     s.look("gates", |_| {});
     s.ana(Intent::Review { step: step.clone() });
     s.prepared("", plan(), |_| {});
@@ -177,6 +187,7 @@ fn an_action_from_its_turn_to_its_end() {
                 verdict,
                 why: "old".into(),
                 result: json!(null),
+                changes: vec![],
             },
         );
         s.system(
@@ -187,6 +198,7 @@ fn an_action_from_its_turn_to_its_end() {
                 verdict,
                 why: "looked".into(),
                 result: json!(null),
+                changes: vec![],
             },
         );
         s.ana(Intent::Accept { step: step.clone() });
@@ -222,6 +234,7 @@ fn done_elsewhere_two_people_and_a_soak_that_breaks() {
                 verdict,
                 why: "looked".into(),
                 result: json!({"count": 1}),
+                changes: vec![],
             },
         );
     };
@@ -328,6 +341,8 @@ fn guards_are_debounced_and_sets_must_make_sense() {
     s.pass(60_000);
     s.system("stale by now", Intent::Tick);
     s.observe("well", |_| {});
+    s.look("held by the breach", |_| {});
+    s.ana(Intent::FreeLine);
     s.look("opens", |_| {});
     s.look("opens", |_| {});
     s.ana(Intent::Choose { step: s.step("ask/how"), branch: "here".into() });

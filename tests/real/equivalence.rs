@@ -170,7 +170,6 @@ fn alike(native: &Site, twin: &Site, name: &str, steps: &[(&str, &str)], twin_fi
     }
 }
 
-/// Runs a command as a person would, with the tools of the same version first in PATH.
 /// A kubeconfig that leads to the other cluster, by a context of the same name.
 fn another_cluster(pinned: &Site, other: &Site) {
     assert_eq!(pinned.fact("context"), other.fact("context"));
@@ -193,6 +192,7 @@ fn another_cluster(pinned: &Site, other: &Site) {
     assert!(!std::path::Path::new(&runs).exists(), "a run was begun");
 }
 
+/// Runs a command as a person would, with the tools of the same version first in PATH.
 fn shell(site: &Site, command: &str) -> bool {
     let path = format!("{}:{}", site.bin.display(), std::env::var("PATH").unwrap());
     let out = Command::new("bash").args(["-c", command]).env("PATH", path).output().unwrap();

@@ -73,6 +73,7 @@ impl Keeper {
         (seq, self.lab.with(|world| world.clone()))
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a disk takes its time on the wall")]
     fn write_all(&self, worlds: &Receiver<(u64, World)>) {
         loop {
             self.waits.store(true, Ordering::Relaxed);

@@ -61,7 +61,7 @@ async fn three_voters_on_three_paths_each_get_their_own_verdict() {
     })
     .await;
     let held = Responder::start(|_, _| Reply::Hold).await;
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let (change, raft) = look(&[
         ("a", leader.url.clone()),
         ("b", frozen.url.clone()),

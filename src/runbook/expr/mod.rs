@@ -5,6 +5,7 @@ mod seen;
 use self::seen::Seen;
 use crate::event::{Judged, Observed, Time, Verdict};
 use crate::runbook::reach::{self, Asks};
+use crate::runbook::walk::Members;
 use crate::runbook::{convert, walk};
 use crate::world::{Raft, Reach, Reading, Source, World};
 use cel::common::ast::{Expr as Ast, IdedExpr, operators};
@@ -26,6 +27,8 @@ pub struct Expr {
     pub sources: BTreeSet<Source>,
     /// Of those with namespaces, which.
     asks: Arc<BTreeMap<Source, Asks>>,
+    /// What it names of `evidence`.
+    evidence: Arc<Members>,
     program: Arc<Program>,
     /// What of the world it names, each compiled: judging shows their values.
     paths: Vec<(String, Arc<Program>)>,
@@ -64,6 +67,8 @@ pub struct Scope<'a> {
     pub site: &'a BTreeMap<String, Value>,
     /// `evidence`.
     pub evidence: &'a BTreeMap<String, Value>,
+    /// Names of evidence that was to be kept and was not, each with the reason.
+    pub lost: &'a BTreeMap<String, String>,
     /// `choice`: answers of `choose` steps, by step id.
     pub choice: &'a BTreeMap<String, String>,
     /// Name and value of the phase's item, and since when it is worked on (`item.began`).
@@ -103,7 +108,15 @@ impl Expr {
         let compiled = |p: String| Program::compile(&p).ok().map(|program| (p, Arc::new(program)));
         let paths = paths.into_iter().filter_map(compiled).collect();
         let asks = Arc::new(reach::asks(program.expression()));
-        Ok(Self { text: text.to_owned(), sources, asks, program: Arc::new(program), paths })
+        let evidence = Arc::new(walk::members(program.expression(), "evidence"));
+        Ok(Self {
+            text: text.to_owned(),
+            sources,
+            asks,
+            evidence,
+            program: Arc::new(program),
+            paths,
+        })
     }
 
     pub(crate) fn ast(&self) -> &IdedExpr {
@@ -112,6 +125,9 @@ impl Expr {
 
     /// Its value; freshness is not looked at.
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, EvalError> {
+        if let Some(why) = self.lost(scope) {
+            return Err(EvalError(why));
+        }
         let seen = Seen::new(scope);
         let value = self.program.execute(&seen.context()).map_err(|e| EvalError(e.to_string()))?;
         Ok(convert::to_json(&value))
@@ -134,6 +150,13 @@ impl Expr {
             })
             .or_else(|| self.unlooked(scope, context))
             .or_else(|| self.unanswered(scope))
+    }
+
+    /// Evidence that it names and that was to be kept: that there is none proves nothing.
+    fn lost(&self, scope: &Scope<'_>) -> Option<String> {
+        let names = |name: &String| self.evidence.whole || self.evidence.named.contains(name);
+        let (name, why) = scope.lost.iter().find(|(name, _)| names(name))?;
+        Some(format!("evidence.{name} is not known: {why}"))
     }
 
     /// What must be read for it. A namespace whose name is not known yet is left out; judging
@@ -197,6 +220,9 @@ impl Expr {
         let context = seen.context();
         let values = self.values(scope, &context);
         if let Some(why) = self.not_fresh(scope, &context) {
+            return Judged { values, ..Judged::inconclusive(why, scope.now) };
+        }
+        if let Some(why) = self.lost(scope) {
             return Judged { values, ..Judged::inconclusive(why, scope.now) };
         }
         let found = self.program.execute(&context);

@@ -9,6 +9,10 @@ fn judged(text: &str, third: VoterVerdict) -> Verdict {
 }
 
 fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verdict {
+    of(text, third, edit).verdict
+}
+
+fn of(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Judged {
     let voter = |name: &str, verdict| Voter {
         name: name.into(),
         verdict,
@@ -43,13 +47,14 @@ fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verd
         params: &none,
         site: &none,
         evidence: &none,
+        lost: &words,
         choice: &words,
         item: None,
         remaining: &[],
         before: None,
         result: None,
     };
-    Expr::new(text).unwrap().judge(&scope).verdict
+    Expr::new(text).unwrap().judge(&scope)
 }
 
 #[test]
@@ -104,6 +109,74 @@ fn nothing_passes_on_what_was_not_read() {
     ] {
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("")), Pass, "{text}");
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("refused")), refused, "{text}");
+    }
+}
+
+/// What must not be there and is, is told by name: an override is of these rows and no others.
+#[test]
+fn what_must_not_be_there_is_named() {
+    let why = |text: &str| {
+        let many = |w: &mut World| {
+            for i in 3..25 {
+                let (name, verdict) = (format!("vault-{i}"), VoterVerdict::Healthy);
+                w.raft.voters.push(Voter { name, verdict, ..Voter::default() });
+            }
+        };
+        of(text, VoterVerdict::Hung, many).why
+    };
+    let one = why("!raft.voters.exists(v, v.name == 'vault-2')");
+    assert_eq!(one, "there is vault-2 (hung)");
+    let most = why("!raft.voters.exists(v, v.name != 'vault-0')");
+    assert!(most.starts_with("there is vault-1 (healthy), vault-2 (hung), "), "{most}");
+    assert!(most.contains("vault-20 (healthy), 4 more"), "{most}");
+    assert_eq!(
+        why("raft.voters.exists(v, v.name == 'none')"),
+        "vault-2 HUNG (sys/leader answers, sys/health does not)"
+    );
+}
+
+/// Evidence that was to be kept: whatever names it, in whichever way, decides nothing.
+#[test]
+fn what_names_lost_evidence_is_neither_passed_nor_filled_in() {
+    use Verdict::{Inconclusive, Pass};
+    let world = World::default();
+    let kept = BTreeMap::from([("kept".to_owned(), Value::from(1))]);
+    let params = BTreeMap::from([("old".to_owned(), Value::from(2))]);
+    let lost = BTreeMap::from([("old".to_owned(), "a/b was skipped".to_owned())]);
+    let (none, words) = (BTreeMap::new(), BTreeMap::new());
+    let scope = Scope {
+        world: &world,
+        now: Time(0),
+        params: &params,
+        site: &none,
+        evidence: &kept,
+        lost: &lost,
+        choice: &words,
+        item: None,
+        remaining: &[],
+        before: None,
+        result: None,
+    };
+    for (text, wanted) in [
+        ("!has(evidence.old)", Inconclusive),
+        ("!has(evidence.old) || evidence.old == 1", Inconclusive),
+        ("evidence.kept == 1 || evidence.old == 1", Inconclusive),
+        ("evidence[\"old\"] == 1 || true", Inconclusive),
+        ("size(evidence) == 1", Inconclusive),
+        ("{\"k\": has(evidence.old)}[\"k\"] == false", Inconclusive),
+        ("[1].all(n, n == 1 && !has(evidence.old))", Inconclusive),
+        ("evidence.kept == 1 && !has(evidence.other)", Pass),
+        ("evidence[\"kept\"] == 1", Pass),
+        ("params.old == 2 && params[\"old\"] == 2", Pass),
+        ("{\"old\": 1}[\"old\"] == 1", Pass),
+    ] {
+        let expr = Expr::new(text).unwrap();
+        let judged = expr.judge(&scope);
+        assert_eq!(judged.verdict, wanted, "{text}: {}", judged.why);
+        assert_eq!(expr.eval(&scope).is_ok(), wanted == Pass, "{text}");
+        if wanted == Inconclusive {
+            assert_eq!(judged.why, "evidence.old is not known: a/b was skipped");
+        }
     }
 }
 

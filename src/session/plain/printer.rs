@@ -18,6 +18,7 @@ pub(super) struct Printer {
     failed: BTreeMap<StepAddr, String>,
     gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
     guards: BTreeMap<String, bool>,
+    line: Option<String>,
     outputs: u64,
     blocked: BTreeMap<String, String>,
     leader: String,
@@ -91,6 +92,25 @@ impl Printer {
                 say!(self, "guard {id} {how}: {}", g.judged.why);
             }
         }
+        self.line(state);
+    }
+
+    /// That it is held or free, and what goes on to stand in the way.
+    fn line(&mut self, state: &State) {
+        let held = state.line_held.as_ref().map(|(reason, by)| format!("{by}: {reason}"));
+        if held == self.line {
+            return;
+        }
+        match &held {
+            Some(why) => say!(self, "LINE HELD by {why}; nothing new starts: free"),
+            None => say!(self, "the line is free"),
+        }
+        if held.is_none() {
+            for (id, _) in state.breached() {
+                say!(self, "  guard {id} is still breached: it stays a gate of every step");
+            }
+        }
+        self.line = held;
     }
 
     fn moved(&mut self, state: &State, addr: &StepAddr) {

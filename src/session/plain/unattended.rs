@@ -28,6 +28,7 @@ pub(super) struct Unattended<'a> {
     asked: Option<(StepAddr, u64)>,
     released: Option<(StepAddr, u32)>,
     soaked: Option<Soaked>,
+    held: Option<Instant>,
 }
 
 /// A soak that is waited for.
@@ -41,10 +42,13 @@ struct Soaked {
 
 impl<'a> Unattended<'a> {
     pub(super) fn new(answers: &'a Answers) -> Self {
-        Self { answers, since: None, asked: None, released: None, soaked: None }
+        Self { answers, since: None, asked: None, released: None, soaked: None, held: None }
     }
 
     pub(super) async fn step(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Go {
+        if let Some(go) = self.line(handle, actor, state).await {
+            return go;
+        }
         let Some(addr) = state.current() else { return Go::On };
         let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else {
             return Go::On;
@@ -119,6 +123,41 @@ impl<'a> Unattended<'a> {
             None => return Go::Stop(format!("{addr} is in doubt, and its probe does not answer")),
         };
         self.ask(handle, actor, addr, s.ticket, intent).await
+    }
+
+    /// While the line is held nothing new starts, and nobody is there to free it: what is under
+    /// way is waited for, then the run stops.
+    async fn line(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Option<Go> {
+        let Some((reason, by)) = &state.line_held else {
+            self.held = None;
+            return None;
+        };
+        let breached: Vec<_> =
+            state.breached().map(|(id, g)| format!("{id}: {}", g.judged.why)).collect();
+        if self.answers.frees() && breached.is_empty() {
+            return Some(match handle.ask(actor, Intent::FreeLine).await {
+                Ok(()) => Go::On,
+                Err(why) => Go::Stop(why),
+            });
+        }
+        let status = state.current().and_then(|a| state.steps.get(&a)).map(|s| s.status);
+        let waits = [Status::Pending, Status::Ready, Status::Blocked, Status::Confirming];
+        if status.is_some_and(|s| !waits.contains(&s)) {
+            return None;
+        }
+        let since = *self.held.get_or_insert_with(Instant::now);
+        let patience = self.answers.patience.map_or(PATIENCE, |p| p.duration());
+        if self.answers.frees() && since.elapsed() < patience {
+            return Some(Go::On);
+        }
+        let still = match breached.as_slice() {
+            [] => String::new(),
+            all => format!(", still breached ({})", all.join("; ")),
+        };
+        let place = state.current().map_or("between steps".to_owned(), |a| a.to_string());
+        Some(Go::Stop(format!(
+            "{place}: {by} holds the line: {reason}{still}; a person frees it, no answers do"
+        )))
     }
 
     /// Releases what is in review once it can be.

@@ -99,6 +99,11 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     }
     if state.ended.is_none() {
         keys.push(match state.line_held {
+            Some(_) if state.breached().next().is_some() => act(
+                "h",
+                "free the line; what is breached stays a gate of every step",
+                "free the line",
+            ),
             Some(_) => act("h", "free the line", "free the line"),
             None => act("h", "hold the line: nothing new starts; with a reason", "hold the line"),
         });

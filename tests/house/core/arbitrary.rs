@@ -65,7 +65,14 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         13 => (Actor::System, Intent::EffectEnded { effect, outcome, result: json!({}) }),
         14 => (
             Actor::System,
-            Intent::Probed { step, ticket, verdict, why: "x".into(), result: json!({}) },
+            Intent::Probed {
+                step,
+                ticket,
+                verdict,
+                why: "x".into(),
+                result: json!({}),
+                changes: vec![],
+            },
         ),
         15 | 16 => (
             Actor::System,

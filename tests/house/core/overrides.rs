@@ -1,4 +1,4 @@
-//! How far an override reaches: one verdict of one gate, in one review.
+//! How far an override reaches: one failure of one gate, in one review.
 
 use crate::support::*;
 use holdpoint::event::*;
@@ -92,4 +92,52 @@ fn a_release_under_an_override_is_void_when_the_gate_fails() {
     let s = &run.state.steps[&step];
     assert!(s.changed[0].contains("every voter is healthy"), "{:?}", s.changed);
     assert!(s.overrides.is_empty());
+}
+
+/// It was given for one voter: neither another one nor one more of them, nor the same voter in
+/// another way, is what was looked at.
+#[test]
+fn an_override_does_not_cover_another_object_or_reason() {
+    let picture = |at: Time, ill: &[(usize, VoterVerdict)]| {
+        let mut bad = raft("vault-2");
+        for (i, verdict) in ill {
+            bad.voters[*i].healthy = false;
+            bad.voters[*i].verdict = *verdict;
+        }
+        vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+    };
+    let sealed = VoterVerdict::Sealed;
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(picture(run.now, &[(0, sealed)]), Ok(proposal("vault-0", "uid-vault-0")));
+    let (gate, reason) = ("healthy".to_owned(), "it is being unsealed".to_owned());
+    run.ask(&driver(), Intent::Override { step: step.clone(), gate, reason }).unwrap();
+    for (ill, covered) in [
+        (&[(0, sealed)][..], true),
+        (&[(1, sealed)], false),
+        (&[(0, sealed), (1, sealed)], false),
+        (&[(0, VoterVerdict::Hung)], false),
+        (&[(0, sealed)], true),
+    ] {
+        run.pass(5_000);
+        let now = run.now;
+        run.look(picture(now, ill));
+        let said = run.state.releasable(&step);
+        assert_eq!(said.is_ok(), covered, "{ill:?}: {said:?}");
+        assert_eq!(run.state.steps[&step].status, Status::Confirming);
+    }
+}
+
+/// How old a picture is changes with every look; that it is too old does not.
+#[test]
+fn an_override_outlasts_an_age() {
+    let (mut run, step) = overridden();
+    for _ in 0..3 {
+        run.pass(61_000);
+        let before = run.state.steps[&step].gates[0].judged.why.clone();
+        run.look(vec![]);
+        assert_ne!(run.state.steps[&step].gates[0].judged.why, before);
+        assert!(run.state.releasable(&step).is_ok());
+    }
 }

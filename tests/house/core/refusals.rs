@@ -132,7 +132,14 @@ do.vault.step_down = { node = "vault-2" }
         run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
         let ticket = run.state.steps[&step].ticket;
         let (verdict, why) = (Probed::Unknown, "the API does not answer".to_owned());
-        run.system(Intent::Probed { step: step.clone(), ticket, verdict, why, result: json!({}) });
+        run.system(Intent::Probed {
+            step: step.clone(),
+            ticket,
+            verdict,
+            why,
+            result: json!({}),
+            changes: vec![],
+        });
         let s = &run.state.steps[&step];
         assert_eq!(s.status, status);
         let told = s.why.as_ref().is_some_and(|w| w.contains("the API does not answer"));

@@ -19,12 +19,87 @@ fn a_guard_is_debounced_and_then_holds_the_release() {
     }
     let now = run.now;
     run.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
+    run.ask(&driver(), Intent::FreeLine).unwrap();
     let why =
         run.ask(&driver(), Intent::Release { step, digest, typed: "vault-0".into() }).unwrap_err();
     assert!(why.contains("the leader answers"), "{why}");
     let now = run.now;
     run.observe(well(now));
     assert_eq!(run.state.breached().count(), 0);
+}
+
+/// The line is held in Holdpoint's name, stays so when the guard holds again, and is freed by a
+/// person: also while the guard is breached, which is a gate all the same.
+#[test]
+fn a_breach_holds_the_line_until_a_person_frees_it() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, digest) = run.reach_review();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    let silent = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(bad.clone())))];
+    for _ in 0..2 {
+        run.observe(silent(run.now));
+        run.pass(2_500);
+    }
+    assert_eq!(run.state.line_held, None, "not breached yet");
+    run.observe(silent(run.now));
+    let by_guard = Some(("guard quorum breached".to_owned(), Actor::System));
+    assert_eq!((run.state.breached().count(), &run.state.line_held), (1, &by_guard));
+    let holds = |run: &Run| {
+        run.entries.iter().filter(|e| matches!(e.event, Event::LineHeld { .. })).count()
+    };
+    run.pass(5_000);
+    run.observe(silent(run.now));
+    assert_eq!(holds(&run), 1, "one breach, one hold");
+    let release = Intent::Release { step: step.clone(), digest, typed: "vault-0".into() };
+    let why = run.ask(&driver(), release.clone()).unwrap_err();
+    assert!(why.contains("holdpoint holds the line: guard quorum breached"), "{why}");
+    // It holds again: whoever looks decides when to go on.
+    let mut again = run.fork();
+    again.observe(well(again.now));
+    assert_eq!((again.state.breached().count(), &again.state.line_held), (0, &by_guard));
+    assert!(again.ask(&driver(), release.clone()).unwrap_err().contains("holds the line"));
+    again.system(Intent::FreeLine);
+    assert_eq!(again.state.line_held, by_guard, "never by itself");
+    again.ask(&driver(), Intent::FreeLine).unwrap();
+    again.look(well(again.now));
+    again.ask(&driver(), release.clone()).unwrap();
+    // Freed while it is breached: not held again, and the gate stands until it is overridden.
+    run.look(silent(run.now));
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    run.pass(20_000);
+    run.observe(silent(run.now));
+    run.look(silent(run.now));
+    assert_eq!((run.state.breached().count(), &run.state.line_held), (1, &None));
+    assert!(run.ask(&driver(), release.clone()).unwrap_err().contains("the leader answers"));
+    let (gate, reason) = ("guard:quorum".to_owned(), "seen by hand".to_owned());
+    run.ask(&driver(), Intent::Override { step, gate, reason }).unwrap();
+    run.ask(&driver(), release).unwrap();
+    run.prepared(silent(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+    assert!(run.state.running.is_some());
+}
+
+/// Who holds it already goes on holding it; and what breaches anew holds it anew.
+#[test]
+fn a_breach_leaves_a_held_line_to_its_holder() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let mut bad = raft("vault-2");
+    bad.leader_answers = false;
+    let breach = |run: &mut Run| {
+        for _ in 0..3 {
+            run.pass(5_000);
+            run.observe(vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())))]);
+        }
+        assert_eq!(run.state.breached().count(), 1);
+    };
+    run.ask(&driver(), Intent::HoldLine { reason: "a call".into() }).unwrap();
+    breach(&mut run);
+    assert_eq!(run.state.line_held, Some(("a call".to_owned(), driver())));
+    run.observe(well(run.now));
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    breach(&mut run);
+    assert_eq!(run.state.line_held.clone().map(|(_, by)| by), Some(Actor::System));
 }
 
 /// Whether it is false or not known from look to look: it does not hold, and time runs.
