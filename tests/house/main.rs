@@ -24,6 +24,7 @@ mod headless;
 mod journal;
 mod keys;
 mod layers;
+mod pipes;
 mod pty;
 mod rehearsals;
 mod screens;

@@ -180,7 +180,7 @@ fn rehearsed(name: &str, start: &str) {
     // Only where many volumes are attached can nodes be full.
     let begun = if row.fault == "attach-limit" { world() } else { small() };
     let played =
-        on_lab_time(play(what(RUNBOOK, &[&given], operator(), begun.clone()), &mut |_| {}))
+        on_lab_time(play(what(RUNBOOK, &[&given], operator(), begun.clone()), &mut |_| true))
             .unwrap();
     let told = format!("{given}:\n{}", played.report().join("\n"));
     let struck = played.struck.first().unwrap_or_else(|| panic!("it never began: {told}"));
@@ -231,7 +231,7 @@ fn nothing_goes_wrong() {
         leaders.insert(vault::leader(&begun));
         let began = std::time::Instant::now();
         let what = what(RUNBOOK, &[], operator(), begun.clone());
-        let played = on_lab_time(play(what, &mut |_| {})).unwrap();
+        let played = on_lab_time(play(what, &mut |_| true)).unwrap();
         eprintln!("seed {seed}: a rehearsal took {:.2?}", began.elapsed());
         let told = played.report().join("\n");
         assert!(played.done, "seed {seed}: {told}");
@@ -245,7 +245,7 @@ fn nothing_goes_wrong() {
 #[test]
 fn a_fault_that_does_not_come_is_said() {
     let run =
-        |fault: &str| on_lab_time(play(what(RUNBOOK, &[fault], operator(), small()), &mut |_| {}));
+        |fault: &str| on_lab_time(play(what(RUNBOOK, &[fault], operator(), small()), &mut |_| true));
     let Err(why) = run("hung-leader@roll/clams") else { panic!("it was taken") };
     assert!(why.contains("no step roll/clams") && why.contains("hung-leader@90s"), "{why}");
     let report = run("hung-leader@100h").unwrap().report().join("\n");
@@ -257,7 +257,7 @@ fn a_fault_that_does_not_come_is_said() {
 fn the_same_seed_gives_the_same_run() {
     let run = || {
         let what = what(RUNBOOK, &["hung-leader@roll/soak,for=30s"], operator(), world());
-        on_lab_time(play(what, &mut |_| {})).unwrap().entries
+        on_lab_time(play(what, &mut |_| true)).unwrap().entries
     };
     let (one, two) = (run(), run());
     assert!(one.len() > 100);

@@ -5,6 +5,7 @@ use crate::cli::lab::play::BEGINS;
 use crate::cli::lab::rehearse::lab_site;
 use crate::cli::{site, survey};
 use crate::lab::{World, site as labsite, surveyed};
+use crate::session::Out;
 use crate::site::{Site, lacking};
 use std::io::Read;
 use std::path::Path;
@@ -23,7 +24,7 @@ pub(crate) fn ground(
     own: Option<&str>,
     from: Option<&Path>,
     seed: u64,
-    out: &mut dyn FnMut(String),
+    out: &mut Out<'_>,
 ) -> Result<Ground, String> {
     let own = match own {
         Some(name) => Some(surveyed::own(&site::find(name)?.site)?),
@@ -39,7 +40,9 @@ pub(crate) fn ground(
     let survey = survey::load(from)?;
     let (world, notes) =
         surveyed::world(&survey, seed).map_err(|e| format!("{}: {e}", from.display()))?;
-    survey::summary(&survey).into_iter().for_each(&mut *out);
+    survey::summary(&survey).into_iter().for_each(|line| {
+        out(line);
+    });
     for note in notes {
         out(format!("  note: {note}"));
     }
@@ -72,7 +75,7 @@ pub(crate) fn needs(site: &Site, needs: &[String]) -> Result<(), String> {
 pub(crate) fn files(
     world: &mut World,
     params: &[String],
-    out: &mut dyn FnMut(String),
+    out: &mut Out<'_>,
 ) -> Result<(), String> {
     for (name, value) in params.iter().filter_map(|p| p.split_once('=')) {
         let path = Path::new(value);

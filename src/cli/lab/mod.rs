@@ -32,11 +32,11 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
 
 fn faults() -> ExitCode {
     for fault in FAULTS {
-        println!("{}\n    {}", fault.name, fault.does);
-        println!("    begins at {} unless told otherwise", fault.start);
+        outln!("{}\n    {}", fault.name, fault.does);
+        outln!("    begins at {} unless told otherwise", fault.start);
         match fault.caught_by {
-            [] => println!("    lived through"),
-            places => println!("    caught by {}", places.join(" or ")),
+            [] => outln!("    lived through"),
+            places => outln!("    caught by {}", places.join(" or ")),
         }
     }
     ExitCode::SUCCESS

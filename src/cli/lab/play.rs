@@ -12,7 +12,7 @@ use crate::report::{Struck, rehearsal};
 use crate::run::State;
 use crate::runbook::load;
 use crate::runbook::model::Runbook;
-use crate::session::{Answers, Engine, Handle, Keep, Opening, open, unattended};
+use crate::session::{Answers, Engine, Handle, Keep, Opening, Out, open, unattended};
 use crate::site::Site;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -186,7 +186,7 @@ pub struct Playing {
 }
 
 /// Plays it to its end, or to where its operator stops. On a runtime whose time is paused.
-pub async fn play(play: Play, out: &mut dyn FnMut(String)) -> Result<Played, String> {
+pub async fn play(play: Play, out: &mut Out<'_>) -> Result<Played, String> {
     let mut answers = play.answers.clone();
     // Nobody mends anything there: what stands still for so long does for good.
     answers.patience.get_or_insert(PATIENCE);

@@ -88,7 +88,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let done = conduct(run).await?;
     let Some(keeper) = kept.get() else { return Ok(done) };
     if let Some(why) = keeper.end(done) {
-        eprintln!("holdpoint: {why}");
+        errln!("holdpoint: {why}");
     }
     if !wanted.is_empty() {
         let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -103,7 +103,7 @@ fn report(dir: &Path, struck: &[Struck], wanted: &[String], done: bool) -> Resul
     let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
     let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
     let how = if done { "ended: every step is done and verified" } else { "was left" };
-    told(&entries, struck, wanted, how).iter().for_each(|line| println!("{line}"));
+    told(&entries, struck, wanted, how).iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use crate::cli::{refuse, runtime, site};
 use crate::lab::faults::{FAULTS, fault};
 use crate::lab::{Lab, kube, site as labsite, vault};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,7 +71,7 @@ async fn serve(args: &Args) -> Result<(), String> {
         format!("holdpoint doctor --pin --site {}", args.dir.join("site.toml").display()),
     ];
     // Whoever started it may read one line and no more.
-    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
+    outln!("{}", lines.join("\n"));
     tokio::signal::ctrl_c().await.map_err(|e| e.to_string())
 }
 
