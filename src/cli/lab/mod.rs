@@ -10,7 +10,7 @@ mod serve;
 mod strike;
 
 use crate::cli::refuse;
-use crate::lab::faults::FAULTS;
+use crate::lab::faults::{FAULTS, MOMENTS};
 use clap::Subcommand;
 use std::process::ExitCode;
 
@@ -39,6 +39,12 @@ fn faults() -> ExitCode {
             places => outln!("    caught by {}", places.join(" or ")),
         }
     }
+    outln!("NAME@START has it begin elsewhere: after a time (90s), when a step's turn comes");
+    outln!("(phase/step, phase[item]/step), or at an event of the run:");
+    for (event, says) in MOMENTS {
+        outln!("    {event}: {says}");
+    }
+    outln!("NAME,for=2m or NAME@START,for=2m has it heal");
     ExitCode::SUCCESS
 }
 

@@ -30,8 +30,9 @@ pub struct Args {
     /// own site
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// What goes wrong: NAME, NAME@90s or NAME@phase/step, with ,for=2m behind it if it heals; may be given
-    /// several times; `holdpoint lab faults` lists them
+    /// What goes wrong: NAME, NAME@90s, NAME@phase/step or NAME@EVENT, with ,for=2m behind it if it
+    /// heals; may be given several times. EVENT: election, soak, released:phase/step,
+    /// done:phase/step; `holdpoint lab faults` lists and explains all of it
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// What chance does

@@ -3,7 +3,7 @@
 
 use crate::cli::conduct::{Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, lab_params, named, placed, told};
+use crate::cli::lab::play::{header, lab_params, named, placed, read, told};
 use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::cli::site;
@@ -90,6 +90,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     if let Some(why) = keeper.end(done) {
         errln!("holdpoint: {why}");
     }
+    read(keeper.lab()).iter().for_each(|line| outln!("{line}"));
     if !wanted.is_empty() {
         let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
         report(keeper.dir(), &struck, &wanted, done)?;
