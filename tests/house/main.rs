@@ -28,6 +28,7 @@ mod pipes;
 mod pty;
 mod rehearsals;
 mod screens;
+mod served;
 mod support;
 mod survey;
 mod terminal;

@@ -3,6 +3,7 @@
 pub mod demo;
 mod ground;
 mod keeper;
+mod offered;
 pub mod play;
 pub mod rehearse;
 mod screen;
