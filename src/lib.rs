@@ -14,6 +14,9 @@
 //!
 //! What must hold is listed in `ARCHITECTURE.md`.
 
+// A reader may go at any time, and these would end the process by a panic: `cli::print` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod action;
 pub mod cli;
 pub mod event;

@@ -20,9 +20,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         match read(file) {
             Ok(text) => match runbook::load(&text) {
                 Ok(loaded) => {
-                    eprint!("{}", render(&file.display().to_string(), &text, &loaded.warnings));
+                    err!("{}", render(&file.display().to_string(), &text, &loaded.warnings));
                     let steps: usize = loaded.runbook.phases.iter().map(|p| p.steps.len()).sum();
-                    println!(
+                    outln!(
                         "{}: ok: {} in {} phases, {steps} steps",
                         file.display(),
                         loaded.runbook.id,
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             },
             Err(why) => {
                 bad = true;
-                eprintln!("{}: {why}", file.display());
+                errln!("{}: {why}", file.display());
             }
         }
     }
@@ -44,9 +44,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn report(file: &Path, text: &str, problems: &[Problem]) {
-    eprint!("{}", render(&file.display().to_string(), text, problems));
+    err!("{}", render(&file.display().to_string(), text, problems));
     let errors = problems.iter().filter(|p| !p.warning).count();
-    eprintln!("{}: {errors} errors, {} warnings", file.display(), problems.len() - errors);
+    errln!("{}: {errors} errors, {} warnings", file.display(), problems.len() - errors);
 }
 
 /// A text file of a sane size, or why it is none.

@@ -1,7 +1,7 @@
 //! A run from its header to its end, whatever it runs on: what `run`, `watch`, `demo` and
 //! `rehearse` have in common.
 
-use crate::cli::site;
+use crate::cli::{print, site};
 use crate::event::{Actor, Header, Time};
 use crate::remote::Remote;
 use crate::run::State;
@@ -91,12 +91,20 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
     begun(&handle, &dir);
     let done = match stage {
         None => {
-            println!("journal: {}", dir.display());
-            plain(&handle, &actor, answers.as_ref()).await
+            outln!("journal: {}", dir.display());
+            let done = plain(&handle, &actor, answers.as_ref(), &mut print::line).await;
+            if !done && print::lost() {
+                errln!(
+                    "holdpoint: nobody reads the output any more; the run was left as soon as nothing \
+                     ran, and stays open in its journal: {}",
+                    dir.display()
+                );
+            }
+            done
         }
         Some(stage) => {
             let done = tui(stage, handle.clone(), &actor).await?;
-            println!("journal: {}", dir.display());
+            outln!("journal: {}", dir.display());
             done
         }
     };

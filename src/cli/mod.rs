@@ -1,8 +1,12 @@
 //! L5: the command line, one file a verb. Only here is anything read from the process's
 //! environment, and only here is anything printed outside the cockpit.
 //!
-//! Exit codes: 0 done; 1 the change did not finish or a check of the world failed;
-//! 2 usage or input error; 130 interrupted.
+//! Exit codes: 0 done; 1 the change did not finish, a check of the world failed, or what was to be
+//! printed could not be written; 2 usage or input error; 130 interrupted. That nobody reads the
+//! output changes none of them.
+
+#[macro_use]
+mod print;
 
 pub mod check;
 mod conduct;
@@ -75,7 +79,11 @@ enum Verb {
 pub fn main() -> ExitCode {
     // One TLS provider for every client, before any is built; a second call is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match Cli::parse().verb {
+    print::end(verb(Cli::parse().verb))
+}
+
+fn verb(verb: Verb) -> ExitCode {
+    match verb {
         Verb::Demo(args) => lab::demo::run(&args),
         Verb::Rehearse(args) => lab::rehearse::run(&args),
         Verb::Survey(args) => survey::run(&args),
@@ -90,12 +98,9 @@ pub fn main() -> ExitCode {
         Verb::Verify(args) => verify::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "holdpoint",
-                &mut std::io::stdout(),
-            );
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "holdpoint", &mut text);
+            out!("{}", String::from_utf8_lossy(&text));
             ExitCode::SUCCESS
         }
     }
@@ -103,7 +108,7 @@ pub fn main() -> ExitCode {
 
 /// Something went wrong that the person at the keyboard can mend.
 pub(crate) fn refuse(why: &str) -> ExitCode {
-    eprintln!("holdpoint: {why}");
+    errln!("holdpoint: {why}");
     ExitCode::from(INPUT)
 }
 

@@ -37,7 +37,7 @@ pub struct Args {
 pub(crate) fn run(args: &Args) -> ExitCode {
     match document(args) {
         Ok(text) => {
-            print!("{text}");
+            out!("{text}");
             ExitCode::SUCCESS
         }
         Err(why) => refuse(&why),

@@ -74,13 +74,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     };
     if args.json {
         match serde_json::to_string_pretty(&rows) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => outln!("{text}"),
             Err(e) => return refuse(&e.to_string()),
         }
         return ExitCode::SUCCESS;
     }
     if rows.is_empty() {
-        println!("there are no runs in {}", site::runs(args.state.as_deref()).display());
+        outln!("there are no runs in {}", site::runs(args.state.as_deref()).display());
     }
     print(&rows, site::clock()());
     ExitCode::SUCCESS
@@ -197,6 +197,6 @@ fn print(rows: &[Row], now: Time) {
     // A list without rows needs no head.
     for row in table.iter().filter(|_| !rows.is_empty()) {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        outln!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -24,12 +24,12 @@ enum Kind {
 
 pub(crate) fn run(args: &Args) -> ExitCode {
     let json = |schema: schemars::Schema| {
-        println!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());
+        outln!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());
     };
     match args.kind {
         Kind::Runbook => json(schemars::schema_for!(crate::runbook::RawRunbook)),
         Kind::Site => json(schemars::schema_for!(crate::site::Site)),
-        Kind::World => print!("{}", world()),
+        Kind::World => out!("{}", world()),
     }
     ExitCode::SUCCESS
 }

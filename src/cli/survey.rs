@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(UNDONE),
         Err(why) => {
-            eprintln!("holdpoint: {why}");
+            errln!("holdpoint: {why}");
             ExitCode::from(INPUT)
         }
     };
@@ -69,16 +69,16 @@ async fn session(args: &Args) -> Result<bool, String> {
         survey::disguise(&mut survey);
     }
     let text = survey::render(&survey)?;
-    summary(&survey).iter().for_each(|line| eprintln!("{line}"));
+    summary(&survey).iter().for_each(|line| errln!("{line}"));
     // A night on which something was away must not cost the survey of the night before.
     if load(&out).is_ok_and(|before| before.lacks.len() < survey.lacks.len()) {
         let shown = out.display();
-        eprintln!("not written: {shown} holds more; name another file with --out, or remove it");
+        errln!("not written: {shown} holds more; name another file with --out, or remove it");
         return Ok(false);
     }
     write_private(&out, &text)?;
-    eprintln!("written: {} kB that only you can read; look through it", text.len().div_ceil(1000));
-    println!("{}", out.display());
+    errln!("written: {} kB that only you can read; look through it", text.len().div_ceil(1000));
+    outln!("{}", out.display());
     Ok(survey.lacks.is_empty())
 }
 

@@ -57,13 +57,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 fn verify(args: &Args) -> Result<bool, String> {
     let path = locate(&args.run, args.state.as_deref())?;
     let ours = read(&path).map_err(|e| e.to_string())?;
-    println!("{}", ours.verdict);
-    println!("{} entries, head {}", ours.entries.len(), ours.head);
+    outln!("{}", ours.verdict);
+    outln!("{} entries, head {}", ours.entries.len(), ours.head);
     let mut fine = matches!(ours.verdict, Verdict::Complete | Verdict::Open);
     if let Some(copy) = &args.against {
         let copy = read(copy).map_err(|e| e.to_string())?;
         let against = compare(&ours, &copy);
-        println!("{against}");
+        outln!("{against}");
         fine &= matches!(against, Against::Same | Against::Longer { .. });
     }
     Ok(fine)

@@ -1,20 +1,14 @@
 //! What can go wrong in a lab, by name, from what went wrong at real sites.
 
+mod start;
+
+pub use self::start::{MOMENTS, Moment, Start};
+
 use crate::event::Span;
 use crate::lab::kube::{Key, Kind, kind};
-use crate::lab::{SECOND_COPY_DIFFERS, World, kube, vault};
+use crate::lab::{World, kube, vault};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-/// When a fault begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// So long after the run did.
-    After(Span),
-    /// When that step's turn comes; `phase/step` in the first item where there are items,
-    /// `phase[item]/step` in that one.
-    Step(String),
-}
 
 /// A fault: when it begins, and whether it heals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +57,13 @@ faults! {
         "two voters die and stay away";
     "unseal-sidecar-stuck" "roll/claims" ["roll/back"]
         "a voter that restarts stays sealed";
-    "slow-rejoin" "roll/claims" ["roll/moved", "roll/back"]
+    "slow-rejoin" "roll/claims" ["roll/back"]
         "a voter with an empty disk takes many minutes to come back";
-    "pvc-protection-race" "roll/claims" ["roll/unstick", "roll/pod"]
+    "pvc-protection-race" "roll/claims" ["roll/pod"]
         "claims that are being deleted stay, held by their protection";
     "missing-fsgroup" "statefulset/how" ["statefulset/adopted"]
         "the manifest with the new class lost fsGroup";
-    "luks-oom" "roll/claims" ["roll/back", "roll/moved"]
+    "luks-oom" "roll/claims" ["roll/back"]
         "volumes of the encrypted class cannot be mounted: the node's plugin runs out of memory";
     "attach-limit" "preflight/nodes" ["preflight/nodes"]
         "the nodes have as many volumes attached as they can";
@@ -97,7 +91,7 @@ faults! {
         "the right to delete claims and pods is taken away";
     "token-expires" "preflight/voters" ["preflight/voters"]
         "Vault's token is not valid any more";
-    "sts-recreated-by-gitops" "statefulset/how" ["statefulset/orphan", "statefulset/apply"]
+    "sts-recreated-by-gitops" "statefulset/how" ["statefulset/apply"]
         "something re-creates the deleted StatefulSet from the old manifest";
 }
 
@@ -110,7 +104,7 @@ pub fn find(name: &str) -> Option<&'static FaultKind> {
 impl std::str::FromStr for Fault {
     type Err = String;
 
-    /// `NAME`, `NAME@90s`, `NAME@phase/step`, `NAME@phase[item]/step`, each with `,for=2m` behind it.
+    /// `NAME`, or `NAME@START`, each with `,for=2m` behind it.
     fn from_str(text: &str) -> Result<Self, String> {
         let (what, lasts) = match text.split_once(",for=") {
             Some((what, lasts)) => (what, Some(lasts)),
@@ -124,24 +118,50 @@ impl std::str::FromStr for Fault {
             format!("no fault is called {name}; `holdpoint lab faults` lists them")
         })?;
         let start = start.unwrap_or(kind.start);
-        let start = match (start.contains('/'), start.parse::<Span>()) {
-            (true, _) => Start::Step(start.to_owned()),
-            (_, Ok(span)) => Start::After(span),
-            (_, Err(e)) => return Err(format!("{text}: {e}; write 90s or phase/step behind @")),
-        };
+        let start = start.parse().map_err(|e| format!("{text}: {e}"))?;
         let lasts =
             lasts.map(str::parse::<Span>).transpose().map_err(|e| format!("{text}: {e}"))?;
         Ok(Self { kind, start, lasts })
     }
 }
 
-/// It begins, or it is over.
-pub fn fault(world: &mut World, name: &str, on: bool) {
-    match on {
-        true => world.faults.insert(name.to_owned()),
-        false => world.faults.remove(name),
+/// The kind of an entry of a world's faults: a second one of a kind is called `NAME#2`.
+#[must_use]
+pub fn kind_of(entry: &str) -> &str {
+    entry.split('#').next().unwrap_or(entry)
+}
+
+/// Entries for faults of these names, so that each of one kind has its own beginning and end.
+#[must_use]
+pub fn entries<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut met = BTreeMap::new();
+    let entry = |name: &'a str| {
+        let n = met.entry(name).or_insert(0);
+        *n += 1;
+        if *n == 1 { name.to_owned() } else { format!("{name}#{n}") }
     };
-    vault::fault(world, name, on);
+    names.into_iter().map(entry).collect()
+}
+
+/// One begins, or it is over: of the kind that its name says, or by its entry where there are
+/// several of a kind.
+pub fn fault(world: &mut World, entry: &str, on: bool) {
+    let name = kind_of(entry);
+    let before = world.suffers(name);
+    match on {
+        true => world.faults.insert(entry.to_owned()),
+        false => world.faults.remove(entry),
+    };
+    vault::fault(world, entry, on);
+    // What hits no voter but all of the site is there from the first of its kind to the last.
+    if before != world.suffers(name) {
+        changes(world, name, on);
+    }
+    world.settle();
+}
+
+/// What a fault changes at the site.
+fn changes(world: &mut World, name: &str, on: bool) {
     match name {
         "missing-fsgroup" => {
             let at = "/spec/template/spec/securityContext/fsGroup";
@@ -158,10 +178,8 @@ pub fn fault(world: &mut World, name: &str, on: bool) {
         "backup-stale" => backups(world, on),
         "unseal-key-in-vault" => unseal_key(world, name, on),
         "attach-limit" => limits(world, on),
-        SECOND_COPY_DIFFERS => {}
         _ => {}
     }
-    world.settle();
 }
 
 /// For a month every run of the backup was begun and failed; over, the last one succeeded.

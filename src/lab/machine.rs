@@ -3,9 +3,11 @@
 use crate::event::Time;
 use crate::lab::Lab;
 use crate::remote::{FileMeta, Ground, Machine, Sink};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Files that exist in a world.
@@ -38,6 +40,30 @@ impl Files {
     pub fn get(&self, path: &Path) -> Option<&[u8]> {
         self.0.get(path).map(|f| f.bytes.as_slice())
     }
+}
+
+/// Largest file of the real machine that is read; no manifest is larger.
+const LARGEST: u64 = 3 << 20;
+
+/// What is in a file of the real machine, if it is a file and not too large: anything else may
+/// never end, or hang whoever opens it.
+///
+/// # Errors
+/// In words, with what to do.
+pub fn real(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe without a writer would be waited for.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let refused = |why: String| Err(io::Error::new(ErrorKind::InvalidInput, why));
+    if !file.metadata()?.is_file() {
+        return refused("on this machine it is no regular file; name one".into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return refused(format!("it has more than {LARGEST} bytes; name a manifest"));
+    }
+    Ok(bytes)
 }
 
 impl Lab {
@@ -91,8 +117,13 @@ impl Machine for Lab {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         match self.file(path, |f| f.bytes.clone()) {
             Ok(bytes) => Ok(Box::new(Cursor::new(bytes))),
-            // A manifest of the real machine may be rehearsed; reading changes nothing.
-            Err(_) => Ok(Box::new(std::fs::File::open(path)?)),
+            // A manifest of the real machine may be rehearsed; reading changes nothing, and the
+            // report says it.
+            Err(_) => {
+                let bytes = real(path)?;
+                self.with(|world| world.read.insert(path.to_owned()));
+                Ok(Box::new(Cursor::new(bytes)))
+            }
         }
     }
 
@@ -116,7 +147,7 @@ impl Machine for Lab {
     fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.with(|world| {
             let mut stored = world.files.0.get(from).cloned().ok_or(ErrorKind::NotFound)?;
-            if world.faults.contains(SECOND_COPY_DIFFERS) {
+            if world.suffers(SECOND_COPY_DIFFERS) {
                 // One bit, in the middle: as a bad disk or cable does it.
                 let middle = stored.bytes.len() / 2;
                 if let Some(byte) = stored.bytes.get_mut(middle) {

@@ -30,7 +30,7 @@ mod wire;
 mod world;
 
 pub use self::chance::Chance;
-pub use self::machine::{Files, SECOND_COPY_DIFFERS};
+pub use self::machine::{Files, SECOND_COPY_DIFFERS, real};
 pub use self::open::{clock, open};
 pub use self::stage::Stage;
 pub use self::task::Task;

@@ -1,11 +1,13 @@
 //! Everything that exists in a lab, and the handle to it.
 
 use crate::event::{Span, Time};
+use crate::lab::faults::kind_of;
 use crate::lab::kube::{Access, Console, Store, control};
 use crate::lab::vault::Raft;
 use crate::lab::{Chance, Files, Stage, Task, Unseen};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -40,8 +42,11 @@ pub struct World {
     /// What the change is about: where faults act.
     #[serde(default)]
     pub stage: Stage,
-    /// What goes wrong just now, by name.
+    /// What goes wrong just now, by name; a second one of a kind is called `NAME#2`.
     pub faults: BTreeSet<String>,
+    /// Files of the real machine that were read.
+    #[serde(default)]
+    pub read: BTreeSet<PathBuf>,
     agenda: BTreeMap<Time, Vec<Task>>,
     /// What was asked of its servers and changed something, the latest last.
     #[serde(skip)]
@@ -87,6 +92,7 @@ impl World {
             unseen: None,
             stage: Stage::default(),
             faults: BTreeSet::new(),
+            read: BTreeSet::new(),
             agenda: BTreeMap::new(),
             deeds: VecDeque::new(),
         }
@@ -95,6 +101,12 @@ impl World {
     /// To be done so much later. Tasks due at one time run in the order they were entered.
     pub fn later(&mut self, after: Span, task: Task) {
         self.agenda.entry(self.now + after).or_default().push(task);
+    }
+
+    /// A fault of that kind is there.
+    #[must_use]
+    pub fn suffers(&self, kind: &str) -> bool {
+        self.faults.iter().any(|entry| kind_of(entry) == kind)
     }
 
     /// When the next task is due.

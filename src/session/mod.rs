@@ -20,7 +20,7 @@ mod unrecorded;
 pub use answers::{Answers, ByProbe, parse_answers};
 pub use engine::{Engine, Handle, Live};
 pub use open::{Keep, OpenError, Opening, fold, open};
-pub use plain::{plain, unattended};
+pub use plain::{Out, plain, unattended};
 pub use reopen::{Reopened, Resumed, reopen};
 pub use terminal::{Taken, take};
 pub use tui::{Stage, tui};

@@ -40,7 +40,8 @@ fn wall_clock(shown: &Shown<'_>) -> String {
 }
 
 /// What someone who tries it on a lab is told first.
-const FIRST: &str = "a lab: nothing here is real · Enter reviews the step in hand, Enter again releases it · ? all keys";
+const FIRST: &str =
+    "a lab, nothing here is real · Enter reviews, Enter again releases · ? all keys";
 
 /// A terminal that shows the cockpit already, while the site and the journal are opened
 /// behind it.
@@ -313,4 +314,16 @@ async fn tell_text(
         Err(why) => News::Message(why),
     };
     let _ = tell.send(news).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_words_fit_the_smallest_terminal() {
+        let width = unicode_width::UnicodeWidthStr::width(FIRST);
+        // The footer begins with a blank.
+        assert!(width < usize::from(crate::ui::SMALLEST.0), "{width} columns: {FIRST}");
+    }
 }

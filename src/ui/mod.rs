@@ -19,5 +19,5 @@ mod view;
 
 pub use keymap::{Asked, Key, KeyCode, key, keys};
 pub use look::{Colours, Environment, Look};
-pub use model::{Entry, Model, Overlay, Pane, Reading, Review, View, Writing, busy};
+pub use model::{Entry, Model, Overlay, Pane, Reading, Review, SMALLEST, View, Writing, busy};
 pub use view::{Frame, draw};

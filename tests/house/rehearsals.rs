@@ -4,9 +4,11 @@
 mod broken;
 mod checks;
 mod claimed;
+mod files;
 mod gates;
 mod impatient;
 mod promises;
+mod several;
 
 use holdpoint::cli::lab::play::{BEGINS, Play, Played, RUNBOOK, play};
 use holdpoint::cli::lab::rehearse::{everything, lab_site};
@@ -111,16 +113,20 @@ macro_rules! rows {
 
 /// `pvc_protection_race` and, with other starts, `path_lost_2` and `path_lost_3`.
 fn named(name: &str) -> String {
-    name.trim_end_matches(['_', '2', '3']).replace('_', "-")
+    name.trim_end_matches(|c: char| c == '_' || c.is_ascii_digit()).replace('_', "-")
 }
 
 rows! {
     hung_leader "" ["roll/claims", "guard quorum"] Stops("roll/claims", Status::Confirming);
     hung_leader_2 "@preflight/anchor" ["preflight/anchor"] Stops("preflight/anchor", Status::Confirming);
+    hung_leader_3 "@election" ["roll/step-down", "guard quorum"] Stops("roll/step-down", Status::Failed);
+    hung_leader_4 "@soak" ["roll/soak", "guard quorum"] Stops("roll/soak", Status::Running);
+    hung_leader_5 "@done:roll[vault-0]/claims" ["roll/pod"] Stops("roll/pod", Status::Confirming);
     hung_audit "" ["preflight/voters"] Stops("preflight/voters", Status::Blocked);
     stopped_leader "" ["roll/claims"] Stops("roll/claims", Status::Confirming);
     leader_moves "" ["roll/claims"] Stops("roll/claims", Status::Blocked);
     leader_moves_2 "@roll/soak" [] LivedThrough("between turns the order of the roll follows the leader");
+    leader_moves_3 "@released:roll/claims" ["roll/claims"] Stops("roll/claims", Status::Blocked);
     quorum_lost "" ["roll/claims", "guard quorum"] Stops("roll/claims", Status::Blocked);
     unseal_sidecar_stuck "" ["roll/back"] Stops("roll/back", Status::Failed);
     slow_rejoin "" ["roll/back"] Stops("roll/back", Status::Failed);
@@ -157,6 +163,13 @@ fn every_fault_has_a_row_that_begins_where_it_says() {
         for place in row.caught {
             assert!(kind.caught_by.contains(place), "{}: {place}", kind.name);
         }
+        // And what the list says is seen in some run.
+        let mut runs = rows();
+        runs.retain(|r| r.fault == kind.name);
+        for place in kind.caught_by {
+            let seen = runs.iter().any(|r| r.caught.contains(place));
+            assert!(seen, "no run shows {} caught by {place}", kind.name);
+        }
     }
     assert!(rows().iter().all(|r| find(&r.fault).is_some()));
 }
@@ -181,7 +194,7 @@ fn rehearsed(name: &str, start: &str) {
     // Only where many volumes are attached can nodes be full.
     let begun = if row.fault == "attach-limit" { world() } else { small() };
     let played =
-        on_lab_time(play(what(RUNBOOK, &[&given], operator(), begun.clone()), &mut |_| {}))
+        on_lab_time(play(what(RUNBOOK, &[&given], operator(), begun.clone()), &mut |_| true))
             .unwrap();
     let told = format!("{given}:\n{}", played.report().join("\n"));
     let struck = played.struck.first().unwrap_or_else(|| panic!("it never began: {told}"));
@@ -232,7 +245,7 @@ fn nothing_goes_wrong() {
         leaders.insert(vault::leader(&begun));
         let began = std::time::Instant::now();
         let what = what(RUNBOOK, &[], operator(), begun.clone());
-        let played = on_lab_time(play(what, &mut |_| {})).unwrap();
+        let played = on_lab_time(play(what, &mut |_| true)).unwrap();
         eprintln!("seed {seed}: a rehearsal took {:.2?}", began.elapsed());
         let told = played.report().join("\n");
         assert!(played.done, "seed {seed}: {told}");
@@ -258,7 +271,11 @@ fn a_breach_that_heals_goes_on_only_by_somebody() {
     ] {
         let mut lines = Vec::new();
         let what = what(RUNBOOK, &fault, answers, small());
-        let played = on_lab_time(play(what, &mut |line| lines.push(line))).unwrap();
+        let mut out = |line| {
+            lines.push(line);
+            true
+        };
+        let played = on_lab_time(play(what, &mut out)).unwrap();
         let told = lines.join("\n");
         assert_eq!(played.done, done, "{fault:?}: {told}");
         let actors = |wanted: fn(&Event) -> bool| -> Vec<String> {
@@ -286,8 +303,9 @@ fn a_breach_that_heals_goes_on_only_by_somebody() {
 /// A fault that could not come, or did not, is never taken for one that does no harm.
 #[test]
 fn a_fault_that_does_not_come_is_said() {
-    let run =
-        |fault: &str| on_lab_time(play(what(RUNBOOK, &[fault], operator(), small()), &mut |_| {}));
+    let run = |fault: &str| {
+        on_lab_time(play(what(RUNBOOK, &[fault], operator(), small()), &mut |_| true))
+    };
     let Err(why) = run("hung-leader@roll/clams") else { panic!("it was taken") };
     assert!(why.contains("no step roll/clams") && why.contains("hung-leader@90s"), "{why}");
     let report = run("hung-leader@100h").unwrap().report().join("\n");
@@ -299,7 +317,7 @@ fn a_fault_that_does_not_come_is_said() {
 fn the_same_seed_gives_the_same_run() {
     let run = || {
         let what = what(RUNBOOK, &["hung-leader@roll/soak,for=30s"], operator(), world());
-        on_lab_time(play(what, &mut |_| {})).unwrap().entries
+        on_lab_time(play(what, &mut |_| true)).unwrap().entries
     };
     let (one, two) = (run(), run());
     assert!(one.len() > 100);

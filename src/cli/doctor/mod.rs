@@ -57,7 +57,7 @@ impl Report {
             Level::Bad => "BAD ",
         };
         self.0 |= level == Level::Bad;
-        println!("{mark} {what}: {detail}");
+        outln!("{mark} {what}: {detail}");
     }
 }
 

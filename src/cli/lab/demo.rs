@@ -4,7 +4,7 @@ use crate::cli::lab::on_lab_time;
 use crate::cli::lab::play::{BEGINS, Play, RUNBOOK, play};
 use crate::cli::lab::rehearse::{everything, lab_site};
 use crate::cli::lab::screen::{Screen, screen};
-use crate::cli::site;
+use crate::cli::{print, site};
 use crate::lab::site as labsite;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,9 +50,9 @@ async fn headless(args: &Args) -> Result<bool, String> {
         runs: args.state.clone(),
         nonce: site::nonce(),
     };
-    let mut out = |line: String| println!("{line}");
+    let mut out = print::line;
     let played = play(what, &mut out).await?;
-    played.report().iter().for_each(|line| println!("{line}"));
+    played.report().iter().for_each(|line| outln!("{line}"));
     Ok(played.done)
 }
 

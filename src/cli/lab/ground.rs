@@ -4,9 +4,9 @@
 use crate::cli::lab::play::BEGINS;
 use crate::cli::lab::rehearse::lab_site;
 use crate::cli::{site, survey};
-use crate::lab::{World, site as labsite, surveyed};
+use crate::lab::{World, real, site as labsite, surveyed};
+use crate::session::Out;
 use crate::site::{Site, lacking};
-use std::io::Read;
 use std::path::Path;
 
 /// A world and its site.
@@ -15,15 +15,12 @@ pub(crate) struct Ground {
     pub(crate) world: World,
 }
 
-/// Largest file that is taken along.
-const LARGEST: u64 = 3 << 20;
-
 /// The world of a survey, or the lab's own; the site of a site file, or the world's.
 pub(crate) fn ground(
     own: Option<&str>,
     from: Option<&Path>,
     seed: u64,
-    out: &mut dyn FnMut(String),
+    out: &mut Out<'_>,
 ) -> Result<Ground, String> {
     let own = match own {
         Some(name) => Some(surveyed::own(&site::find(name)?.site)?),
@@ -39,7 +36,9 @@ pub(crate) fn ground(
     let survey = survey::load(from)?;
     let (world, notes) =
         surveyed::world(&survey, seed).map_err(|e| format!("{}: {e}", from.display()))?;
-    survey::summary(&survey).into_iter().for_each(&mut *out);
+    survey::summary(&survey).into_iter().for_each(|line| {
+        out(line);
+    });
     for note in notes {
         out(format!("  note: {note}"));
     }
@@ -69,11 +68,7 @@ pub(crate) fn needs(site: &Site, needs: &[String]) -> Result<(), String> {
 
 /// Files of this machine that parameters name are taken along, to be read in there; what is
 /// written stays in there.
-pub(crate) fn files(
-    world: &mut World,
-    params: &[String],
-    out: &mut dyn FnMut(String),
-) -> Result<(), String> {
+pub(crate) fn files(world: &mut World, params: &[String], out: &mut Out<'_>) -> Result<(), String> {
     for (name, value) in params.iter().filter_map(|p| p.split_once('=')) {
         let path = Path::new(value);
         if world.files.get(path).is_some() {
@@ -87,15 +82,7 @@ pub(crate) fn files(
         if !(manifest || value.contains('/') && path.is_file()) {
             continue;
         }
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|e| format!("--param {name}: {value}: {e}"))?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(format!("--param {name}: {value} has more than {LARGEST} bytes"));
-        }
+        let bytes = real(path).map_err(|e| format!("--param {name}: {value}: {e}"))?;
         world.files.put(path, bytes, world.now);
         if manifest {
             world.stage.manifest = path.to_owned();

@@ -38,6 +38,11 @@ impl Keeper {
         &self.dir
     }
 
+    /// The world that is kept.
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
     /// Begins to keep it.
     pub(crate) fn start(lab: Lab, live: watch::Receiver<Live>, dir: &Path) -> Self {
         let (waits, closed) = (Arc::default(), Arc::default());

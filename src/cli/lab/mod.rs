@@ -3,6 +3,7 @@
 pub mod demo;
 mod ground;
 mod keeper;
+mod offered;
 pub mod play;
 pub mod rehearse;
 mod screen;
@@ -10,7 +11,7 @@ mod serve;
 mod strike;
 
 use crate::cli::refuse;
-use crate::lab::faults::FAULTS;
+use crate::lab::faults::{FAULTS, MOMENTS};
 use crate::session::Reopened;
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -33,13 +34,19 @@ pub(crate) fn run(verb: &Verb) -> ExitCode {
 
 fn faults() -> ExitCode {
     for fault in FAULTS {
-        println!("{}\n    {}", fault.name, fault.does);
-        println!("    begins at {} unless told otherwise", fault.start);
+        outln!("{}\n    {}", fault.name, fault.does);
+        outln!("    begins at {} unless told otherwise", fault.start);
         match fault.caught_by {
-            [] => println!("    lived through"),
-            places => println!("    caught by {}", places.join(" or ")),
+            [] => outln!("    lived through"),
+            places => outln!("    caught by {}", places.join(" or ")),
         }
     }
+    outln!("NAME@START has it begin elsewhere: after a time (90s), when a step's turn comes");
+    outln!("(phase/step, phase[item]/step), or at an event of the run:");
+    for (event, says) in MOMENTS {
+        outln!("    {event}: {says}");
+    }
+    outln!("NAME,for=2m or NAME@START,for=2m has it heal");
     ExitCode::SUCCESS
 }
 

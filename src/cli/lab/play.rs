@@ -5,14 +5,14 @@ use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
 use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, Span, Time};
 use crate::journal::read_bytes;
-use crate::lab::faults::{Fault, Start};
+use crate::lab::faults::Fault;
 use crate::lab::{self, Lab, World, site as labsite};
 use crate::problem::render;
 use crate::report::{Struck, rehearsal};
 use crate::run::State;
 use crate::runbook::load;
 use crate::runbook::model::Runbook;
-use crate::session::{Answers, Engine, Handle, Keep, Opening, open, unattended};
+use crate::session::{Answers, Engine, Handle, Keep, Opening, Out, open, unattended};
 use crate::site::Site;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,7 +83,9 @@ impl Played {
                 None => "stopped between steps".to_owned(),
             },
         };
-        told(&self.entries, &self.struck, &self.wanted, &how)
+        let mut lines = told(&self.entries, &self.struck, &self.wanted, &how);
+        lines.extend(read(&self.lab));
+        lines
     }
 }
 
@@ -95,28 +97,31 @@ pub(crate) fn told(
     how: &str,
 ) -> Vec<String> {
     let mut lines = rehearsal(entries, struck, how);
+    let mut came: Vec<&str> = struck.iter().map(|s| s.asked.as_str()).collect();
     for fault in wanted {
-        let of = |name: &str| fault.split('@').next() == Some(name);
-        if !struck.iter().any(|s| of(&s.name)) {
-            lines.push(format!("fault {fault} never began: the run ended before"));
+        match came.iter().position(|asked| asked == fault) {
+            Some(n) => drop(came.swap_remove(n)),
+            None => lines.push(format!("fault {fault} never began: the run ended before")),
         }
     }
     lines
 }
 
+/// Files of this machine that were read as their step came.
+pub(crate) fn read(lab: &Lab) -> Vec<String> {
+    let read = lab.with(|world| world.read.clone());
+    read.iter().map(|path| format!("read from this machine: {}", path.display())).collect()
+}
+
 /// Faults as they were asked for.
 pub(crate) fn named(faults: &[Fault]) -> Vec<String> {
-    let start = |fault: &Fault| match &fault.start {
-        Start::After(span) => span.brief(),
-        Start::Step(place) => place.clone(),
-    };
-    faults.iter().map(|f| format!("{}@{}", f.kind.name, start(f))).collect()
+    faults.iter().map(|f| format!("{}@{}", f.kind.name, f.start)).collect()
 }
 
 /// Refuses a fault that is to begin at a step that the runbook does not have.
 pub(crate) fn placed(runbook: &Runbook, faults: &[Fault]) -> Result<(), String> {
     for fault in faults {
-        let Start::Step(place) = &fault.start else { continue };
+        let Some(place) = fault.start.step() else { continue };
         let Some((phase, step)) = place.split_once('/') else { continue };
         let phase = phase.split('[').next().unwrap_or_default();
         let steps = runbook.phases.iter().filter(|p| p.id == phase).flat_map(|p| &p.steps);
@@ -187,7 +192,7 @@ pub struct Playing {
 }
 
 /// Plays it to its end, or to where its operator stops. On a runtime whose time is paused.
-pub async fn play(play: Play, out: &mut dyn FnMut(String)) -> Result<Played, String> {
+pub async fn play(play: Play, out: &mut Out<'_>) -> Result<Played, String> {
     let mut answers = play.answers.clone();
     // Nobody mends anything there: what stands still for so long does for good.
     answers.patience.get_or_insert(PATIENCE);

@@ -5,7 +5,7 @@ use crate::cli::lab::ground::{Ground, files, ground, needs};
 use crate::cli::lab::on_lab_time;
 use crate::cli::lab::play::{Play, play};
 use crate::cli::lab::screen::{Screen, screen};
-use crate::cli::{refuse, site as cli_site};
+use crate::cli::{print, refuse, site as cli_site};
 use crate::lab::faults::{Fault, idle};
 use crate::lab::site as labsite;
 use crate::problem::render;
@@ -30,8 +30,9 @@ pub struct Args {
     /// own site
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// What goes wrong: NAME, NAME@90s or NAME@phase/step, with ,for=2m behind it if it heals; may be given
-    /// several times; `holdpoint lab faults` lists them
+    /// What goes wrong: NAME, NAME@90s, NAME@phase/step or NAME@EVENT, with ,for=2m behind it if it
+    /// heals; may be given several times. EVENT: election, soak, released:phase/step,
+    /// done:phase/step; `holdpoint lab faults` lists and explains all of it
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// What chance does
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 async fn session(args: &Args, text: String) -> Result<bool, String> {
     let faults = args.faults.iter().map(|f| f.parse()).collect::<Result<Vec<Fault>, String>>()?;
-    let mut out = |line: String| println!("{line}");
+    let mut out = print::line;
     let answers = answers(args)?;
     let name = args.runbook.display().to_string();
     let runbook = load(&text).map_err(|p| render(&name, &text, &p))?.runbook;
@@ -116,9 +117,9 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
         nonce: cli_site::nonce(),
     };
     let played = play(what, &mut out).await?;
-    played.report().iter().for_each(|line| println!("{line}"));
+    played.report().iter().for_each(|line| outln!("{line}"));
     if let Some(journal) = &played.journal {
-        println!("journal: {}", journal.display());
+        outln!("journal: {}", journal.display());
     }
     Ok(played.done)
 }

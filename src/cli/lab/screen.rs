@@ -3,7 +3,7 @@
 
 use crate::cli::conduct::{Begin, Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, lab_params, named, placed, told};
+use crate::cli::lab::play::{header, lab_params, named, placed, read, told};
 use crate::cli::lab::rehearse::lab_site;
 use crate::cli::lab::strike::strike;
 use crate::cli::run::params;
@@ -87,10 +87,11 @@ pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, Strin
     // Nothing happened there while nobody kept its clock.
     let start = beside.world.now.max(run.state.at);
     if beside.seq < run.last_effect {
-        eprintln!(
+        errln!(
             "holdpoint: the lab's world was last kept at entry {}, before the effect of entry {}, \
              which did not happen there then",
-            beside.seq, run.last_effect
+            beside.seq,
+            run.last_effect
         );
     }
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
@@ -150,8 +151,9 @@ impl Ground {
         let done = conduct(Conduct { remote, begin, actor, answers: None, stage, begun }).await?;
         let Some(keeper) = kept.get() else { return Ok(done) };
         if let Some(why) = keeper.end(done) {
-            eprintln!("holdpoint: {why}");
+            errln!("holdpoint: {why}");
         }
+        read(keeper.lab()).iter().for_each(|line| outln!("{line}"));
         if !wanted.is_empty() {
             let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
             report(keeper.dir(), &struck, &wanted, done)?;
@@ -166,7 +168,7 @@ fn report(dir: &Path, struck: &[Struck], wanted: &[String], done: bool) -> Resul
     let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
     let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
     let how = if done { "ended: every step is done and verified" } else { "was left" };
-    told(&entries, struck, wanted, how).iter().for_each(|line| println!("{line}"));
+    told(&entries, struck, wanted, how).iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
 

@@ -1,13 +1,18 @@
 //! `holdpoint lab serve`: the lab for other tools, on loopback.
 
+use crate::cli::lab::offered::Offered;
 use crate::cli::{refuse, runtime, site};
-use crate::lab::faults::{FAULTS, fault};
+use crate::lab::faults::{FAULTS, entries, fault};
 use crate::lab::{Lab, kube, site as labsite, vault};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+
+/// What it writes for other tools.
+const FILES: [&str; 4] = ["kubeconfig", "vault-token", "site.toml", "vault-statefulset.yaml"];
+/// The API server's port and one a voter.
+const PORTS: usize = labsite::VOTERS.len() + 1;
 
 /// Arguments of `lab serve`.
 #[derive(clap::Args)]
@@ -15,7 +20,8 @@ pub(crate) struct Args {
     /// Port of the API server; the voters get the three after it. 0: any free ones
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Directory for kubeconfig, token and site file
+    /// Directory for kubeconfig, token and site file; what a lab did not write there is not
+    /// written over
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
     /// What chance does
@@ -44,35 +50,39 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 async fn serve(args: &Args) -> Result<(), String> {
+    let ports = ports(args.port)?;
+    // Before anything is offered: who is refused should not have had a lab for a moment.
+    let offered = Offered::at(&args.dir, &FILES)?;
     let clock = site::clock();
     let mut world = labsite::world(args.seed, clock());
     if args.pods > 0 {
         world.populate(args.pods);
     }
-    args.faults.iter().for_each(|name| fault(&mut world, name, true));
+    let faults = entries(args.faults.iter().map(String::as_str));
+    faults.iter().for_each(|entry| fault(&mut world, entry, true));
     world.access.trust(kube::User::admin());
     let lab = Lab::new(world, Arc::clone(&clock));
     let driven = lab.clone();
     tokio::spawn(async move { driven.drive().await });
-    let at = |n: u16| if args.port == 0 { 0 } else { args.port.saturating_add(n) };
-    let api = listen(at(0)).await?;
+    let api = listen(ports[0]).await?;
     let url = address(&api)?;
     tokio::spawn(kube::serve(lab.clone(), api));
     let mut voters = Vec::new();
-    for (n, name) in (1..).zip(labsite::VOTERS) {
-        let listener = listen(at(n)).await?;
+    for (port, name) in ports[1..].iter().zip(labsite::VOTERS) {
+        let listener = listen(*port).await?;
         voters.push((name, address(&listener)?));
         tokio::spawn(vault::serve(lab.clone(), name.into(), listener));
     }
-    write(&args.dir, &url, &voters)?;
+    let dir = offered.dir().to_owned();
+    offered.write(&files(&dir, &url, &voters))?;
     let lines = [
         format!("lab at {url}, until interrupted"),
-        format!("export KUBECONFIG={}", args.dir.join("kubeconfig").display()),
+        format!("export KUBECONFIG={}", dir.join("kubeconfig").display()),
         format!("export VAULT_ADDR={} VAULT_TOKEN={}", voters[2].1, vault::ROOT_TOKEN),
-        format!("holdpoint doctor --pin --site {}", args.dir.join("site.toml").display()),
+        format!("holdpoint doctor --pin --site {}", dir.join("site.toml").display()),
     ];
     // Whoever started it may read one line and no more.
-    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
+    outln!("{}", lines.join("\n"));
     tokio::signal::ctrl_c().await.map_err(|e| e.to_string())
 }
 
@@ -88,19 +98,47 @@ fn address(listener: &TcpListener) -> Result<String, String> {
     Ok(format!("http://{at}"))
 }
 
-fn write(dir: &Path, url: &str, voters: &[(&str, String)]) -> Result<(), String> {
-    let site = labsite::served(&dir.join("kubeconfig"), &dir.join("vault-token"), voters);
-    let manifest = labsite::new_manifest();
-    std::fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let files = [
-        ("kubeconfig", kube::kubeconfig(url, "lab", None)),
-        ("vault-token", vault::ROOT_TOKEN.to_owned()),
-        ("site.toml", site),
-        ("vault-statefulset.yaml", manifest),
-    ];
-    for (name, text) in files {
-        let path = dir.join(name);
-        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+/// The ports of the API server and the voters; zeros: any free ones.
+fn ports(first: u16) -> Result<[u16; PORTS], String> {
+    let others = u16::try_from(PORTS - 1).unwrap_or_default();
+    if first > u16::MAX - others {
+        return Err(format!(
+            "--port {first}: the voters get the {others} ports after it, and {} is the last there is; \
+             name one up to {}",
+            u16::MAX,
+            u16::MAX - others
+        ));
     }
-    Ok(())
+    let mut ports = [first; PORTS];
+    if first > 0 {
+        (0..).zip(&mut ports).for_each(|(n, port)| *port += n);
+    }
+    Ok(ports)
+}
+
+fn files(dir: &Path, url: &str, voters: &[(&str, String)]) -> [(&'static str, String); 4] {
+    let [config, token, site, manifest] = FILES;
+    let served = labsite::served(&dir.join(config), &dir.join(token), voters);
+    [
+        (config, kube::kubeconfig(url, "lab", None)),
+        (token, vault::ROOT_TOKEN.to_owned()),
+        (site, served),
+        (manifest, labsite::new_manifest()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_that_do_not_exist_are_refused_and_none_is_taken_twice() {
+        assert_eq!(ports(0).unwrap(), [0; PORTS]);
+        assert_eq!(ports(7000).unwrap(), [7000, 7001, 7002, 7003]);
+        assert_eq!(ports(65532).unwrap().last(), Some(&65535));
+        for port in [65533, 65534, 65535] {
+            let why = ports(port).unwrap_err();
+            assert!(why.contains("--port") && why.contains("up to 65532"), "{why}");
+        }
+    }
 }

@@ -49,7 +49,7 @@ async fn inside(
     user: &User,
     request: Request<kube::client::Body>,
 ) -> Result<Response<Body>, Error> {
-    if lab.with(|world| world.faults.contains(faults::API_OUTAGE)) {
+    if lab.with(|world| world.suffers(faults::API_OUTAGE)) {
         return Err(ErrorKind::ConnectionRefused.into());
     }
     if request.headers().contains_key(header::UPGRADE) {
@@ -83,7 +83,7 @@ pub async fn serve(lab: Lab, listener: TcpListener) {
             biased;
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                if lab.with(|world| world.faults.contains(faults::API_OUTAGE)) {
+                if lab.with(|world| world.suffers(faults::API_OUTAGE)) {
                     // As near to a refusal as an open port can come.
                     continue;
                 }

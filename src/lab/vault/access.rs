@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(super) fn valid(world: &World, token: &str) -> Option<Token> {
     let token = truth::data(world)?.tokens.get(token)?;
     let over = token.expires.is_some_and(|at| at <= world.now);
-    (!over && !world.faults.contains(TOKEN_EXPIRES)).then(|| token.clone())
+    (!over && !world.suffers(TOKEN_EXPIRES)).then(|| token.clone())
 }
 
 /// The token of a request, if it may do that.

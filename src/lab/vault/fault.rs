@@ -1,8 +1,9 @@
 //! What can go wrong with Vault, by name; each is an entry of the world's faults.
 
 use super::state::Process;
-use super::{election, life, raft, truth};
+use super::{Raft, election, life, raft, truth};
 use crate::lab::World;
+use crate::lab::faults::kind_of;
 use std::io::ErrorKind;
 
 /// The leader is deadlocked on its disk: `sys/leader` answers and nothing else does, nobody
@@ -42,10 +43,10 @@ pub const FAULTS: [&str; 10] = [
     TOKEN_EXPIRES,
 ];
 
-/// A fault begins or ends. One that hits a leader hits the next one that is elected if
-/// nobody leads.
-pub fn fault(world: &mut World, name: &str, on: bool) {
-    enter(world, name, None, on);
+/// A fault begins or ends, by its entry. One that hits a leader hits the next one that is
+/// elected if nobody leads.
+pub fn fault(world: &mut World, entry: &str, on: bool) {
+    enter(world, entry, None, on);
 }
 
 /// The same, at a voter: for faults that hit one.
@@ -53,21 +54,21 @@ pub fn fault_at(world: &mut World, name: &str, voter: &str, on: bool) {
     enter(world, name, Some(voter), on);
 }
 
-fn enter(world: &mut World, name: &str, voter: Option<&str>, on: bool) {
-    if !FAULTS.contains(&name) {
+fn enter(world: &mut World, entry: &str, voter: Option<&str>, on: bool) {
+    if !FAULTS.contains(&kind_of(entry)) {
         return;
     }
     if on {
-        world.faults.insert(name.to_owned());
-        strike(world, name, voter);
+        world.faults.insert(entry.to_owned());
+        strike(world, entry, voter);
     } else {
         let others = voter.is_some_and(|voter| {
-            world.vault.hit.get(name).is_some_and(|hit| hit.iter().any(|pod| pod != voter))
+            world.vault.hit.get(entry).is_some_and(|hit| hit.iter().any(|pod| pod != voter))
         });
         if !others {
-            world.faults.remove(name);
+            world.faults.remove(entry);
         }
-        heal(world, name, voter);
+        heal(world, entry, voter);
     }
     election::tidy(world);
 }
@@ -84,7 +85,7 @@ fn victims(world: &World, name: &str, voter: Option<&str>) -> Vec<String> {
     }
     match name {
         LEADER_HUNG | AUDIT_HUNG | LEADER_STOPPED => leader.into_iter().collect(),
-        PATH_LOST => others().take(1).collect(),
+        PATH_LOST => others().filter(|pod| !suffers(world, name, pod)).take(1).collect(),
         QUORUM_LOST => {
             let voting = truth::peers(world).values().filter(|votes| **votes).count();
             leader.clone().into_iter().chain(others()).take(voting.div_ceil(2)).collect()
@@ -93,9 +94,15 @@ fn victims(world: &World, name: &str, voter: Option<&str>) -> Vec<String> {
     }
 }
 
-fn strike(world: &mut World, name: &str, voter: Option<&str>) {
+/// A fault of that kind has hit that voter.
+fn suffers(world: &World, name: &str, pod: &str) -> bool {
+    world.vault.hit.iter().any(|(entry, hit)| kind_of(entry) == name && hit.contains(pod))
+}
+
+fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
+    let name = kind_of(entry);
     if name == LEADER_MOVES {
-        world.faults.remove(name);
+        world.faults.remove(entry);
         // A leader that hangs gives nothing away.
         if raft::serves(world) {
             election::hand_over(world);
@@ -103,8 +110,9 @@ fn strike(world: &mut World, name: &str, voter: Option<&str>) {
         return;
     }
     for pod in victims(world, name, voter) {
-        let set = world.vault.hit.entry(name.to_owned()).or_default();
-        if !set.insert(pod.clone()) {
+        let already = suffers(world, name, &pod);
+        world.vault.hit.entry(entry.to_owned()).or_default().insert(pod.clone());
+        if already {
             continue;
         }
         if name == LEADER_STOPPED {
@@ -128,17 +136,22 @@ fn strike(world: &mut World, name: &str, voter: Option<&str>) {
     }
 }
 
-/// It ends for all whom it hit, or for one of them.
-fn heal(world: &mut World, name: &str, voter: Option<&str>) {
-    let mut hit = world.vault.hit.remove(name).unwrap_or_default();
+/// It ends for all whom it hit, or for one of them; whom another of its kind hit too goes on
+/// suffering.
+fn heal(world: &mut World, entry: &str, voter: Option<&str>) {
+    let name = kind_of(entry);
+    let mut hit = world.vault.hit.remove(entry).unwrap_or_default();
     if let Some(voter) = voter {
         let healed = hit.take(voter);
         if !hit.is_empty() {
-            world.vault.hit.insert(name.to_owned(), hit);
+            world.vault.hit.insert(entry.to_owned(), hit);
         }
         hit = healed.into_iter().collect();
     }
     for pod in hit {
+        if suffers(world, name, &pod) {
+            continue;
+        }
         let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
         match name {
             LEADER_HUNG if voter.process == Process::Hung => voter.process = Process::Running,
@@ -178,23 +191,29 @@ fn goes_on(world: &mut World, pod: &str) {
     }
 }
 
+/// What hits a leader and ends with its process.
+fn hits_a_leader(entry: &str) -> bool {
+    [LEADER_HUNG, AUDIT_HUNG, LEADER_STOPPED].contains(&kind_of(entry))
+}
+
 /// A process ended: what it suffered from ended with it, and the fault with the last one.
 pub(super) fn ended(world: &mut World, pod: &str) {
-    for name in [LEADER_HUNG, AUDIT_HUNG, LEADER_STOPPED] {
-        let Some(hit) = world.vault.hit.get_mut(name) else { continue };
-        if hit.remove(pod) && hit.is_empty() {
-            world.vault.hit.remove(name);
-            world.faults.remove(name);
+    let Raft { hit, .. } = &mut world.vault;
+    hit.retain(|entry, hit| {
+        let over = hits_a_leader(entry) && hit.remove(pod) && hit.is_empty();
+        if over {
+            world.faults.remove(entry);
         }
-    }
+        !over
+    });
 }
 
 /// Somebody leads: what waited for a leader hits it.
 pub(super) fn elected(world: &mut World) {
-    for name in [LEADER_HUNG, AUDIT_HUNG, LEADER_STOPPED] {
-        if world.faults.contains(name) && !world.vault.hit.contains_key(name) {
-            strike(world, name, None);
-        }
+    let waits = |entry: &&String| hits_a_leader(entry) && !world.vault.hit.contains_key(*entry);
+    let waiting: Vec<String> = world.faults.iter().filter(waits).cloned().collect();
+    for entry in waiting {
+        strike(world, &entry, None);
     }
 }
 

@@ -171,7 +171,7 @@ pub(super) fn poll(world: &mut World, pod: &str, within_ms: (u64, u64)) {
 }
 
 fn sidecar(world: &mut World, pod: &str, boot: u64) {
-    if !is_boot(world, pod, boot) || world.faults.contains(SIDECAR_STUCK) {
+    if !is_boot(world, pod, boot) || world.suffers(SIDECAR_STUCK) {
         return;
     }
     let sealed = |world: &World| world.vault.voters.get(pod).is_some_and(|v| v.sealed);
@@ -245,7 +245,7 @@ fn joined(world: &mut World, pod: &str, boot: u64) {
 pub(super) fn follow(world: &mut World, pod: &str, (low, high): (u64, u64)) {
     let from = truth::disk(world, pod).map_or(0, |d| d.applied);
     let behind = world.vault.led.as_ref().is_some_and(|led| from + FAR < led.base);
-    let slow = behind && world.faults.contains(SLOW_REJOIN);
+    let slow = behind && world.suffers(SLOW_REJOIN);
     let (low, high) = if slow { (180_000, 360_000) } else { (low, high) };
     let (now, after) = (world.now, Span(world.chance.between(low, high)));
     let Some(voter) = world.vault.voters.get_mut(pod) else { return };

@@ -33,7 +33,7 @@ fn save(world: &mut World) -> Reply {
         Ok(body) => body,
         Err(e) => return reply::listed(500, &format!("failed to write snapshot: {e}")),
     };
-    let body = match world.faults.contains(SNAPSHOT_EMPTY) {
+    let body = match world.suffers(SNAPSHOT_EMPTY) {
         true => body.get(..body.len() / 2).unwrap_or_default().to_vec(),
         false => body,
     };

@@ -7,6 +7,7 @@ use crate::event::{Actor, StepAddr};
 use crate::run::{Intent, State};
 use crate::session::answers::Answers;
 use crate::session::engine::{Handle, Live};
+use crate::ui::busy;
 use printer::Printer;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -19,56 +20,98 @@ status · quit";
 /// An unattended run answers this long after something changed.
 const SETTLE: Duration = Duration::from_millis(1);
 
-/// Runs to the end, or until input ends. True if the change was done.
-pub async fn plain(handle: &Handle, actor: &Actor, answers: Option<&Answers>) -> bool {
-    let mut out = |line: String| println!("{line}");
-    if let Some(answers) = answers {
-        return unattended(handle, actor, answers, &mut out).await;
+/// Where lines go; false: nobody reads them any more.
+pub type Out<'a> = dyn FnMut(String) -> bool + 'a;
+
+/// The lines of a run, and whether they are read.
+struct Lines<'a> {
+    out: &'a mut Out<'a>,
+    lost: bool,
+}
+
+impl Lines<'_> {
+    fn say(&mut self, line: String) {
+        self.lost |= !(self.out)(line);
     }
+
+    /// Says what is new; whether the run is over, and how.
+    fn told(&mut self, printer: &mut Printer, now: &Live) -> Option<bool> {
+        printer.print(&now.state);
+        printer.take().into_iter().for_each(|line| self.say(line));
+        if now.state.ended.is_some() {
+            return now.state.ended;
+        }
+        // What was sent before is waited for.
+        let why = now.show_only.as_ref().filter(|_| now.state.running.is_none())?;
+        self.say(format!("SHOW-ONLY: the journal cannot be written: {why}"));
+        self.say(
+            "nothing is executed any more; make room, then go on with holdpoint resume".into(),
+        );
+        Some(false)
+    }
+}
+
+/// Runs to the end, or until input ends or nobody reads what it says; what runs then, or was
+/// released, is waited for. True if the change was done.
+pub async fn plain<'a>(
+    handle: &Handle,
+    actor: &Actor,
+    answers: Option<&Answers>,
+    out: &'a mut Out<'a>,
+) -> bool {
+    if let Some(answers) = answers {
+        return unattended(handle, actor, answers, out).await;
+    }
+    let mut out = Lines { out, lost: false };
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut input_ended = false;
     loop {
         let now = live.borrow_and_update().clone();
-        if let Some(done) = told(&mut printer, &now, &mut out) {
+        if let Some(done) = out.told(&mut printer, &now) {
             return done;
+        }
+        let leaves = out.lost || input_ended;
+        if leaves && busy(&now.state).is_none() {
+            out.say("input ended; the run stays open in its journal".into());
+            return false;
         }
         tokio::select! {
             changed = live.changed() => if changed.is_err() { return false; },
-            line = lines.next_line() => match line {
+            line = lines.next_line(), if !leaves => match line {
                 Ok(Some(line)) => match command(&now.state, line.trim()) {
                     Typed::Intent(intent) => {
                         if let Err(why) = handle.ask(actor, *intent).await {
-                            println!("REFUSED: {why}");
+                            out.say(format!("REFUSED: {why}"));
                         }
                     }
                     Typed::Status => printer.status(&now.state),
-                    Typed::Say(text) => println!("{text}"),
-                    Typed::Quit if now.state.running.is_some() => {
-                        println!("REFUSED: something is running; wait for its result, then quit");
-                    }
+                    Typed::Say(text) => out.say(text),
+                    Typed::Quit if now.state.running.is_some() => out.say(
+                        "REFUSED: something is running; wait for its result, then quit".into(),
+                    ),
                     Typed::Quit => {
-                        println!("left; the run stays open in its journal");
+                        out.say("left; the run stays open in its journal".into());
                         return false;
                     }
                 },
-                _ => {
-                    println!("input ended; the run stays open in its journal");
-                    return false;
-                }
+                _ => input_ended = true,
             },
         }
     }
 }
 
-/// Goes by answers, a line for each piece of news, to the end or to what they do not answer.
-/// True if the change was done.
-pub async fn unattended(
+/// Goes by answers, a line for each piece of news, to the end or to what they do not answer, or
+/// until nobody reads the lines; what runs then, or was released, is waited for. True if the
+/// change was done.
+pub async fn unattended<'a>(
     handle: &Handle,
     actor: &Actor,
     answers: &Answers,
-    out: &mut dyn FnMut(String),
+    out: &'a mut Out<'a>,
 ) -> bool {
+    let mut out = Lines { out, lost: false };
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut unattended = Unattended::new(answers);
@@ -76,11 +119,15 @@ pub async fn unattended(
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {
         let now = live.borrow_and_update().clone();
-        if let Some(done) = told(&mut printer, &now, out) {
+        if let Some(done) = out.told(&mut printer, &now) {
             return done;
         }
-        if let Go::Stop(why) = unattended.step(handle, actor, &now.state).await {
-            out(format!("STOPPED: {why}"));
+        if out.lost {
+            if busy(&now.state).is_none() || live.has_changed().is_err() {
+                return false;
+            }
+        } else if let Go::Stop(why) = unattended.step(handle, actor, &now.state).await {
+            out.say(format!("STOPPED: {why}"));
             return false;
         }
         tokio::select! {
@@ -91,20 +138,6 @@ pub async fn unattended(
         // What else follows from this moment comes first: on a lab, the same each time.
         tokio::time::sleep(SETTLE).await;
     }
-}
-
-/// Says what is new; whether the run is over, and how.
-fn told(printer: &mut Printer, now: &Live, out: &mut dyn FnMut(String)) -> Option<bool> {
-    printer.print(&now.state);
-    printer.take().into_iter().for_each(&mut *out);
-    if now.state.ended.is_some() {
-        return now.state.ended;
-    }
-    // What was sent before is waited for.
-    let why = now.show_only.as_ref().filter(|_| now.state.running.is_none())?;
-    out(format!("SHOW-ONLY: the journal cannot be written: {why}"));
-    out("nothing is executed any more; make room, then go on with holdpoint resume".into());
-    Some(false)
 }
 
 enum Typed {

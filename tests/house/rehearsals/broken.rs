@@ -132,7 +132,7 @@ fn is_one_of(step: &StepAddr, places: &[&str]) -> bool {
 /// Releases what it can, leaves out what it is to leave out.
 async fn operate(playing: &Playing, actor: &Actor, answers: &Answers, skips: &[&str]) {
     loop {
-        unattended(&playing.handle, actor, answers, &mut |_| {}).await;
+        unattended(&playing.handle, actor, answers, &mut |_| true).await;
         let state = playing.handle.live.borrow().state.clone();
         let Some(step) = state.current().filter(|s| is_one_of(s, skips)) else { return };
         if !matches!(state.steps[&step].status, Status::Ready | Status::Blocked | Status::Failed) {

@@ -185,7 +185,11 @@ fn rehearsal(survey: &Survey, faults: &[&str]) -> (bool, Vec<String>) {
     };
     let runtime = holdpoint::lab::pace::runtime().unwrap();
     let mut told = Vec::new();
-    let played = runtime.block_on(play(what, &mut |line| told.push(line))).unwrap();
+    let mut out = |line| {
+        told.push(line);
+        true
+    };
+    let played = runtime.block_on(play(what, &mut out)).unwrap();
     let last = told.len().saturating_sub(if faults.is_empty() { 25 } else { 0 });
     assert!(played.lab.with(|world| world.store.list(kind("nodes").unwrap(), None).count() == 6));
     let moved = |world: &mut World| vault::voters(world).into_iter().map(|v| v.disk).collect();

@@ -47,20 +47,21 @@ use self::call::{Call, Done};
 use self::error::Refusal;
 use self::path::{Query, Route};
 pub use self::upgrade::{Exec, Forward, Upgrade, no_protocol, upgrade};
+use crate::lab::faults::kind_of;
 use crate::lab::kube::{User, faults};
 use crate::lab::{Lab, World};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
+use std::collections::BTreeSet;
 
 /// An answer's body. Its errors are connections that break off.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Answers a request of someone.
 pub async fn answer(lab: &Lab, user: &User, request: Request<Bytes>) -> Response<Body> {
-    let slow = lab.with(|world| {
-        world.faults.contains(faults::API_SLOW).then(|| world.chance.between(1000, 3000))
-    });
+    let slow =
+        lab.with(|world| world.suffers(faults::API_SLOW).then(|| world.chance.between(1000, 3000)));
     if let Some(milliseconds) = slow {
         tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
     }
@@ -117,8 +118,9 @@ fn resolve(lab: &Lab, user: &User, request: Request<Bytes>) -> Result<Response<B
 /// was changed by requests.
 fn of_the_lab(lab: &Lab) -> Response<Body> {
     let body = lab.with(|world| {
-        let (now, faults, deeds) = (world.now.to_string(), &world.faults, &world.deeds);
-        serde_json::json!({"lab": true, "now": now, "faults": faults, "deeds": deeds})
+        let faults: BTreeSet<&str> = world.faults.iter().map(|entry| kind_of(entry)).collect();
+        let now = world.now.to_string();
+        serde_json::json!({"lab": true, "now": now, "faults": faults, "deeds": &world.deeds})
     });
     reply::bytes(200, reply::JSON, body.to_string())
 }

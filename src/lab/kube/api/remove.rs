@@ -218,7 +218,7 @@ pub fn evict(world: &mut World, call: &Call) -> Result<Done, Refusal> {
 
 /// Whether the fault [`faults::FORBIDDEN`] is about that.
 pub fn withheld(world: &World, verb: &str, resource: &str) -> bool {
-    world.faults.contains(faults::FORBIDDEN)
+    world.suffers(faults::FORBIDDEN)
         && matches!(verb, "delete" | "deletecollection")
         && matches!(resource, "pods" | "persistentvolumeclaims")
 }

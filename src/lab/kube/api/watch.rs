@@ -170,10 +170,10 @@ impl Watch {
     }
 
     fn look(&mut self, world: &World) -> Look {
-        if world.faults.contains(faults::API_OUTAGE) {
+        if world.suffers(faults::API_OUTAGE) {
             return Look::Broken;
         }
-        if world.faults.contains(faults::WATCH_STALE) {
+        if world.suffers(faults::WATCH_STALE) {
             return Look::Stale;
         }
         if !self.first.is_empty() {

@@ -22,7 +22,7 @@ pub const SLOW_REJOIN: &str = "slow-rejoin";
 pub const STS_RECREATED: &str = "sts-recreated-by-gitops";
 
 pub(super) fn on(world: &World, fault: &str) -> bool {
-    world.faults.contains(fault)
+    world.suffers(fault)
 }
 
 /// Remembers the manifest of a StatefulSet that went.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lab::faults::entries;
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_leader_still_says_that_it_leads_and_nobody_elects() {
@@ -162,4 +163,69 @@ async fn a_fault_of_the_leader_waits_for_one() {
     seconds(2).await;
     let new = leads(&lab).unwrap();
     assert_eq!(silence(&lab, &new, "sys/health").await, None);
+}
+
+/// Each of one kind has its own voter and its own end.
+#[tokio::test(start_paused = true)]
+async fn two_lost_paths_are_of_two_voters_and_come_back_one_by_one() {
+    let lab = lab(30);
+    let lost = || lab.with(|world| truth_of(world, |w, v| connect(w, v).is_err()));
+    let two = entries([PATH_LOST, PATH_LOST]);
+    lab.with(|world| two.iter().for_each(|entry| fault(world, entry, true)));
+    let both = lost();
+    assert_eq!(both.len(), 2);
+    lab.with(|world| fault(world, &two[0], false));
+    let left = lost();
+    assert!(left.len() == 1 && both.contains(&left[0]), "{left:?} of {both:?}");
+    lab.with(|world| fault(world, &two[1], false));
+    assert_eq!(lost(), [""; 0]);
+    assert!(lab.with(|world| world.faults.is_empty()));
+}
+
+/// The second hits whoever leads then; that the first goes on is nothing to it.
+#[tokio::test(start_paused = true)]
+async fn a_second_stopped_leader_stays_stopped_when_the_first_goes_on() {
+    let lab = lab(31);
+    let two = entries([LEADER_STOPPED, LEADER_STOPPED]);
+    lab.with(|world| fault(world, &two[0], true));
+    seconds(10).await;
+    let next = leads(&lab).unwrap();
+    assert_ne!(next, "vault-2");
+    lab.with(|world| fault(world, &two[1], true));
+    assert_eq!(silence(&lab, &next, "sys/leader").await, None);
+    lab.with(|world| fault(world, &two[0], false));
+    seconds(1).await;
+    assert_eq!(silence(&lab, &next, "sys/leader").await, None, "it is still stopped");
+    get(&lab, "vault-2", "sys/leader").await;
+    lab.with(|world| fault(world, &two[1], false));
+    seconds(1).await;
+    get(&lab, &next, "sys/leader").await;
+}
+
+/// Both hit the one that leads: it hangs until neither does.
+#[tokio::test(start_paused = true)]
+async fn whom_two_of_a_kind_hit_suffers_until_both_are_over() {
+    let lab = lab(32);
+    let two = entries([LEADER_HUNG, LEADER_HUNG]);
+    lab.with(|world| two.iter().for_each(|entry| fault(world, entry, true)));
+    lab.with(|world| fault(world, &two[0], false));
+    assert_eq!(silence(&lab, "vault-2", "sys/health").await, None);
+    lab.with(|world| fault(world, &two[1], false));
+    assert_eq!(code(&lab, "vault-2", "sys/health").await, 200);
+}
+
+/// So it is with what hits no voter: it is there from the first to the last of its kind.
+#[tokio::test(start_paused = true)]
+async fn what_hits_all_of_the_site_is_over_with_the_last_of_its_kind() {
+    let lab = lab(33);
+    let two = entries([TOKEN_EXPIRES, TOKEN_EXPIRES]);
+    lab.with(|world| two.iter().for_each(|entry| fault(world, entry, true)));
+    lab.with(|world| fault(world, &two[0], false));
+    assert!(lab.with(|world| world.suffers(TOKEN_EXPIRES)));
+    lab.with(|world| fault(world, &two[1], false));
+    assert!(!lab.with(|world| world.suffers(TOKEN_EXPIRES)));
+}
+
+fn truth_of(world: &World, is: fn(&World, &str) -> bool) -> Vec<String> {
+    world.vault.voters.keys().filter(|voter| is(world, voter)).cloned().collect()
 }
