@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 fn document(args: &Args) -> Result<String, String> {
     let name = args.runbook.display().to_string();
-    let text = read(&args.runbook).map_err(|why| format!("{name}: {why}"))?;
+    let text = read(&args.runbook)?;
     let runbook = load(&text).map_err(|problems| render(&name, &text, &problems))?.runbook;
     let params = params_or_names(&runbook, &args.params)?;
     let Some(wanted) = &args.site else {

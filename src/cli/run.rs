@@ -106,7 +106,7 @@ struct Wanted<'a> {
 pub(crate) fn run(args: &Args) -> ExitCode {
     let text = match read(&args.runbook) {
         Ok(text) => text,
-        Err(why) => return refuse(&format!("{}: {why}", args.runbook.display())),
+        Err(why) => return refuse(&why),
     };
     start(&Wanted {
         text,
@@ -203,6 +203,14 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
             None => return Ok(false),
         },
     };
+    if stage.is_none() {
+        // The cockpit's panes say it; line by line it is said once.
+        let lacks = [remote.kube.as_ref().err(), remote.token.as_ref().err()];
+        let there = [remote.site.kubernetes.is_some(), remote.site.vault.is_some()];
+        for (why, _) in lacks.into_iter().zip(there).filter(|(_, there)| *there) {
+            why.into_iter().for_each(|why| errln!("holdpoint: not let in: {why}"));
+        }
+    }
     let header = Box::new(Header { pins, ..header });
     let runs = site::runs(wanted.state);
     let answers = answers.map(|(_, a)| a);
@@ -222,7 +230,7 @@ pub(crate) fn answers(
         return Err("--answers goes with --ui plain".into());
     }
     let name = path.display().to_string();
-    let text = read(path).map_err(|e| format!("{name}: {e}"))?;
+    let text = read(path)?;
     let answers = parse_answers(&text).map_err(|p| render(&name, &text, &p))?;
     if write && !allowed {
         return Err(

@@ -26,16 +26,16 @@ pub(crate) fn find(site: &str) -> Result<Found, String> {
     } else {
         (config_home().join("holdpoint/sites").join(format!("{site}.toml")), site.to_owned())
     };
-    let text = read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = read(&path)?;
     let name = path.display().to_string();
     let site = parse(&text).map_err(|p| render(&name, &text, &p))?;
     let pins_path = path.with_extension("pins.toml");
-    let pins = match std::fs::read_to_string(&pins_path) {
-        Ok(text) => Some(
-            parse_pins(&text).map_err(|p| render(&pins_path.display().to_string(), &text, &p))?,
-        ),
+    let pins = match std::fs::symlink_metadata(&pins_path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(format!("{}: {e}", pins_path.display())),
+        _ => {
+            let (name, text) = (pins_path.display().to_string(), read(&pins_path)?);
+            Some(parse_pins(&text).map_err(|p| render(&name, &text, &p))?)
+        }
     };
     Ok(Found { from, site, pins, pins_path })
 }

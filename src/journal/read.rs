@@ -61,6 +61,12 @@ pub enum ReadError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A pipe, a device.
+    #[error("{path}: is no regular file; name a run's directory or its journal")]
+    NoFile {
+        /// Which.
+        path: PathBuf,
+    },
     /// Another format.
     #[error(
         "the journal has format {found}, this holdpoint reads {FORMAT}; use the version that wrote it"
@@ -92,6 +98,10 @@ pub struct Read {
 /// Reads a run's directory or a journal file.
 pub fn read(path: &Path) -> Result<Read, ReadError> {
     let file = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
+    // A pipe would be waited for, and a device may have no end.
+    if std::fs::metadata(&file).is_ok_and(|meta| !meta.is_file()) {
+        return Err(ReadError::NoFile { path: file });
+    }
     let bytes = std::fs::read(&file).map_err(|source| ReadError::Io { path: file, source })?;
     read_bytes(&bytes)
 }

@@ -32,7 +32,7 @@ mod rows;
 mod watch;
 
 pub use self::judge::{Active, Probe, assemble, leading, verdict};
-pub use self::kube::{describe, logs};
+pub use self::kube::{ASKED_FOR, describe, logs};
 
 use crate::event::Time;
 use crate::remote::{Clock, Remote, Trouble};

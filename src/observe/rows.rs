@@ -202,6 +202,33 @@ pub(crate) fn describe_pod(p: &core::Pod) -> Vec<String> {
     lines
 }
 
+pub(crate) fn describe_volume(v: core::PersistentVolume) -> Vec<String> {
+    let reason = text(v.status.as_ref().and_then(|s| s.message.as_ref()));
+    let finalizers: Vec<_> =
+        v.metadata.finalizers.iter().flatten().map(|f| clean_line(f)).collect();
+    let row = volume(v);
+    let what_then = match row.policy.as_str() {
+        "Delete" => "its data is deleted once its claim is gone",
+        _ => "its data stays when its claim goes",
+    };
+    let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+    let mut lines = vec![
+        format!("PersistentVolume {}  uid {}", row.name, row.uid),
+        format!("class {}  {}  {}", or_none(&row.class), row.size, row.phase),
+        format!("reclaim policy {}: {what_then}", row.policy),
+        format!("claim {}  uid {}", or_none(&row.claim), or_none(&row.claim_uid)),
+        format!("driver {}  handle {}", or_none(&row.driver), or_none(&row.handle)),
+        format!("finalizers {}", or_none(&finalizers.join(", "))),
+    ];
+    if row.deleting {
+        lines.push("it is being deleted".into());
+    }
+    if !reason.is_empty() {
+        lines.push(format!("message {reason}"));
+    }
+    lines
+}
+
 pub(crate) fn describe_claim(c: &core::PersistentVolumeClaim) -> Vec<String> {
     let row = claim(c);
     vec![

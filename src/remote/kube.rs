@@ -1,5 +1,6 @@
 //! The API server: a client that retries nothing by itself, and its errors in words.
 
+use crate::remote::files::{self, soon};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
@@ -72,15 +73,38 @@ pub(crate) async fn within<T>(
 
 /// Files merged as kubectl does: what the first one names stays, and of several one that is
 /// not there is passed over.
-fn kubeconfig(paths: &[PathBuf]) -> Result<Kubeconfig, String> {
-    let there: Vec<_> = paths.iter().filter(|p| paths.len() == 1 || p.exists()).collect();
-    if there.is_empty() {
-        return Err(format!("none of {} is there; check KUBECONFIG", shown(paths)));
+async fn kubeconfig(paths: &[PathBuf]) -> Result<Kubeconfig, String> {
+    let one = paths.len() == 1;
+    let mut merged = None;
+    for path in paths {
+        let (name, file) = (path.display().to_string(), path.clone());
+        let read = move || -> Result<Option<Kubeconfig>, String> {
+            files::ends(&file)?;
+            let read =
+                || Kubeconfig::read_from(&file).map_err(|e| format!("{}: {e}", file.display()));
+            (one || file.exists()).then(read).transpose()
+        };
+        let Some(file) = soon(&name, read).await?? else { continue };
+        let before: Kubeconfig = merged.unwrap_or_default();
+        merged = Some(before.merge(file).map_err(|e| format!("{name}: {e}"))?);
     }
-    there.into_iter().try_fold(Kubeconfig::default(), |merged, path| {
-        let file = Kubeconfig::read_from(path).and_then(|file| merged.merge(file));
-        file.map_err(|e| format!("{}: {e}", path.display()))
-    })
+    merged.ok_or_else(|| format!("none of {} is there; check KUBECONFIG", shown(paths)))
+}
+
+/// Files that a context names, and whether a program gives its credentials.
+fn named(file: &Kubeconfig, context: &str) -> (Vec<PathBuf>, bool) {
+    let context = file.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
+    let Some(context) = context else { return (Vec::new(), false) };
+    let cluster = file.clusters.iter().find(|c| c.name == context.cluster);
+    let user = file.auth_infos.iter().find(|u| Some(&u.name) == context.user.as_ref());
+    let user = user.and_then(|u| u.auth_info.as_ref());
+    let authority = cluster.and_then(|c| c.cluster.as_ref()?.certificate_authority.as_ref());
+    let of_user = |u: &kube::config::AuthInfo| {
+        [&u.client_certificate, &u.client_key, &u.token_file].map(Clone::clone)
+    };
+    let of_user = user.map(of_user).into_iter().flatten().flatten();
+    let files = authority.cloned().into_iter().chain(of_user).map(PathBuf::from).collect();
+    (files, user.is_some_and(|u| u.exec.is_some()))
 }
 
 fn shown(paths: &[PathBuf]) -> String {
@@ -88,17 +112,33 @@ fn shown(paths: &[PathBuf]) -> String {
 }
 
 pub(crate) async fn client(paths: &[PathBuf], context: &str) -> Result<Client, String> {
-    let file = kubeconfig(paths)?;
+    let file = kubeconfig(paths).await?;
+    let (files, program) = named(&file, context);
+    for path in files {
+        let name = path.display().to_string();
+        // The library reads it on this very thread, and a token's file every minute.
+        soon(&name, move || files::plain(&path)).await??;
+    }
     let options =
         KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-    let mut config = kube::Config::from_custom_kubeconfig(file, &options)
-        .await
-        .map_err(|e| format!("{}: context {context}: {e}", shown(paths)))?;
-    // Retrying a DELETE on its own is not this program's to decide.
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(3));
-    config.proxy_url = None;
-    Client::try_from(config).map_err(|e| e.to_string())
+    let said = format!("{}: context {context}", shown(paths));
+    let why = said.clone();
+    let built = async move {
+        let config = kube::Config::from_custom_kubeconfig(file, &options).await;
+        let mut config = config.map_err(|e| format!("{why}: {e}"))?;
+        // Retrying a DELETE on its own is not this program's to decide.
+        config.default_retry = false;
+        config.connect_timeout = Some(Duration::from_secs(3));
+        config.proxy_url = None;
+        Client::try_from(config).map_err(|e| e.to_string())
+    };
+    let here = tokio::runtime::Handle::current();
+    let built = move || here.block_on(built);
+    if program {
+        // It may ask its person to log in, which takes as long as it takes.
+        return tokio::task::spawn_blocking(built).await.map_err(|e| e.to_string())?;
+    }
+    soon(&said, built).await?
 }
 
 /// The cluster's identity: the UID of the namespace kube-system.
@@ -143,9 +183,10 @@ pub async fn review_access(
 mod tests {
     use super::*;
     use crate::remote::{Surroundings, kubeconfig_paths};
+    use std::path::Path;
 
-    #[test]
-    fn listed_files_are_merged_and_the_first_one_wins() {
+    #[tokio::test]
+    async fn listed_files_are_merged_and_the_first_one_wins() {
         let dir = tempfile::tempdir().unwrap();
         let place = |name: &str| dir.path().join(name);
         for (name, context, server) in [("a", "one", "https://a:1"), ("b", "two", "https://b:1")] {
@@ -156,14 +197,79 @@ mod tests {
             );
             std::fs::write(place(name), text).unwrap();
         }
-        let merged = kubeconfig(&[place("absent"), place("a"), place("b")]).unwrap();
+        let merged = kubeconfig(&[place("absent"), place("a"), place("b")]).await.unwrap();
         let contexts: Vec<_> = merged.contexts.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(contexts, ["one", "two"]);
         let server = merged.clusters[0].cluster.as_ref().and_then(|c| c.server.as_deref());
         assert_eq!((merged.clusters.len(), server), (1, Some("https://a:1")));
-        let why = kubeconfig(&[place("x"), place("y")]).unwrap_err();
+        let why = kubeconfig(&[place("x"), place("y")]).await.unwrap_err();
         assert!(why.contains("/x, ") && why.contains("check KUBECONFIG"), "{why}");
-        assert!(kubeconfig(&[place("x")]).is_err());
+        assert!(kubeconfig(&[place("x")]).await.is_err());
+    }
+
+    /// Test help: a pipe that nobody writes into.
+    fn pipe(at: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(at).status();
+        assert!(made.is_ok_and(|s| s.success()), "{}", at.display());
+    }
+
+    /// Lets whoever waits at a pipe go: the test's end waits for its threads.
+    fn let_go(at: &Path) {
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(at));
+    }
+
+    /// What it comes to once its deadline is past: the clock does not go by itself while a
+    /// thread waits.
+    async fn past<T>(asked: impl Future<Output = T>) -> T {
+        let later = async { tokio::time::advance(Duration::from_secs(6)).await };
+        tokio::join!(asked, later).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_blocks_is_named_and_holds_up_nobody() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        let fifo = place("fifo");
+        pipe(&fifo);
+        let why = past(client(std::slice::from_ref(&fifo), "x")).await.err().unwrap();
+        assert!(why.contains("fifo: could not be read in 5 s"), "{why}");
+        let around = Surroundings::default();
+        let why = past(crate::remote::token(Some(&fifo), &around)).await.unwrap_err();
+        assert!(why.contains("fifo: could not be read in 5 s"), "{why}");
+        let_go(&fifo);
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_and_a_token_in_a_pipe_are_refused() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        let token = |name: &str| {
+            let path = place(name);
+            let text = format!(
+                "contexts: [{{name: x, context: {{cluster: c, user: u}}}}]\n\
+                 clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:1'}}}}]\n\
+                 users: [{{name: u, user: {{tokenFile: {path:?}}}}}]\n"
+            );
+            std::fs::write(place(&format!("of-{name}")), text).unwrap();
+            place(&format!("of-{name}"))
+        };
+        pipe(&place("fifo"));
+        std::fs::write(place("token"), "secret").unwrap();
+        let endless = PathBuf::from("/dev/zero");
+        for (file, wanted) in [
+            (token("fifo"), "fifo: is no regular file; name a plain file"),
+            (endless.clone(), "/dev/zero: is no regular file"),
+            (dir.path().to_owned(), "is no regular file"),
+        ] {
+            let why = client(&[file], "x").await.err().unwrap();
+            assert!(why.contains(wanted), "{why}");
+        }
+        let made = client(&[PathBuf::from("/dev/null"), token("token")], "x").await;
+        assert!(made.is_ok(), "{:?}", made.err());
+        let why = crate::remote::token(Some(&endless), &Surroundings::default()).await.unwrap_err();
+        assert!(why.contains("/dev/zero: has more than"), "{why}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
+mod files;
 mod kube;
 mod local;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tunnel;
 mod vault;
 mod wire;
 
+pub(crate) use self::files::soon;
 pub use self::kube::{Trouble, review_access, trouble};
 pub use self::local::{FileMeta, Ground, Machine, Sink};
 pub(crate) use self::local::{apart, apart_soon};
@@ -20,12 +22,13 @@ pub use self::vault::{Asked, Silence, VoterClient};
 pub(crate) use self::wire::root;
 pub use self::wire::{Wire, WireError};
 
+use self::files::read_soon;
 pub(crate) use self::local::Here;
 use self::wire::Sockets;
 use crate::event::{Pins, Time};
 use crate::site::Site;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -124,18 +127,21 @@ impl Remote {
         clock: Clock,
     ) -> Result<Self, ConnectError> {
         let kubeconfig = kubeconfig_paths(&site, around);
-        let kube = match &site.kubernetes {
-            Some(k) => self::kube::client(&kubeconfig, &k.context).await,
-            None => Err("the site file has no [kubernetes]".into()),
+        let client = async {
+            match &site.kubernetes {
+                Some(k) => self::kube::client(&kubeconfig, &k.context).await,
+                None => Err("the site file has no [kubernetes]".into()),
+            }
         };
         let token_path = token_file(&site, around);
-        let token = token(token_path.as_deref(), around);
+        // Both may be waited for: a person waits once.
+        let (kube, token) = tokio::join!(client, token(token_path.as_deref(), around));
         let ca_path = site.vault.as_ref().and_then(|v| v.ca_file.as_deref());
         let ca_path = ca_path.map(|path| expand(path, around));
         let mut voters = Vec::new();
         if let Some(vault) = &site.vault {
             let ca = match &ca_path {
-                Some(path) => Some(read_file(path).map_err(ConnectError)?),
+                Some(path) => Some(read_soon(path).await.map_err(ConnectError)?),
                 None => None,
             };
             for at in vault.voter.get_ref() {
@@ -248,10 +254,6 @@ fn expand(path: &str, around: &Surroundings) -> PathBuf {
     path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |rest| around.home.join(rest))
 }
 
-fn read_file(path: &std::path::Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
-}
-
 /// The file that Vault's token is read from; none where the environment holds it.
 ///
 /// A token's file first if the site names one, since a stray variable of another site
@@ -266,9 +268,9 @@ pub fn token_file(site: &Site, around: &Surroundings) -> Option<PathBuf> {
     }
 }
 
-fn token(file: Option<&std::path::Path>, around: &Surroundings) -> Result<Secret, String> {
+async fn token(file: Option<&Path>, around: &Surroundings) -> Result<Secret, String> {
     let text = match (file, &around.vault_token) {
-        (Some(path), _) => String::from_utf8_lossy(&read_file(path)?).into_owned(),
+        (Some(path), _) => String::from_utf8_lossy(&read_soon(path).await?).into_owned(),
         (None, Some(token)) => token.clone(),
         (None, None) => return Err("the site file has no [vault]".into()),
     };

@@ -21,6 +21,7 @@ mod spell;
 mod steps;
 mod table;
 mod walk;
+mod why;
 
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub(crate) use parse::of_toml;

@@ -1,29 +1,31 @@
-//! Walks over parsed expressions: what they name, and why they are false.
+//! Walks over parsed expressions: what they name.
 
-use crate::runbook::convert;
-use crate::runbook::expr::conjuncts;
 use cel::common::ast::{
-    ComprehensionExpr, EntryExpr, Expr as Ast, IdedEntryExpr, IdedExpr, LiteralValue, operators,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, IdedEntryExpr, IdedExpr, LiteralValue,
+    operators,
 };
-use cel::{Context, Program, Value};
-use std::collections::BTreeSet;
-
-/// So many rows are told by name; a cluster has thousands.
-const NAMED: usize = 20;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Dotted paths that an expression reads from its scope, without what macros bind.
 pub(crate) fn paths(expr: &IdedExpr) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    collect(expr, &mut Vec::new(), &mut found);
-    found.into_iter().collect()
+    counted(expr).into_keys().collect()
 }
 
-fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String>) {
+/// The same, each with whether nothing but its size is asked for.
+pub(crate) fn counted(expr: &IdedExpr) -> BTreeMap<String, bool> {
+    let mut found = BTreeMap::new();
+    collect(expr, &mut Vec::new(), &mut found);
+    found
+}
+
+fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeMap<String, bool>) {
+    let free =
+        |bound: &[String], path: &str| !bound.iter().any(|b| path.split('.').next() == Some(b));
     match &expr.expr {
         Ast::Ident(_) | Ast::Select(_) => {
             if let Some(path) = dotted(expr) {
-                if !bound.iter().any(|b| path.split('.').next() == Some(b)) {
-                    found.insert(path);
+                if free(bound, &path) {
+                    found.insert(path, false);
                 }
             } else if let Ast::Select(select) = &expr.expr {
                 collect(&select.operand, bound, found);
@@ -40,7 +42,31 @@ fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeSet<String
             }
             bound.truncate(depth);
         }
+        Ast::Call(call) => match sized(call).and_then(dotted) {
+            Some(path) if free(bound, &path) => {
+                found.entry(path).or_insert(true);
+            }
+            _ => children(expr).into_iter().for_each(|e| collect(e, bound, found)),
+        },
         _ => children(expr).into_iter().for_each(|e| collect(e, bound, found)),
+    }
+}
+
+/// The `xs` of `size(xs)` and of `xs.size()`.
+fn sized(call: &CallExpr) -> Option<&IdedExpr> {
+    match (call.func_name.as_str(), &call.target, call.args.as_slice()) {
+        ("size", None, [of]) => Some(of),
+        ("size", Some(of), []) => Some(of),
+        _ => None,
+    }
+}
+
+/// Every `size(…)` of an expression that is no row's.
+pub(crate) fn sizes(expr: &IdedExpr) -> Vec<&IdedExpr> {
+    match &expr.expr {
+        Ast::Call(call) if sized(call).is_some() => vec![expr],
+        Ast::Comprehension(c) => sizes(&c.iter_range),
+        _ => children(expr).into_iter().flat_map(sizes).collect(),
     }
 }
 
@@ -171,79 +197,7 @@ fn dotted(expr: &IdedExpr) -> Option<String> {
     }
 }
 
-/// The conjuncts that are false; of an `all()` the rows that break it, of a denied `exists()`
-/// those that there are.
-pub(crate) fn why_false(expr: &IdedExpr, context: &Context<'_, '_>) -> String {
-    let mut whys = Vec::new();
-    for part in conjuncts(expr) {
-        if Value::resolve(part, context) != Ok(Value::Bool(false)) {
-            continue;
-        }
-        match breakers(part, context).or_else(|| found(part, context)) {
-            Some(rows) => whys.push(rows),
-            None => whys.extend(figures(part, context)),
-        }
-    }
-    whys.join("; ")
-}
-
-/// The single values that an expression compares: `raft.unsealed is 1, raft.quorum is 2`.
-fn figures(part: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
-    let figure = |path: &String| {
-        let value = Program::compile(path).ok()?.execute(context).ok()?;
-        let single = !matches!(value, Value::List(_) | Value::Map(_));
-        single.then(|| format!("{path} is {}", convert::brief(&value)))
-    };
-    let known: Vec<_> = paths(part).iter().filter_map(figure).collect();
-    (!known.is_empty()).then(|| known.join(", "))
-}
-
 /// `all()` starts from true and ends at the first false.
 pub(crate) fn is_all(c: &ComprehensionExpr) -> bool {
     matches!(&c.accu_init.expr, Ast::Literal(LiteralValue::Boolean(b)) if *b.inner())
-}
-
-fn breakers(part: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
-    let Ast::Comprehension(c) = &part.expr else { return None };
-    if !is_all(c) {
-        return None;
-    }
-    let broken =
-        |inner: &Context<'_, '_>| Value::resolve(&c.loop_step, inner) != Ok(Value::Bool(true));
-    rows(c, context, broken).map(|names| format!("not so for {names}"))
-}
-
-fn found(part: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
-    let Ast::Call(call) = &part.expr else { return None };
-    let [IdedExpr { expr: Ast::Comprehension(c), .. }] = call.args.as_slice() else { return None };
-    let Macro::Exists(of) = decoded(c) else { return None };
-    if call.func_name != operators::LOGICAL_NOT {
-        return None;
-    }
-    let there = |inner: &Context<'_, '_>| Value::resolve(of, inner) == Ok(Value::Bool(true));
-    rows(c, context, there).map(|names| format!("there is {names}"))
-}
-
-/// Names of the rows for which something is so.
-fn rows(
-    c: &ComprehensionExpr,
-    context: &Context<'_, '_>,
-    so: impl Fn(&Context<'_, '_>) -> bool,
-) -> Option<String> {
-    let Ok(Value::List(rows)) = Value::resolve(&c.iter_range, context) else { return None };
-    let mut names = Vec::new();
-    for row in rows.iter() {
-        let mut inner = context.new_inner_scope();
-        inner.add_variable_from_value(c.iter_var.clone(), row.clone());
-        inner.add_variable_from_value(c.accu_var.clone(), Value::Bool(true));
-        if so(&inner) {
-            names.push(convert::named(row).unwrap_or_else(|| convert::brief(row)));
-        }
-    }
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    if more > 0 {
-        names.push(format!("{more} more"));
-    }
-    (!names.is_empty()).then(|| names.join(", "))
 }

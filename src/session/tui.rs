@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 /// What a task brings back to the screen.
 enum News {
     Message(String),
-    Text(String, Vec<String>),
+    /// To read, and what was said while it was waited for.
+    Text(String, Vec<String>, String),
 }
 
 /// Whether the cockpit goes on.
@@ -247,11 +248,15 @@ impl Cockpit<'_> {
     fn news(&mut self, news: News) {
         match news {
             News::Message(text) => self.message(text, self.handle.now()),
-            News::Text(title, lines) => self.stage.model.read(title, lines),
+            News::Text(title, lines, waiting) => {
+                let model = &mut self.stage.model;
+                model.message = model.message.take().filter(|(said, _)| *said != waiting);
+                model.read(title, lines);
+            }
         }
     }
 
-    fn dispatch(&self, asked: Asked) {
+    fn dispatch(&mut self, asked: Asked) {
         let (handle, actor, tell) = (self.handle.clone(), self.actor.clone(), self.tell.clone());
         match asked {
             Asked::Nothing | Asked::Quit => {}
@@ -274,8 +279,14 @@ impl Cockpit<'_> {
                 copy(&text);
                 tokio::spawn(async move { tell.send(News::Message("copied".into())).await });
             }
-            Asked::Describe(entry) => drop(tokio::spawn(describe(handle, tell, entry))),
-            Asked::Logs(entry, before) => drop(tokio::spawn(logs(handle, tell, entry, before))),
+            Asked::Describe(entry) => {
+                self.message(waiting(&entry), handle.now());
+                tokio::spawn(describe(handle, tell, entry));
+            }
+            Asked::Logs(entry, before) => {
+                self.message(waiting(&entry), handle.now());
+                tokio::spawn(logs(handle, tell, entry, before));
+            }
         }
     }
 }
@@ -290,6 +301,12 @@ async fn told(signal: &mut std::io::Result<Signal>) {
 
 fn gone(e: std::io::Error) -> String {
     format!("the terminal is gone: {e}")
+}
+
+/// What is said until the answer is there, or the deadline past.
+fn waiting(entry: &Entry) -> String {
+    let most = observe::ASKED_FOR.as_secs();
+    format!("asking the API server about {}… {most} s at most", entry.name)
 }
 
 async fn describe(handle: Handle, tell: mpsc::Sender<News>, entry: Entry) {
@@ -310,8 +327,8 @@ async fn tell_text(
     text: Result<Vec<String>, String>,
 ) {
     let news = match text {
-        Ok(lines) => News::Text(format!(" {title} {} ", entry.name), lines),
-        Err(why) => News::Message(why),
+        Ok(lines) => News::Text(format!(" {title} {} ", entry.name), lines, waiting(entry)),
+        Err(why) => News::Message(format!("{}: {why}", entry.name)),
     };
     let _ = tell.send(news).await;
 }

@@ -112,9 +112,9 @@ pub enum Overlay {
 /// A row that can be described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// `Pod` or `PersistentVolumeClaim`.
+    /// `Pod`, `PersistentVolumeClaim` or `PersistentVolume`.
     pub kind: &'static str,
-    /// Namespace.
+    /// Namespace; empty for what is in none.
     pub namespace: String,
     /// Name.
     pub name: String,

@@ -160,7 +160,7 @@ fn pane(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>, which: Pane) 
         _ if !focused || total == 0 => None,
         Pane::Checklist => (!f.model.follows).then(|| keep.min(last)),
         Pane::Step => None,
-        _ => Some((panes::first_row(which, f.state) + f.model.row.min(last)).min(last)),
+        _ => Some(panes::line_of(f.model, f.state, f.now).min(last)),
     };
     let keep = cursor.unwrap_or(keep).min(last);
     let most = total.saturating_sub(height);

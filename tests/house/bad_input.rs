@@ -223,7 +223,88 @@ fn the_program_refuses_each_with_a_place_and_a_remedy() {
         assert!(said.contains(&file) && !said.contains("panicked"), "{said}");
         let remedies = ["help: ", "check the path", "name a file", "is this the right file?"];
         assert!(remedies.iter().any(|r| said.contains(r)), "{file}: {said}");
+        for (what, place) in [("binary", ":1:6: byte 5 is 0xff"), ("large", ":1:1048577: has more")]
+        {
+            assert!(!file.contains(what) || said.contains(&format!("{file}{place}")), "{said}");
+        }
     }
+}
+
+/// A pipe that nobody writes into, below a directory.
+fn pipe(dir: &std::path::Path) -> String {
+    let path = dir.join("fifo");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path.display().to_string()
+}
+
+/// The program with these arguments; ended, if it does not end by itself.
+fn ended(args: &[&str], home: &std::path::Path) -> (Option<i32>, String) {
+    let out = Command::new("timeout")
+        .args(["60", env!("CARGO_BIN_EXE_holdpoint")])
+        .args(args)
+        .env("HOME", home)
+        .env_remove("KUBECONFIG")
+        .env_remove("VAULT_TOKEN")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+    (out.status.code(), said.into_owned())
+}
+
+/// What has no end, or waits for one that writes, is no file to read.
+#[test]
+fn devices_and_pipes_are_refused_by_whoever_reads_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let fifo = pipe(dir.path());
+    std::fs::write(place("good.toml"), GOOD).unwrap();
+    std::fs::write(place("site.toml"), "format = 1\nname = \"e\"\n").unwrap();
+    for path in ["/dev/zero", &fifo] {
+        for args in [
+            vec!["verify", path],
+            vec!["check", path],
+            vec!["plan", path],
+            vec!["doctor", "--site", path],
+            vec!["rehearse", path],
+            vec!["rehearse", &place("good.toml"), "--answers", path],
+            vec!["rehearse", &place("good.toml"), "--from", path],
+            vec!["run", path, "--site", &place("site.toml")],
+        ] {
+            let (code, said) = ended(&args, dir.path());
+            assert_eq!(code, Some(2), "{args:?}: {said}");
+            let refused = said.contains("is no regular file") || said.contains("is no file");
+            assert!(said.contains(path) && refused && said.contains("name"), "{args:?}: {said}");
+        }
+    }
+}
+
+/// A kubeconfig or token file that blocks is named, and holds nothing up.
+#[test]
+fn credentials_that_block_are_named_and_waited_for_a_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let fifo = pipe(dir.path());
+    std::fs::write(place("good.toml"), GOOD).unwrap();
+    let site = format!(
+        "format = 1\nname = \"e\"\n[kubernetes]\ncontext = \"e\"\nkubeconfig = {fifo:?}\n\
+         [vault]\ntoken_file = {fifo:?}\n[[vault.voter]]\nname = \"a\"\n\
+         address = \"http://127.0.0.1:1\"\n"
+    );
+    std::fs::write(place("site.toml"), site).unwrap();
+    let (site, runs) = (place("site.toml"), place("runs"));
+    let wanted = format!("{fifo}: could not be read in 5 s");
+    let (code, said) = ended(&["doctor", "--site", &site, "--state", &runs], dir.path());
+    assert_eq!(code, Some(1), "{said}");
+    for what in ["claims: unreachable: ", "vault token: "] {
+        let lines = said.lines().filter(|l| l.contains(what) && l.contains(&wanted));
+        assert_eq!(lines.count(), 1, "{what}: {said}");
+    }
+    let args = ["run", &place("good.toml"), "--ui", "plain", "--site", &site, "--state", &runs];
+    let (code, said) = ended(&args, dir.path());
+    assert_eq!(code, Some(1), "it began, and ended with its input: {said}");
+    assert_eq!(said.matches(&format!("not let in: {wanted}")).count(), 2, "{said}");
+    assert!(std::path::Path::new(&runs).exists());
 }
 
 #[test]

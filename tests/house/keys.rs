@@ -40,6 +40,33 @@ fn a_review_follows_its_step_and_is_armed_anew_at_every_turn() {
     assert_eq!(model.overlay, Overlay::None);
 }
 
+/// Back from the commands, or from an override's reason, a review is as new: what was struck
+/// for what lay on top of it does not release.
+#[test]
+fn a_review_that_is_come_back_to_is_armed_anew() {
+    let mut run = Run::new(&RUNBOOK.replace("confirm = \"{{ voter }}\"\n", ""), Mode::Write);
+    let (step, _) = run.reach_review();
+    let write = |what| Overlay::Write { what, text: "seen".into() };
+    for (from, keys) in [
+        (Overlay::Command { step: step.clone() }, [KeyCode::Esc, KeyCode::Enter]),
+        (
+            write(Writing::Override(step.clone(), "healthy".into())),
+            [KeyCode::Enter, KeyCode::Enter],
+        ),
+    ] {
+        let mut model = Model { overlay: from.clone(), ..Model::default() };
+        key(&mut model, &run.state, keys[0], run.now);
+        assert!(matches!(model.overlay, Overlay::Review(_)), "{from:?}: {model:?}");
+        run.pass(499);
+        let asked = key(&mut model, &run.state, keys[1], run.now);
+        assert_eq!(asked, Asked::Nothing, "{from:?}");
+        run.pass(1);
+        let asked = key(&mut model, &run.state, KeyCode::Enter, run.now);
+        let Asked::Intent(asked) = asked else { panic!("{from:?}: {asked:?}") };
+        assert!(matches!(*asked, Intent::Release { .. }), "{from:?}: {asked:?}");
+    }
+}
+
 /// Every key there is, with its name in the table.
 fn every_key() -> Vec<(KeyCode, String)> {
     let mut all: Vec<_> =
@@ -131,7 +158,7 @@ fn models(run: &Run) -> Vec<Model> {
 #[test]
 fn the_keys_that_are_listed_are_the_keys_that_work() {
     // These work only where there is somewhere to go; a pane's own key is where one is.
-    let may_rest = "j k g G n N PgDn PgUp 0 1 2 4 5 Esc Enter Tab S-Tab o /";
+    let may_rest = "j k g G n N PgDn PgUp 0 1 2 4 5 Esc Enter Tab S-Tab o v /";
     let mut tried = 0;
     for (name, run) in runs() {
         for model in models(&run) {

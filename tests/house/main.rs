@@ -19,6 +19,7 @@ mod conformance;
 mod core;
 mod demo;
 mod disk;
+mod doctor;
 mod fingers;
 mod headless;
 mod journal;

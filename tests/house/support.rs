@@ -125,6 +125,21 @@ pub fn claim(name: &str, class: &str, uid: &str) -> Claim {
     }
 }
 
+/// Bound to a claim of the namespace vault.
+pub fn volume(name: &str, claim: &str) -> Volume {
+    Volume {
+        name: format!("pvc-{name}"),
+        uid: format!("of-{name}"),
+        class: "nfs-proxmox".into(),
+        phase: "Bound".into(),
+        policy: "Retain".into(),
+        claim: format!("vault/{claim}"),
+        size: "10Gi".into(),
+        created: Some(Time(0)),
+        ..Volume::default()
+    }
+}
+
 pub fn pod(name: &str) -> Pod {
     Pod {
         namespace: "vault".into(),
@@ -150,6 +165,15 @@ pub fn well(at: Time) -> Vec<Change> {
     vec![
         live(Source::Raft, at, Update::Raft(Box::new(raft("vault-2")))),
         live(Source::Claims, at, Update::Claims(Rows::all(claims.into()))),
+        live(
+            Source::Volumes,
+            at,
+            Update::Volumes(Rows::all(
+                ["vault-0", "vault-1", "vault-2"]
+                    .map(|v| volume(&format!("uid-{v}"), &format!("data-{v}")))
+                    .into(),
+            )),
+        ),
         live(
             Source::Classes,
             at,

@@ -3,4 +3,4 @@
 mod calm;
 mod input;
 mod secrets;
-mod served;
+pub mod served;

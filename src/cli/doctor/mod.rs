@@ -4,6 +4,7 @@ mod clocks;
 mod places;
 mod rights;
 mod tokens;
+mod voters;
 
 use crate::cli::check::read;
 use crate::cli::run::params_or_names;
@@ -98,6 +99,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
         .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
     reach(&remote, &mut report).await;
+    voters::examine(&remote, &mut report).await;
     let values = remote.site.json_values();
     let mut named = runbook.as_ref().map(|r| namespaces(r, &params, &values)).unwrap_or_default();
     // A parameter that is not given stands as its name.
@@ -142,7 +144,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
 
 fn runbook(path: &Path) -> Result<Runbook, String> {
     let name = path.display().to_string();
-    let text = read(path).map_err(|e| format!("{name}: {e}"))?;
+    let text = read(path)?;
     load(&text).map(|l| l.runbook).map_err(|p| crate::problem::render(&name, &text, &p))
 }
 
@@ -189,6 +191,7 @@ async fn watches(remote: &Remote, named: &BTreeSet<String>, report: &mut Report)
         report.say(Level::Ok, "rights to watch", "yes");
     }
 }
+
 /// The tools of the equivalent commands.
 async fn tools(report: &mut Report) {
     for (tool, args) in [("kubectl", &["version", "--client"][..]), ("vault", &["version"])] {

@@ -2,17 +2,20 @@
 
 use super::{Level, Report};
 use crate::event::{Span, Time};
-use crate::remote::Remote;
+use crate::remote::{Remote, soon};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) async fn examine(remote: &Remote, window: Option<Span>, report: &mut Report) {
     vault(remote, window, report).await;
     if let Some(k) = &remote.site.kubernetes {
-        kubernetes(&remote.kubeconfig, &k.context, remote.now(), window, report);
+        let (paths, context) = (remote.kubeconfig.clone(), k.context.clone());
+        // What blocks has been told of with the sources.
+        let kept = soon("kubeconfig", move || kept(&paths, &context)).await;
+        kubernetes(kept.ok().flatten(), remote.now(), window, report);
     }
 }
 
@@ -58,22 +61,10 @@ async fn vault(remote: &Remote, window: Option<Span>, report: &mut Report) {
 
 /// Only a token in the kubeconfig says when it ends; a program that gives one, and a
 /// certificate, are not asked.
-fn kubernetes(
-    paths: &[PathBuf],
-    context: &str,
-    now: Time,
-    window: Option<Span>,
-    report: &mut Report,
-) {
+fn kubernetes(kept: Option<Option<String>>, now: Time, window: Option<Span>, report: &mut Report) {
     let what = "kubernetes credentials";
-    let Some(user) = user(paths, context) else {
-        // Why it cannot be used was told with the sources.
-        return;
-    };
-    let file = user.get("tokenFile").and_then(Value::as_str);
-    let token = file
-        .and_then(|f| std::fs::read_to_string(f).ok())
-        .or_else(|| user.get("token")?.as_str().map(str::to_owned));
+    // Without a user: why it cannot be used was told with the sources.
+    let Some(token) = kept else { return };
     match token {
         Some(token) => match ends(token.trim()) {
             Some(end) => tell(what, end.since(now), window, "", report),
@@ -83,11 +74,22 @@ fn kubernetes(
     }
 }
 
+/// A file's text; a pipe was read already, and has no more.
+fn text(path: &Path) -> Option<String> {
+    path.is_file().then(|| std::fs::read_to_string(path).ok()).flatten()
+}
+
+/// The token of a context's user, if there is such a user, and if it has one.
+fn kept(paths: &[PathBuf], context: &str) -> Option<Option<String>> {
+    let user = user(paths, context)?;
+    let file = user.get("tokenFile").and_then(Value::as_str);
+    let token = || Some(user.get("token")?.as_str()?.to_owned());
+    Some(file.and_then(|f| text(Path::new(f))).or_else(token))
+}
+
 /// The user of a context, in the first file that has it.
 fn user(paths: &[PathBuf], context: &str) -> Option<Value> {
-    let read = |path: &PathBuf| -> Option<Value> {
-        serde_yaml_ng::from_str(&std::fs::read_to_string(path).ok()?).ok()
-    };
+    let read = |path: &PathBuf| -> Option<Value> { serde_yaml_ng::from_str(&text(path)?).ok() };
     let files: Vec<Value> = paths.iter().filter_map(read).collect();
     let named = |list: &str, name: &str| {
         let mut entries = files.iter().filter_map(|f| f.get(list)?.as_array()).flatten();
@@ -152,7 +154,8 @@ mod tests {
         for (context, bad) in [("x", true), ("y", false), ("absent", false)] {
             let mut report = Report(false);
             let paths = [dir.path().join("absent"), path.clone()];
-            kubernetes(&paths, context, Time(0), Some(Span::secs(3600)), &mut report);
+            let kept = kept(&paths, context);
+            kubernetes(kept, Time(0), Some(Span::secs(3600)), &mut report);
             assert_eq!(report.0, bad, "{context}");
         }
     }

@@ -65,7 +65,7 @@ pub struct Args {
 pub(crate) fn run(args: &Args) -> ExitCode {
     let text = match read(&args.runbook) {
         Ok(text) => text,
-        Err(why) => return refuse(&format!("{}: {why}", args.runbook.display())),
+        Err(why) => return refuse(&why),
     };
     on_lab_time(session(args, text))
 }
@@ -135,7 +135,7 @@ fn reads_values(text: &str) -> bool {
 fn answers(args: &Args) -> Result<Answers, String> {
     let Some(path) = &args.answers else { return Ok(everything()) };
     let name = path.display().to_string();
-    let text = read(path).map_err(|e| format!("{name}: {e}"))?;
+    let text = read(path)?;
     parse_answers(&text).map_err(|p| render(&name, &text, &p))
 }
 

@@ -6,7 +6,7 @@ use self::seen::Seen;
 use crate::event::{Judged, Observed, Time, Verdict};
 use crate::runbook::reach::{self, Asks};
 use crate::runbook::walk::Members;
-use crate::runbook::{convert, walk};
+use crate::runbook::{convert, walk, why};
 use crate::world::{Raft, Reach, Reading, Source, World};
 use cel::common::ast::{Expr as Ast, IdedExpr, operators};
 use cel::{Context, Program};
@@ -30,8 +30,25 @@ pub struct Expr {
     /// What it names of `evidence`.
     evidence: Arc<Members>,
     program: Arc<Program>,
-    /// What of the world it names, each compiled: judging shows their values.
-    paths: Vec<(String, Arc<Program>)>,
+    /// What of the world it names: judging shows their values.
+    paths: Vec<Shown>,
+}
+
+/// A path that an expression names, or its size where nothing else of it is asked for.
+#[derive(Clone)]
+struct Shown {
+    /// As it is shown, `size(raft.voters)`.
+    name: String,
+    path: String,
+    program: Arc<Program>,
+}
+
+impl Shown {
+    fn new((path, sized): (String, bool)) -> Option<Self> {
+        let name = if sized { format!("size({path})") } else { path.clone() };
+        let program = Arc::new(Program::compile(&name).ok()?);
+        Some(Self { name, path, program })
+    }
 }
 
 impl fmt::Debug for Expr {
@@ -102,11 +119,10 @@ impl Expr {
             let first = e.to_string();
             EvalError(first.lines().next().unwrap_or("it is no expression").to_owned())
         })?;
-        let paths = walk::paths(program.expression());
-        let roots = paths.iter().map(|p| p.split('.').next().unwrap_or(p));
+        let paths = walk::counted(program.expression());
+        let roots = paths.keys().map(|p| p.split('.').next().unwrap_or(p));
         let sources = roots.filter_map(Source::of_name).collect();
-        let compiled = |p: String| Program::compile(&p).ok().map(|program| (p, Arc::new(program)));
-        let paths = paths.into_iter().filter_map(compiled).collect();
+        let paths = paths.into_iter().filter_map(Shown::new).collect();
         let asks = Arc::new(reach::asks(program.expression()));
         let evidence = Arc::new(walk::members(program.expression(), "evidence"));
         Ok(Self {
@@ -247,7 +263,7 @@ impl Expr {
 
     /// Which part is false, and where raft is named which voters are not well, and how.
     fn why_false(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> String {
-        let mut whys = vec![walk::why_false(self.ast(), context)];
+        let mut whys = vec![why::why_false(self.ast(), context)];
         if self.sources.contains(&Source::Raft) {
             whys.extend(scope.world.raft.unwell_beside(&whys[0]));
         }
@@ -279,17 +295,18 @@ impl Expr {
     fn values(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Vec<Observed> {
         self.paths
             .iter()
-            .filter_map(|(path, program)| {
+            .filter_map(|Shown { name, path, program }| {
                 let source = Source::of_name(path.split('.').next().unwrap_or(path));
                 let at = source.and_then(|s| scope.world.standing(s).as_of);
                 // A long table is told by its length: it need not be looked at.
                 let whole = source.filter(|s| s.name() == path.as_str());
-                let long = whole.and_then(|s| seen::rows(scope.world, s));
-                let value = match long.and_then(convert::many) {
+                let rows = whole.and_then(|s| seen::rows(scope.world, s));
+                let sized = rows.filter(|_| name != path).map(|n| n.to_string());
+                let value = match sized.or_else(|| rows.and_then(convert::many)) {
                     Some(value) => value,
                     None => convert::brief(&program.execute(context).ok()?),
                 };
-                Some(Observed { name: path.clone(), value, at })
+                Some(Observed { name: name.clone(), value, at })
             })
             .collect()
     }

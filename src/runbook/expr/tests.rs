@@ -1,7 +1,7 @@
 //! Judging on data that is there, lost or not read.
 
 use super::*;
-use crate::world::{Change, Http, Raft, Status, Update, Voter, VoterVerdict};
+use crate::world::{Change, CronJob, Http, Pod, Raft, Rows, Status, Update, Voter, VoterVerdict};
 
 /// vault-0 leads, vault-1 follows, and of vault-2 the verdict is given.
 fn judged(text: &str, third: VoterVerdict) -> Verdict {
@@ -13,6 +13,15 @@ fn judged_on(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Verd
 }
 
 fn of(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Judged {
+    judgement(text, third, &BTreeMap::new(), edit)
+}
+
+fn judgement(
+    text: &str,
+    third: VoterVerdict,
+    params: &BTreeMap<String, Value>,
+    edit: impl Fn(&mut World),
+) -> Judged {
     let voter = |name: &str, verdict| Voter {
         name: name.into(),
         verdict,
@@ -44,7 +53,7 @@ fn of(text: &str, third: VoterVerdict, edit: impl Fn(&mut World)) -> Judged {
     let scope = Scope {
         world: &world,
         now: Time(0),
-        params: &none,
+        params,
         site: &none,
         evidence: &none,
         lost: &words,
@@ -218,5 +227,103 @@ fn a_namespace_that_was_not_looked_into_decides_nothing() {
             w.apply(&told(Source::Claims, Update::Claims(Rows::default())));
         });
         assert_eq!(verdict, wanted, "{text} {reach:?}");
+    }
+}
+
+fn job(name: &str, last_success: Option<Time>) -> CronJob {
+    let namespace = if name == "elsewhere" { "app" } else { "vault" };
+    CronJob { name: name.into(), namespace: namespace.into(), last_success, ..CronJob::default() }
+}
+
+/// A live table of jobs, and ten pods.
+fn with_jobs(w: &mut World, jobs: Vec<CronJob>) {
+    let pods = (0..10).map(|i| Pod {
+        namespace: "vault".into(),
+        name: format!("pod-{i}"),
+        status: "Running".into(),
+        ..Pod::default()
+    });
+    let reach = Some(Reach { shown: true, ..Reach::of(["vault".to_owned()]) });
+    for (source, update) in [
+        (Source::Cronjobs, Update::Cronjobs(Rows::all(jobs))),
+        (Source::Pods, Update::Pods(Rows::all(pods.collect()))),
+    ] {
+        let (status, as_of) = (Status::Live, Some(Time(0)));
+        w.apply(&Change { source, status, as_of, reach: reach.clone(), update });
+    }
+}
+
+/// What a person must know of an `exists` that is not so: the row that is nearest to it, with
+/// what it has where it lacks, and of values only those that this is compared with.
+#[test]
+fn a_row_that_is_not_so_is_told_with_what_it_has() {
+    let params = BTreeMap::from([
+        ("job".to_owned(), serde_json::json!("backup")),
+        ("age".to_owned(), serde_json::json!("24h")),
+    ]);
+    let text = "cronjobs.exists(j, j.namespace == \"vault\" && j.name == params.job && !j.suspended && \
+                j.last_success != null && now - j.last_success < duration(params.age))";
+    let why = |text: &str, jobs: &[CronJob]| {
+        let healthy = VoterVerdict::Healthy;
+        let judged = judgement(text, healthy, &params, |w| with_jobs(w, jobs.to_vec()));
+        assert_eq!(judged.verdict, Verdict::Fail, "{text}: {}", judged.why);
+        judged.why
+    };
+    let old = Some(Time(-3 * 86_400_000));
+    let others = [job("another", Some(Time(0))), job("elsewhere", None)];
+    let with = |backup| [&others[..], &[backup]].concat();
+    assert_eq!(
+        why(text, &with(job("backup", old))),
+        "of 3 in cronjobs none is so; nearest backup (last_success 1969-12-29T00:00:00.000Z, 3d ago); \
+         now is 1970-01-01T00:00:00.000Z, params.age is 24h"
+    );
+    let never = why(text, &with(job("backup", None)));
+    assert!(never.contains("nearest backup (last_success null)"), "{never}");
+    let suspended = CronJob { suspended: true, ..job("backup", Some(Time(0))) };
+    let suspended = why(text, &with(suspended));
+    assert!(suspended.ends_with("nearest backup (suspended true)"), "{suspended}");
+    // None of that name: those that have all the rest, and the name that was looked for.
+    let absent = why(text, &others);
+    assert_eq!(absent, "of 2 in cronjobs none is so; nearest another; params.job is backup");
+    let empty = why(text, &[]);
+    assert!(
+        empty.starts_with("cronjobs is empty; ") && empty.contains("params.age is 24h"),
+        "{empty}"
+    );
+    // Three rows and no more; a row that should not be there.
+    let many = why("pods.exists(p, p.namespace == \"vault\" && p.status == \"Done\")", &others);
+    assert_eq!(many.matches("(status Running)").count(), 3, "{many}");
+    let there = why("!pods.exists(p, p.status == \"Running\")", &others);
+    assert_eq!(there, "so for pod-0 (Running), pod-1 (Running), pod-2 (Running) and 7 more");
+}
+
+/// Where a list's size is asked for, the list is not told.
+#[test]
+fn a_size_is_told_as_a_size() {
+    for (text, why, values) in [
+        ("size(raft.voters) > 3", "size(raft.voters) is 3", "size(raft.voters) 3"),
+        (
+            "raft.configured == raft.voters.size()",
+            "raft.configured is 0, raft.voters.size() is 3",
+            "raft.configured 0, size(raft.voters) 3",
+        ),
+        ("size(pods) > 10", "size(pods) is 10", "size(pods) 10"),
+        (
+            "size(pods.filter(p, size(p.claims) > 0)) > 0",
+            "size(pods.filter(p, size(p.claims) > 0)) is 0",
+            "pods 10 items",
+        ),
+        (
+            "size(raft.voters) > 5 && raft.voters.all(v, v.healthy)",
+            "size(raft.voters) is 3",
+            "raft.voters [vault-0 (healthy), vault-1 (healthy), vault-2 (healthy)]",
+        ),
+    ] {
+        let none = BTreeMap::new();
+        let judged = judgement(text, VoterVerdict::Healthy, &none, |w| with_jobs(w, Vec::new()));
+        let shown: Vec<_> =
+            judged.values.iter().map(|v| format!("{} {}", v.name, v.value)).collect();
+        assert_eq!((judged.why.as_str(), shown.join(", ").as_str()), (why, values), "{text}");
+        assert!(judged.values.iter().all(|v| v.at.is_some()), "{text}");
     }
 }

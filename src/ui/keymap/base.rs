@@ -5,7 +5,7 @@ use crate::run::{Intent, State, Status};
 use crate::runbook::model::Does;
 use crate::ui::keymap::{Asked, KeyCode, ask, keys, open_write};
 use crate::ui::model::{Model, Overlay, Pane, Review, Writing};
-use crate::ui::panes::{count, hits, orders, selected};
+use crate::ui::panes::{count, hits, orders, other_table, selected};
 use crate::ui::{checklist, detail};
 
 pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {
@@ -40,6 +40,9 @@ pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) ->
             let all = orders(model.focus).len().max(1);
             let view = model.view_mut();
             view.order = (view.order + 1) % all;
+        }
+        KeyCode::Char('v') if model.focus == Pane::Storage => {
+            model.row = other_table(model, state);
         }
         KeyCode::Char('j' | 'k' | 'g' | 'G' | 'n' | 'N') => step_to(model, state, code, now),
         _ => return on_step(model, state, code, now),

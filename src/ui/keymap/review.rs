@@ -66,7 +66,13 @@ pub(super) fn key(
     Asked::Nothing
 }
 
-pub(super) fn command(model: &mut Model, state: &State, code: KeyCode, step: StepAddr) -> Asked {
+pub(super) fn command(
+    model: &mut Model,
+    state: &State,
+    code: KeyCode,
+    step: StepAddr,
+    now: Time,
+) -> Asked {
     match code {
         KeyCode::Char('m') => ask(Intent::Show { step }),
         KeyCode::Char('D') => {
@@ -78,7 +84,8 @@ pub(super) fn command(model: &mut Model, state: &State, code: KeyCode, step: Ste
             let s = state.steps.get(&step);
             let reviewing = s.is_some_and(|s| s.status == Status::Confirming);
             model.overlay = if reviewing {
-                Overlay::Review(Review::new(step, state, Time::default()))
+                // Armed anew: a key that was on its way closed the commands and nothing more.
+                Overlay::Review(Review::new(step, state, now))
             } else {
                 Overlay::None
             };

@@ -183,6 +183,9 @@ fn pane(keys: &mut Vec<Key>, model: &Model, state: &State) {
     if matches!(model.focus, Pane::Storage | Pane::Pods) {
         keys.push(key("o", "the next order of rows", "order"));
     }
+    if model.focus == Pane::Storage {
+        keys.push(key("v", "to the volumes, and back to the claims", "volumes"));
+    }
 }
 
 fn review(open: &Review, state: &State) -> Vec<Key> {

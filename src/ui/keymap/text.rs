@@ -13,19 +13,18 @@ pub(super) fn write(
     model: &mut Model,
     state: &State,
     code: KeyCode,
-    what: Writing,
-    mut text: String,
+    (what, mut text): (Writing, String),
+    now: Time,
 ) -> Asked {
     if let KeyCode::Char(_) | KeyCode::Backspace = code {
         edit(&mut text, code);
         model.overlay = Overlay::Write { what, text };
         return Asked::Nothing;
     }
-    // An override goes back to the review that it was asked in.
+    // An override goes back to the review that it was asked in, which is armed anew: the key
+    // that ended the reason, struck twice, is no release.
     model.overlay = match &what {
-        Writing::Override(step, _) => {
-            Overlay::Review(Review::new(step.clone(), state, Time::default()))
-        }
+        Writing::Override(step, _) => Overlay::Review(Review::new(step.clone(), state, now)),
         _ => Overlay::None,
     };
     if code != KeyCode::Enter {

@@ -5,6 +5,7 @@
 mod pods;
 mod raft;
 mod storage;
+mod volumes;
 
 pub(crate) use pods::pods;
 pub(crate) use raft::raft;
@@ -99,7 +100,13 @@ pub(crate) fn brief(state: &State, now: Time, width: usize) -> Line<'static> {
     let (storage, storage_fresh) = standing(state, Source::Claims, now);
     let (words, fresh) = standing(state, Source::Pods, now);
     let pods = state.world.pods.len();
-    let figures = format!("2 storage {}   4 pods {ready}/{pods} ready", moved.join(" · "));
+    let mut moved = moved.join(" · ");
+    // What changes leave behind takes room, and is the way back.
+    let released: i64 = state.world.classes.iter().map(|c| c.consumers.released).sum();
+    if released > 0 {
+        moved += &format!(" · {released} Released");
+    }
+    let figures = format!("2 storage {moved}   4 pods {ready}/{pods} ready");
     // What is wrong stands before figures that it makes doubtful: the end is what is cut.
     let doubt = match (storage_fresh, fresh) {
         (true, true) => return Line::raw(cut(&format!(" {figures}"), width)),
@@ -119,7 +126,7 @@ pub(crate) fn count(model: &Model, state: &State, now: Time) -> usize {
     let view = model.view(model.focus);
     match model.focus {
         Pane::Raft => raft::rows(state, view).len(),
-        Pane::Storage => storage::rows(state, view).len(),
+        Pane::Storage => storage::rows(state, view).len() + volumes::rows(state, view).len(),
         Pane::Pods => pods::rows(state, view).len(),
         Pane::Checklist | Pane::Step => text(model, state, now).len(),
     }
@@ -156,16 +163,32 @@ pub(crate) fn selected(model: &Model, state: &State) -> Option<Entry> {
             let v = under(&raft::rows(state, view), model.row)?;
             Some(pod(state.world.pods.iter().find(|p| p.name == v.name)?))
         }
-        Pane::Storage => {
-            let c = under(&storage::rows(state, view), model.row)?;
-            Some(Entry {
-                kind: "PersistentVolumeClaim",
-                namespace: c.namespace.clone(),
-                name: c.name.clone(),
-            })
-        }
+        Pane::Storage => stored(state, view, model.row),
         Pane::Checklist | Pane::Step => None,
     }
+}
+
+/// The claim or volume of a row: the cursor goes through both.
+fn stored(state: &State, view: &View, row: usize) -> Option<Entry> {
+    let (claims, volumes) = (storage::rows(state, view), volumes::rows(state, view));
+    if row >= claims.len()
+        && let Some(v) = under(&volumes, row - claims.len())
+    {
+        let name = v.name.clone();
+        return Some(Entry { kind: "PersistentVolume", namespace: String::new(), name });
+    }
+    let c = under(&claims, row)?;
+    Some(Entry {
+        kind: "PersistentVolumeClaim",
+        namespace: c.namespace.clone(),
+        name: c.name.clone(),
+    })
+}
+
+/// The row of the first volume, and of the first claim for whoever stands on a volume.
+pub(crate) fn other_table(model: &Model, state: &State) -> usize {
+    let first = storage::rows(state, model.view(Pane::Storage)).len();
+    if model.row < first { first } else { 0 }
 }
 
 /// The cursor stays on the last row when rows go.
@@ -173,16 +196,22 @@ fn under<'a, T>(rows: &[&'a T], row: usize) -> Option<&'a T> {
     rows.get(row.min(rows.len().checked_sub(1)?)).copied()
 }
 
-/// First line of a pane that the cursor can stand on.
-pub(crate) fn first_row(pane: Pane, state: &State) -> usize {
-    match pane {
-        Pane::Storage => storage::used(state).count() + 2,
-        _ => 1,
+/// The line of a pane that the cursor stands on.
+pub(crate) fn line_of(model: &Model, state: &State, now: Time) -> usize {
+    let row = model.row.min(count(model, state, now).saturating_sub(1));
+    match model.focus {
+        Pane::Storage => storage::line_of(state, model.view(Pane::Storage), row),
+        _ => row + 1,
     }
 }
 
-/// Rows of a namespace that the run's parameters name come first: they are what it is about.
+/// Namespaces that the run's parameters name: they are what it is about.
+fn ours(state: &State) -> Vec<&str> {
+    state.header.params.values().filter_map(|v| v.as_str()).collect()
+}
+
+/// Rows of such a namespace come first.
 fn ours_first<'a, T>(state: &State, rows: &mut [&'a T], namespace: impl Fn(&'a T) -> &'a str) {
-    let named: Vec<&str> = state.header.params.values().filter_map(|v| v.as_str()).collect();
+    let named = ours(state);
     rows.sort_by_key(|row| !named.contains(&namespace(row)));
 }

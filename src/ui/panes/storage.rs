@@ -1,19 +1,31 @@
-//! Classes with their consumers, then the claims of the site's namespaces.
+//! Classes with their consumers, then the claims of the site's namespaces, then volumes.
 
-use super::{has, mark, nothing, ours_first, standing, touched};
+use super::{has, mark, nothing, ours, ours_first, standing, touched, volumes};
 use crate::event::Time;
 use crate::run::State;
 use crate::ui::model::View;
-use crate::ui::text::{cut, left, right};
+use crate::ui::text::{cut, fit, left, right};
 use crate::ui::theme;
 use crate::world::{Claim, Class, Consumers, Source};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 /// Classes that anything uses, and those that claims are moved to.
 pub(super) fn used(state: &State) -> impl Iterator<Item = &Class> {
-    let named: Vec<&str> = state.header.params.values().filter_map(|v| v.as_str()).collect();
+    let named = ours(state);
     let classes = state.world.classes.iter();
     classes.filter(move |c| c.consumers != Consumers::default() || named.contains(&c.name.as_str()))
+}
+
+/// The line of a row: below the classes and their heading claims, below these volumes.
+pub(super) fn line_of(state: &State, view: &View, row: usize) -> usize {
+    let (above, claims) = (used(state).count() + 2, rows(state, view).len());
+    match row.checked_sub(claims) {
+        // Without a claim there is a line that says so.
+        Some(volume) if !volumes::rows(state, view).is_empty() => {
+            above + claims.max(1) + 1 + volume
+        }
+        _ => above + row,
+    }
 }
 
 pub(super) fn rows<'a>(state: &'a State, view: &View) -> Vec<&'a Claim> {
@@ -53,15 +65,17 @@ pub(crate) fn storage(state: &State, view: &View, width: usize, now: Time) -> Ve
     for c in used(state) {
         let n = &c.consumers;
         let text = format!(
-            "{} {} {} {}",
+            "{} {} {} ",
             left(&c.name, 24),
             right(&n.bound.to_string(), 6),
             right(&n.ours.to_string(), 5),
-            right(&n.released.to_string(), 9)
         );
-        out.push(Line::styled(cut(&text, width), row_style));
+        let left_behind = if fresh && n.released > 0 { theme::caution() } else { row_style };
+        let released = Span::styled(right(&n.released.to_string(), 9), left_behind);
+        out.push(fit(Line::from(vec![Span::styled(text, row_style), released]), width));
     }
     claims(&mut out, state, view, width, now, fresh);
+    out.extend(volumes::lines(state, view, width, now));
     out
 }
 

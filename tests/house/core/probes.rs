@@ -62,7 +62,7 @@ fn two_probes_add_up() {
     let (run, _) = in_doubt();
     let Some(Effect::Probe { proposal, reading, .. }) = run.effects.last() else { panic!() };
     assert!(proposal.is_some() && reading.contains(&Source::Claims), "{reading:?}");
-    let (gone, there, lost) = ("probe holds", "there is data-vault-0", "no path");
+    let (gone, there, lost) = ("probe holds", "so for data-vault-0", "no path");
     for (own, runbook, sum) in [
         (Done, gone, Done),
         (Done, there, Unknown),

@@ -1,0 +1,39 @@
+//! What `doctor` says of a site file whose voters are not raft's.
+
+use crate::survey::served::{Served, served};
+
+/// The site file with another text in it, and what is said of it.
+fn examined(lab: &Served, text: &str) -> (Option<i32>, String) {
+    std::fs::write(lab.place("other.toml"), text).unwrap();
+    let out = lab.holdpoint(&["doctor", "--site", "other.toml", "--state", "runs"]);
+    (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+#[test]
+fn voters_that_are_missing_or_mixed_up_are_named_with_a_remedy() {
+    let lab = served("sup3rsecret", |_| ());
+    let text = std::fs::read_to_string(lab.place("site.toml")).unwrap();
+    let (code, said) = examined(&lab, &text);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ok   voters: the site file names each of the 3"), "{said}");
+
+    let addresses: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("address = ")).collect();
+    let [first, _, last] = addresses[..] else { panic!("{text}") };
+    let mixed = text.replace(first, "<>").replace(last, first).replace("<>", last);
+    let at = text.find("[[vault.voter]]").unwrap();
+    let next = at + 2 + text[at + 2..].find("[[vault.voter]]").unwrap();
+    let missing = text[..at].to_owned() + &text[next..];
+    let renamed = text.replace("name = \"vault-1\"", "name = \"vault-9\"");
+    let twice = text.replace(first, last);
+    for (text, wanted) in [
+        (missing, &["BAD  vault-0: votes by raft's configuration", "add [[vault.voter]]"][..]),
+        (mixed, &["BAD  vault-0: vault-2 answers at its address", "mixed up"]),
+        (renamed, &["BAD  vault-9: is in the site file and not in raft's", "BAD  vault-1: votes"]),
+        (twice, &["has the address of vault-0; give each voter its own"]),
+    ] {
+        let (code, said) = examined(&lab, &text);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(wanted.iter().all(|w| said.contains(w)), "{wanted:?}: {said}");
+        assert!(!said.contains("ok   voters"), "{said}");
+    }
+}
