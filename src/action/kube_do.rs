@@ -23,6 +23,11 @@ pub(crate) async fn delete(remote: &Remote, proposal: &Proposal, say: &Say) -> E
         proposal.request.get("delete").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut done = 0;
     for (object, target) in list.iter().zip(&proposal.targets) {
+        if is_going(proposal, target) {
+            done += 1;
+            say(Stream::Note, format!("{} {} is being deleted already", target.kind, target.name));
+            continue;
+        }
         let namespace = target.namespace.as_deref().unwrap_or_default();
         let answer = delete_one(client, object, namespace).await;
         match answer {
@@ -48,6 +53,13 @@ pub(crate) async fn delete(remote: &Remote, proposal: &Proposal, say: &Say) -> E
         }
     }
     (Outcome::Ok, json!({"count": done, "at": remote.now()}))
+}
+
+/// A claim that was being deleted when it was looked at: asked once more, nothing would come of
+/// it. Of a pod that is so, the grace may be another one.
+fn is_going(proposal: &Proposal, target: &Target) -> bool {
+    let since = proposal.material.get(&format!("{}.deletionTimestamp", target.name));
+    target.kind == "PersistentVolumeClaim" && since.is_some_and(|t| !t.is_null())
 }
 
 async fn delete_one(client: &Client, object: &Value, namespace: &str) -> Result<(), Trouble> {

@@ -154,6 +154,20 @@ async fn a_lab_tells_its_clock_and_what_goes_wrong() {
     let request = http::Request::get("/lab").body(Vec::new()).unwrap();
     let told = kube::client(&lab).request::<serde_json::Value>(request).await.unwrap();
     let now = lab.with(|world| world.now.to_string());
-    let wanted = serde_json::json!({"lab": true, "now": now, "faults": ["hung-leader"]});
+    let wanted =
+        serde_json::json!({"lab": true, "now": now, "faults": ["hung-leader"], "deeds": []});
     assert_eq!(told, wanted);
+    // A request that changed something is remembered; one that only might have is not.
+    let namespace = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}}"#;
+    for path in ["/api/v1/namespaces?dryRun=All", "/api/v1/namespaces"] {
+        let request = http::Request::post(path)
+            .header("content-type", "application/json")
+            .body(namespace.as_bytes().to_vec())
+            .unwrap();
+        kube::client(&lab).request::<serde_json::Value>(request).await.unwrap();
+    }
+    let request = http::Request::get("/lab").body(Vec::new()).unwrap();
+    let told = kube::client(&lab).request::<serde_json::Value>(request).await.unwrap();
+    assert_eq!(told["deeds"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(told["deeds"][0]["what"], "POST /api/v1/namespaces");
 }
