@@ -10,6 +10,14 @@ test:
 soak RUNS="2000":
     HOLDPOINT_RUNS={{RUNS}} cargo test --locked --test house impatient -- --nocapture
 
+# as many kills at random moments, each run resumed to its end: long
+killed KILLS="1000":
+    HOLDPOINT_KILLS={{KILLS}} cargo test --locked --test house kills -- --nocapture
+
+# as many places of a whole run's journal cut and flipped: long
+damaged PLACES="10000":
+    HOLDPOINT_PLACES={{PLACES}} cargo test --locked --test house whole_runs_journal -- --nocapture
+
 # the tests on real servers
 real *ARGS:
     tests/real/run {{ARGS}}
@@ -23,3 +31,4 @@ generate:
     cargo run --quiet -- schema runbook > assets/runbook.schema.json
     cargo run --quiet -- schema site > assets/site.schema.json
     cargo run --quiet -- schema world > docs/world.md
+    cargo run --quiet -- schema life > docs/life.md

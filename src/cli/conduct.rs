@@ -24,6 +24,8 @@ pub(crate) struct Conduct {
     pub(crate) answers: Option<Answers>,
     /// The terminal, if it is full screen; else it goes line by line.
     pub(crate) stage: Option<Stage>,
+    /// What its person should know first.
+    pub(crate) notice: Option<String>,
     /// Told of the run and its directory when it has begun.
     pub(crate) begun: Begun,
 }
@@ -60,7 +62,7 @@ pub(crate) fn stage(state: &State, ascii: bool, now: Time, instead: &str) -> Res
 /// Opens the journal and runs until the change is done or its person leaves; true if it
 /// was done.
 pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
-    let Conduct { remote, begin, actor, answers, mut stage, begun } = run;
+    let Conduct { remote, begin, actor, answers, mut stage, begun, notice } = run;
     let clock = Arc::clone(&remote.clock);
     let (handle, task, dir) = match begin {
         Begin::New { runbook, header, runs, keep } => {
@@ -72,7 +74,8 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
         }
         Begin::Again(run) => {
             let (dir, left) = (run.dir.clone(), run.state.seq);
-            let resumed = run.resume(actor.clone(), clock).map_err(|e| e.to_string())?;
+            let resumed =
+                run.resume(actor.clone(), clock, &Keep::Durable).map_err(|e| e.to_string())?;
             let (handle, task) = Engine::resume(resumed, Arc::new(remote));
             // What the last process left is not what this one goes on from.
             let mut live = handle.live.clone();
@@ -92,6 +95,7 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
     let done = match stage {
         None => {
             outln!("journal: {}", dir.display());
+            notice.iter().for_each(|notice| outln!("{notice}"));
             let done = plain(&handle, &actor, answers.as_ref(), &mut print::line).await;
             if !done && print::lost() {
                 errln!(
@@ -103,7 +107,7 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
             done
         }
         Some(stage) => {
-            let done = tui(stage, handle.clone(), &actor).await?;
+            let done = tui(stage, handle.clone(), &actor, notice).await?;
             outln!("journal: {}", dir.display());
             done
         }

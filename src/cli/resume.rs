@@ -1,15 +1,18 @@
 //! `holdpoint resume`: a run that was left, or whose process ended, is taken up again.
 
+use crate::cli::check::read;
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
 use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, lab, refuse, runtime, site};
-use crate::event::{Actor, Mode, Role};
+use crate::event::{Actor, Header, Mode, Role};
 use crate::journal::Verdict;
 use crate::remote::Remote;
+use crate::runbook::redline;
 use crate::session::{Reopened, reopen};
 use crate::site::{is_lab, lacking};
+use crate::text::clean_line;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -154,7 +157,24 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
         },
     };
     let answers = answers.map(|(_, a)| a);
+    let notice = changed(&header);
     let begun = Box::new(|_: &_, _: &Path| ());
     let begin = Begin::Again(Box::new(reopened));
-    conduct(Conduct { remote, begin, actor, answers, stage, begun }).await
+    conduct(Conduct { remote, begin, actor, answers, stage, begun, notice }).await
+}
+
+/// What of the runbook's file is not what the run began with: it goes on with that.
+fn changed(header: &Header) -> Option<String> {
+    let path = Path::new(&header.runbook_path);
+    let why = match read(path) {
+        Ok(now) => match redline(&header.runbook, &now) {
+            parts if parts.is_empty() => return None,
+            parts => format!("changed since: {}", parts.join(", ")),
+        },
+        Err(_) => "is not there any more".to_owned(),
+    };
+    Some(format!(
+        "{} {why}; the run goes on with what it began with",
+        clean_line(&header.runbook_path)
+    ))
 }

@@ -216,7 +216,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let answers = answers.map(|(_, a)| a);
     let begun = Box::new(|_: &_, _: &Path| ());
     let begin = Begin::New { runbook, header, runs, keep: Keep::Durable };
-    conduct(Conduct { remote, begin, actor, answers, stage, begun }).await
+    conduct(Conduct { remote, begin, actor, answers, stage, begun, notice: None }).await
 }
 
 pub(crate) fn answers(

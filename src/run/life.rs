@@ -225,6 +225,42 @@ impl Move {
     }
 }
 
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "its turn comes, and its `when` holds",
+            Self::NotNeeded => "its turn comes, and its `when` is false",
+            Self::GatesPass => "gates are judged; each passes or is overridden",
+            Self::GatesHold => "gates are judged; one does not pass",
+            Self::Review => "its review is opened",
+            Self::Close => "its review is left; the gates pass",
+            Self::CloseBlocked => "its review is left; a gate does not pass",
+            Self::Annotate => "it is resolved, cannot be resolved, or a gate is overridden",
+            Self::Release => "it is released",
+            Self::Changed => "something changed between release and effect",
+            Self::Start => "its effect starts, durably recorded",
+            Self::EndOk => "its effect ended well",
+            Self::EndFailed => "its effect failed",
+            Self::EndUnknown => "nobody knows how its effect ended",
+            Self::Show => "its command is shown, to be run elsewhere",
+            Self::Claim => "it is claimed done",
+            Self::Unclaim => "the claim is taken back, or proves wrong",
+            Self::Check => "its verify begins",
+            Self::Judge => "its verify is judged once",
+            Self::Verify => "its verify settled, or it has none",
+            Self::VerifyFail => "its verify did not settle in time",
+            Self::Probe => "its probe looked",
+            Self::Retry => "it is tried again, or asked again whether it is needed",
+            Self::Skip => "it is skipped, with a reason",
+            Self::Choose => "its question is answered",
+            Self::SoakStart => "its soak's clock starts, or starts again",
+            Self::Soak => "its soak was counted, or broke",
+            Self::SoakEnd => "its soak is over, or ended early with a reason",
+            Self::Abort => "the run is given up",
+        })
+    }
+}
+
 /// A move that the table does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a step that is {from} cannot {by:?}")]

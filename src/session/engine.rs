@@ -1,17 +1,14 @@
 //! The loop itself.
 
-use crate::action;
-use crate::event::{Actor, EffectId, Entry, Event, Outcome, Probed, Time};
+use crate::event::{Actor, EffectId, Entry, Event, Outcome, Time};
 use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
-use crate::run::{
-    Effect, Intent, Look, Purpose, Question, State, apply, decide, question, reading,
-};
+use crate::run::{Effect, Intent, Look, Question, State, apply, decide, question, reading};
 use crate::runbook::namespaces;
 use crate::session::reopen::Resumed;
-use crate::session::say::say;
 use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
+use crate::session::work::work;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -334,67 +331,7 @@ impl Engine {
 
     fn start_effect(&self, effect: Effect) {
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
-        let pins = self.state.header.pins.clone();
-        match effect {
-            Effect::Prepare { step, ticket, purpose, call, reading } => {
-                tokio::spawn(async move {
-                    let (lasting, fleeting) = reading.parted();
-                    let resolve = async {
-                        match &call {
-                            Some(call) => {
-                                Some(action::resolve(&remote, &pins, call).await.map(Box::new))
-                            }
-                            None => None,
-                        }
-                    };
-                    let (changes, proposal) = match purpose {
-                        Purpose::Review => {
-                            tokio::join!(observe::read(&remote, &reading), resolve)
-                        }
-                        // Gates can take seconds. The objects are looked at late, so that as
-                        // little as can be lies between that look and the effect; later still
-                        // only what would be stale by then.
-                        Purpose::Execute => {
-                            let mut changes = observe::at_once(&remote, &lasting).await;
-                            let proposal = resolve.await;
-                            changes.extend(observe::at_once(&remote, &fleeting).await);
-                            (changes, proposal)
-                        }
-                    };
-                    let _ = results
-                        .send(Intent::Prepared { step, ticket, purpose, changes, proposal })
-                        .await;
-                });
-            }
-            Effect::Execute { effect, proposal, .. } => {
-                tokio::spawn(async move {
-                    let say = say(effect, results.clone());
-                    let work =
-                        tokio::spawn(
-                            async move { action::execute(&remote, &proposal, &say).await },
-                        );
-                    let (outcome, result) = work.await.unwrap_or_else(|e| {
-                        (
-                            Outcome::Unknown(format!("the action ended unexpectedly: {e}")),
-                            Value::Null,
-                        )
-                    });
-                    let _ = results.send(Intent::EffectEnded { effect, outcome, result }).await;
-                });
-            }
-            Effect::Probe { step, ticket, proposal, reading } => {
-                tokio::spawn(async move {
-                    let (verdict, why, result) = match &proposal {
-                        Some(proposal) => action::probe(&remote, proposal).await,
-                        None => (Probed::Unknown, String::new(), Value::Null),
-                    };
-                    // Last, so that the runbook's probe is judged on what is so now.
-                    let changes = observe::read(&remote, &reading).await;
-                    let probed = Intent::Probed { step, ticket, verdict, why, result, changes };
-                    let _ = results.send(probed).await;
-                });
-            }
-        }
+        tokio::spawn(work(remote, self.state.header.pins.clone(), results, effect));
     }
 }
 

@@ -16,6 +16,7 @@ mod say;
 mod terminal;
 mod tui;
 mod unrecorded;
+mod work;
 
 pub use answers::{Answers, ByProbe, parse_answers};
 pub use engine::{Engine, Handle, Live};

@@ -37,7 +37,7 @@ pub enum Keep {
 }
 
 /// A file that is left to the system's cache.
-struct Loose(FileDisk);
+pub(super) struct Loose(pub(super) FileDisk);
 
 impl Disk for Loose {
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {

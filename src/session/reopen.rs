@@ -5,7 +5,7 @@ use crate::event::{Actor, Entry, Event};
 use crate::journal::{Disk, FileDisk, Read, Verdict, Writer, read_bytes};
 use crate::remote::Clock;
 use crate::run::{Intent, State, apply, decide};
-use crate::session::open::{OpenError, fold};
+use crate::session::open::{Keep, Loose, OpenError, fold};
 use std::path::{Path, PathBuf};
 
 /// A run whose journal is held.
@@ -51,8 +51,8 @@ pub fn reopen(dir: &Path) -> Result<Reopened, OpenError> {
 }
 
 impl Reopened {
-    /// Sets a torn tail aside and begins to write.
-    pub fn resume(mut self, actor: Actor, clock: Clock) -> Result<Resumed, OpenError> {
+    /// Sets a torn tail aside and begins to write, as durably as is wanted.
+    pub fn resume(mut self, actor: Actor, clock: Clock, keep: &Keep) -> Result<Resumed, OpenError> {
         let mut recovered = None;
         match &self.verdict {
             Verdict::Tampered { .. } => return self.looked_at(actor, clock),
@@ -63,8 +63,14 @@ impl Reopened {
             Verdict::Open | Verdict::Complete => {}
         }
         let theirs = Box::new(move || clock());
-        let writer = Writer::start(Box::new(self.disk), Some(self.head), theirs)
-            .map_err(OpenError::Thread)?;
+        let head = Some(self.head);
+        let writer = match keep {
+            Keep::Loosely => Writer::inline(Box::new(Loose(self.disk)), head, theirs),
+            // What was read from a file goes on in it.
+            Keep::Durable | Keep::Memory(_) => {
+                Writer::start(Box::new(self.disk), head, theirs).map_err(OpenError::Thread)?
+            }
+        };
         let version = env!("CARGO_PKG_VERSION").into();
         let first = Some((actor, Intent::Resume { recovered, version }));
         Ok(Resumed { state: self.state, writer, show_only: None, first })

@@ -130,10 +130,16 @@ struct Shown<'a> {
 }
 
 /// Runs the cockpit until its person leaves; true if the change was done.
-pub async fn tui(mut stage: Stage, handle: Handle, actor: &Actor) -> Result<bool, String> {
+pub async fn tui(
+    mut stage: Stage,
+    handle: Handle,
+    actor: &Actor,
+    notice: Option<String>,
+) -> Result<bool, String> {
     let (tell, news) = mpsc::channel(16);
     let lab = is_lab(&handle.live.borrow().state.header.pins);
-    stage.model.message = lab.then(|| (FIRST.to_owned(), handle.now()));
+    let first = notice.or_else(|| lab.then(|| FIRST.to_owned()));
+    stage.model.message = first.map(|text| (text, handle.now()));
     let asking = Arc::new(AtomicUsize::new(0));
     Cockpit { handle, actor, stage, tell, asking }.run(news).await
 }

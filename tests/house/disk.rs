@@ -1,6 +1,8 @@
 //! A session whose disk fails or hangs, on a lab: the real loop, the real writer, the real
 //! clients.
 
+mod every;
+
 use crate::support::{driver, header};
 use holdpoint::cli::lab::rehearse::lab_site;
 use holdpoint::event::{Entry, Event, Mode, StepAddr, Time};
@@ -85,6 +87,15 @@ struct Begun {
 
 impl Begun {
     async fn new(at: &'static str, fate: Fate) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let disk = Odd { kept: Arc::clone(&kept), at, fate, full: false };
+        let mut begun = Self::on(Box::new(disk)).await;
+        begun.kept = kept;
+        begun
+    }
+
+    /// On any disk; who keeps what is written on it is whoever made it.
+    async fn on(disk: Box<dyn Disk>) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| site::world(1, BEGAN)).clone();
         let clock = lab::clock(world.now);
@@ -104,13 +115,11 @@ impl Begun {
             event: Event::Opened { header: Box::new(header.clone()) },
         };
         let state = State::new(header, runbook, clock());
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let disk = Odd { kept: Arc::clone(&kept), at, fate, full: false };
         let theirs = Arc::clone(&clock);
-        let writer = Writer::start(Box::new(disk), None, Box::new(move || theirs())).unwrap();
-        writer.append(vec![first], true, Box::new(|written| written.unwrap()));
+        let writer = Writer::start(disk, None, Box::new(move || theirs())).unwrap();
+        writer.append(vec![first], true, Box::new(drop));
         let (handle, _) = Engine::start(state, writer, Arc::new(remote));
-        Self { handle, lab, kept, drives }
+        Self { handle, lab, kept: Arc::default(), drives }
     }
 
     async fn until(&self, what: &str, so: impl FnMut(&Live) -> bool) -> Live {

@@ -388,3 +388,46 @@ fn a_directory_that_is_not_ours_alone_is_refused() {
     drop(disk);
     assert!(FileDisk::create(&run).is_err(), "an existing run is not overwritten");
 }
+
+/// The journal of a whole roll on the lab, cut and flipped at places all over it: some here, as
+/// many as `HOLDPOINT_PLACES` says where that is asked for.
+#[test]
+fn damage_anywhere_in_a_whole_runs_journal_is_seen() {
+    use crate::rehearsals::{on_lab_time, operator, small, what};
+    #[allow(clippy::disallowed_methods, reason = "how many is asked for from outside")]
+    let places = std::env::var("HOLDPOINT_PLACES").ok().and_then(|n| n.parse().ok());
+    let play = what(holdpoint::cli::lab::play::RUNBOOK, &[], operator(), small());
+    let played = on_lab_time(holdpoint::cli::lab::play::play(play, &mut |_| true)).unwrap();
+    let mut head = ZERO_HASH.to_owned();
+    let (mut whole, mut ends) = (Vec::new(), Vec::new());
+    for entry in &played.entries {
+        let (text, hash) = line(entry, &head).unwrap();
+        whole.extend(text.into_bytes());
+        ends.push(whole.len());
+        head = hash;
+    }
+    assert_eq!(read_bytes(&whole).unwrap().verdict, Verdict::Complete);
+    let mut chance = fastrand::Rng::with_seed(7);
+    for _ in 0..places.unwrap_or(100_u32) {
+        let at = chance.usize(ends[0]..whole.len());
+        let before = ends.iter().filter(|end| **end <= at).count();
+        let cut = read_bytes(&whole[..at]).unwrap();
+        assert_eq!(cut.entries.len(), before, "cut at {at}");
+        match ends.contains(&at) {
+            true => assert_eq!(cut.verdict, Verdict::Open, "cut at {at}"),
+            false => {
+                assert!(
+                    matches!(cut.verdict, Verdict::Torn { .. }),
+                    "cut at {at}: {}",
+                    cut.verdict
+                );
+            }
+        }
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << chance.u8(..8);
+        let flipped = read_bytes(&bytes).unwrap();
+        assert_eq!(flipped.entries.len(), before, "flip at {at}");
+        let seen = matches!(flipped.verdict, Verdict::Torn { .. } | Verdict::Tampered { .. });
+        assert!(seen, "flip at {at}: {}", flipped.verdict);
+    }
+}

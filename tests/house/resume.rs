@@ -4,7 +4,7 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{FILE, Verdict, ZERO_HASH, line, read_bytes};
 use holdpoint::run::{Effect, Intent, Look, Status, decide, wants};
-use holdpoint::session::{OpenError, reopen};
+use holdpoint::session::{Keep, OpenError, reopen};
 use holdpoint::world::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -135,7 +135,7 @@ fn clock() -> Arc<dyn Fn() -> Time + Send + Sync> {
 
 /// Takes up what lies there, as a session does; what its first entries say.
 fn taken_up(dir: &Path) -> Vec<Event> {
-    let resumed = reopen(dir).unwrap().resume(driver(), clock()).unwrap();
+    let resumed = reopen(dir).unwrap().resume(driver(), clock(), &Keep::Durable).unwrap();
     let (actor, first) = resumed.first.unwrap();
     let events = decide(&resumed.state, &actor, &first, clock()()).unwrap();
     let entries: Vec<Entry> = (resumed.state.seq + 1..)
@@ -189,7 +189,7 @@ fn damage_elsewhere_is_only_looked_at() {
     put(dir.path(), &bytes);
     let reopened = reopen(dir.path()).unwrap();
     assert!(matches!(reopened.verdict, Verdict::Tampered { seq: 3, .. }), "{}", reopened.verdict);
-    let resumed = reopened.resume(driver(), clock()).unwrap();
+    let resumed = reopened.resume(driver(), clock(), &Keep::Durable).unwrap();
     let why = resumed.show_only.unwrap();
     assert!(why.contains("tampered: entry 3 at byte"), "{why}");
     assert!(resumed.first.is_none());
@@ -241,4 +241,82 @@ fn a_journal_that_is_not_ours_alone_is_not_written_to() {
     )
     .unwrap();
     assert!(refused(&dir).contains("is no file"));
+}
+
+const SOAK: &str = r#"
+format = 1
+id = "soak"
+title = "A soak"
+owner = "tests"
+[[phase]]
+id = "only"
+title = "Only"
+[[phase.step]]
+id = "soak"
+title = "Watch"
+hold = "none"
+[phase.step.soak]
+for = "1h"
+[[phase.step.soak.watch]]
+id = "answers"
+that = 'raft.leader_answers'
+says = "the leader answers"
+"#;
+
+/// An hour is to be observed; for half of one nobody looks. It ends that much later, and does not
+/// begin anew.
+#[test]
+fn a_soak_ends_as_much_later_as_nobody_looked() {
+    use crate::rehearsals::{on_lab_time, operator, small};
+    use holdpoint::cli::lab::play::{Play, begin};
+    use holdpoint::cli::lab::rehearse::lab_site;
+    use holdpoint::lab;
+    use holdpoint::session::Engine;
+    let runs = tempfile::tempdir().unwrap();
+    let play = Play {
+        text: SOAK.into(),
+        path: "soak.toml".into(),
+        params: vec![],
+        site: lab_site().unwrap(),
+        world: small(),
+        faults: vec![],
+        answers: operator(),
+        runs: Some(runs.path().to_owned()),
+        nonce: "0000".into(),
+    };
+    let entries = on_lab_time(async {
+        let playing = begin(play, driver()).await.unwrap();
+        let soaked = |state: &holdpoint::run::State| {
+            state.steps.get(&"only/soak".parse().unwrap()).map_or(0, |s| s.soak.observed_ms)
+        };
+        let mut live = playing.handle.live.clone();
+        let half = live.wait_for(|l| soaked(&l.state) >= 1_800_000).await;
+        drop(half.unwrap());
+        let left = playing.end(false).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(1800)).await;
+        let (world, dir) = (left.lab.with(|w| w.clone()), left.journal.unwrap());
+        let clock = lab::clock(world.now);
+        let lab = lab::Lab::new(world, Arc::clone(&clock));
+        let driven = lab.clone();
+        tokio::spawn(async move { driven.drive().await });
+        let remote = lab::open(&lab, lab_site().unwrap(), Arc::clone(&clock));
+        let resumed = reopen(&dir).unwrap().resume(driver(), clock, &Keep::Loosely).unwrap();
+        let (handle, _) = Engine::resume(resumed, Arc::new(remote));
+        let mut live = handle.live.clone();
+        assert!(
+            live.wait_for(|l| l.state.ended.is_some()).await.unwrap().state.ended == Some(true)
+        );
+        handle.close();
+        let bytes = std::fs::read(dir.join(FILE)).unwrap();
+        read_bytes(&bytes).unwrap().entries
+    });
+    let starts: Vec<Time> = entries
+        .iter()
+        .filter(|e| matches!(e.event, Event::SoakStarted { .. }))
+        .map(|e| e.at)
+        .collect();
+    assert_eq!(starts.len(), 1, "it began anew");
+    let ended = entries.iter().find(|e| matches!(e.event, Event::SoakEnded { .. })).unwrap();
+    let took = ended.at.since(starts[0]).0;
+    assert!((5_400_000..5_430_000).contains(&took), "{} minutes", took / 60_000);
 }

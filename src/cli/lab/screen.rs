@@ -148,7 +148,8 @@ impl Ground {
             }
         });
         let stage = Some(stage);
-        let done = conduct(Conduct { remote, begin, actor, answers: None, stage, begun }).await?;
+        let (answers, notice) = (None, None);
+        let done = conduct(Conduct { remote, begin, actor, answers, stage, begun, notice }).await?;
         let Some(keeper) = kept.get() else { return Ok(done) };
         if let Some(why) = keeper.end(done) {
             errln!("holdpoint: {why}");

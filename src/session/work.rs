@@ -1,0 +1,77 @@
+//! The work that follows from events; what comes of it comes back as intents.
+
+use crate::action;
+use crate::event::{Outcome, Pins, Probed};
+use crate::observe;
+use crate::remote::Remote;
+use crate::run::{Effect, Intent, Purpose};
+use crate::runbook::model::Call;
+use crate::session::say::say;
+use crate::world::Reading;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Does it. Whoever wanted the result may be gone by then.
+pub(super) async fn work(
+    remote: Arc<Remote>,
+    pins: Pins,
+    results: mpsc::Sender<Intent>,
+    effect: Effect,
+) {
+    let result = match effect {
+        Effect::Prepare { step, ticket, purpose, call, reading } => {
+            let (changes, proposal) =
+                prepared(&remote, &pins, purpose, call.as_ref(), &reading).await;
+            Intent::Prepared { step, ticket, purpose, changes, proposal }
+        }
+        Effect::Execute { effect, proposal, .. } => {
+            let say = say(effect, results.clone());
+            let acting =
+                tokio::spawn(async move { action::execute(&remote, &proposal, &say).await });
+            let (outcome, result) = acting.await.unwrap_or_else(|e| {
+                (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
+            });
+            Intent::EffectEnded { effect, outcome, result }
+        }
+        Effect::Probe { step, ticket, proposal, reading } => {
+            let (verdict, why, result) = match &proposal {
+                Some(proposal) => action::probe(&remote, proposal).await,
+                None => (Probed::Unknown, String::new(), Value::Null),
+            };
+            // Last, so that the runbook's probe is judged on what is so now.
+            let changes = observe::read(&remote, &reading).await;
+            Intent::Probed { step, ticket, verdict, why, result, changes }
+        }
+    };
+    let _ = results.send(result).await;
+}
+
+type Resolved = Option<Result<Box<crate::event::Proposal>, String>>;
+
+async fn prepared(
+    remote: &Arc<Remote>,
+    pins: &Pins,
+    purpose: Purpose,
+    call: Option<&Call<String>>,
+    reading: &Reading,
+) -> (Vec<crate::world::Change>, Resolved) {
+    let resolve = async {
+        match call {
+            Some(call) => Some(action::resolve(remote, pins, call).await.map(Box::new)),
+            None => None,
+        }
+    };
+    match purpose {
+        Purpose::Review => tokio::join!(observe::read(remote, reading), resolve),
+        // Gates can take seconds. The objects are looked at late, so that as little as can be
+        // lies between that look and the effect; later still only what would be stale by then.
+        Purpose::Execute => {
+            let (lasting, fleeting) = reading.parted();
+            let mut changes = observe::at_once(remote, &lasting).await;
+            let proposal = resolve.await;
+            changes.extend(observe::at_once(remote, &fleeting).await);
+            (changes, proposal)
+        }
+    }
+}
