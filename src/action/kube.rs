@@ -5,6 +5,7 @@
 
 use crate::action::args::Args;
 use crate::action::kube_claims::{claims_of, claims_to_delete};
+use crate::action::kube_successor;
 use crate::action::quoted;
 use crate::event::{Proposal, Span, Target, Time};
 use crate::remote::{Remote, Trouble, review_access, trouble};
@@ -113,6 +114,9 @@ pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result
     let set = within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get(name))
         .await
         .map_err(|e| e.to_string())?;
+    if let Some(manifest) = args.opt("successor").filter(|m| !m.is_empty()) {
+        kube_successor::check(remote, manifest, &set).await?;
+    }
     let mut material = BTreeMap::new();
     facts(&mut material, name, &set.metadata);
     material.insert(format!("{name}.generation"), json!(set.metadata.generation));

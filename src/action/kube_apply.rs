@@ -33,6 +33,11 @@ async fn read(remote: &Remote, path: &str) -> Result<Manifest, String> {
     apart_soon(&remote.machine, move || read_now(machine.as_ref(), &path)).await?
 }
 
+/// What a manifest holds.
+pub(crate) async fn object(remote: &Remote, path: &str) -> Result<Value, String> {
+    Ok(read(remote, path).await?.object)
+}
+
 fn read_now(machine: &dyn Machine, path: &str) -> Result<Manifest, String> {
     let file =
         machine.open(Path::new(path)).map_err(|e| format!("{path}: {e}; check the parameter"))?;

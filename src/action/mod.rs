@@ -11,6 +11,7 @@ mod kube;
 mod kube_apply;
 mod kube_claims;
 mod kube_do;
+mod kube_successor;
 mod rights;
 mod shell;
 mod snapshot;

@@ -83,7 +83,16 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "kube.delete_statefulset",
         says: "delete a StatefulSet and leave its pods and claims alone (cascade orphan)",
-        args: &[arg("name", ArgKind::Text, true, "its name"), NAMESPACE],
+        args: &[
+            arg("name", ArgKind::Text, true, "its name"),
+            NAMESPACE,
+            arg(
+                "successor",
+                ArgKind::Text,
+                false,
+                "the manifest that it is re-created from, compared before anything is deleted; none if empty",
+            ),
+        ],
         destructive: true,
         result: &[AT],
     },

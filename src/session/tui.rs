@@ -8,7 +8,7 @@ use crate::run::{Intent, State};
 use crate::session::engine::{Handle, Live};
 use crate::session::terminal::{Taken, copy, resume, suspend, take};
 use crate::site::is_lab;
-use crate::ui::{Asked, Entry, Frame, Look, Model, busy, draw, key};
+use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, draw, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
 use std::sync::Arc;
@@ -257,7 +257,15 @@ impl Cockpit<'_> {
             News::Text(title, lines, waiting) => {
                 let model = &mut self.stage.model;
                 model.message = model.message.take().filter(|(said, _)| *said != waiting);
-                model.read(title, lines);
+                // What is being typed is not taken away: its letters would be keys.
+                let reads = matches!(model.overlay, Overlay::None | Overlay::Text { .. });
+                match reads || matches!(model.overlay, Overlay::Command { .. }) {
+                    true => model.read(title, lines),
+                    false => {
+                        let text = format!("{title} came while you were at this; ask again");
+                        self.message(text, self.handle.now());
+                    }
+                }
             }
         }
     }

@@ -9,11 +9,12 @@ mod voters;
 use crate::cli::check::read;
 use crate::cli::run::params_or_names;
 use crate::cli::{UNDONE, refuse, runtime, site};
+use crate::event::Pins;
 use crate::observe;
 use crate::remote::{Remote, review_access};
 use crate::runbook::model::Runbook;
 use crate::runbook::{load, namespaces};
-use crate::site::{lacking, mismatch, render_pins, unread};
+use crate::site::{VAULT, lacking, mismatch, render_pins, unread};
 use crate::world::{Reading, Status, Update};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -109,13 +110,24 @@ async fn examine(args: &Args) -> Result<bool, String> {
     for (name, value) in &now {
         report.say(Level::Ok, name, value);
     }
-    let unread = unread(&remote.site, &now);
+    let mut unread = unread(&remote.site, &now);
+    unread.extend(several(&now));
     for why in &unread {
         report.say(Level::Bad, "identity", why);
     }
     match (&found.pins, args.pin) {
         (_, true) if now.is_empty() || !unread.is_empty() => {
-            report.say(Level::Bad, "pins", "not written: an identity could not be read")
+            report.say(Level::Bad, "pins", "not written: an identity is not known")
+        }
+        // Whoever was refused for another cluster must not approve it by pinning once more.
+        (Some(pins), true) if !mismatch(pins, &now).is_empty() => {
+            let wrong = mismatch(pins, &now).join("; ");
+            let file = found.pins_path.display();
+            let detail = format!(
+                "not written: {wrong}; this is not the site that was pinned. If it is meant, remove \
+                 {file} and pin anew"
+            );
+            report.say(Level::Bad, "pins", &detail);
         }
         (_, true) => match write_private(&found.pins_path, &render_pins(&now)) {
             Ok(()) => {
@@ -140,6 +152,14 @@ async fn examine(args: &Args) -> Result<bool, String> {
     }
     tools(&mut report).await;
     Ok(!report.0)
+}
+
+/// Voters of more than one Vault: no identity is theirs.
+fn several(now: &Pins) -> Option<String> {
+    let ids = now.get(VAULT).filter(|ids| ids.contains(" and "))?;
+    Some(format!(
+        "the voters belong to several Vault clusters ({ids}); mend the site file's addresses"
+    ))
 }
 
 fn runbook(path: &Path) -> Result<Runbook, String> {

@@ -69,7 +69,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
     let header = Box::new(Header { pins: remote.identities().await, ..header });
     let begin = Begin::New { runbook, header, runs, keep: Keep::Durable };
-    ground.walk(lab, remote, begin, actor, faults).await
+    ground.walk(lab, remote, begin, actor, faults, None).await
 }
 
 /// Takes a run up again, on the world that lies beside it. On a runtime whose time is paused.
@@ -98,7 +98,12 @@ pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, Strin
     let ground = Ground::lay(run.state.clone(), ascii, start, 1)?;
     let lab = ground.lab(beside.world);
     let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
-    ground.walk(lab, remote, Begin::Again(run), actor, Vec::new()).await
+    let rehearsed = run.state.header.runbook_path != "demo";
+    let notice = rehearsed.then(|| {
+        "a rehearsal's faults are not kept: none begins any more, none that began ends by itself"
+            .to_owned()
+    });
+    ground.walk(lab, remote, Begin::Again(run), actor, Vec::new(), notice).await
 }
 
 /// What a lab's run in the cockpit stands on.
@@ -133,6 +138,7 @@ impl Ground {
         begin: Begin,
         actor: Actor,
         faults: Vec<Fault>,
+        notice: Option<String>,
     ) -> Result<bool, String> {
         let Self { stage, speed, times, .. } = self;
         let kept = Arc::new(OnceLock::<Keeper>::new());
@@ -148,7 +154,7 @@ impl Ground {
             }
         });
         let stage = Some(stage);
-        let (answers, notice) = (None, None);
+        let answers = None;
         let done = conduct(Conduct { remote, begin, actor, answers, stage, begun, notice }).await?;
         let Some(keeper) = kept.get() else { return Ok(done) };
         if let Some(why) = keeper.end(done) {

@@ -35,9 +35,18 @@ pub(crate) struct Args {
     faults: Vec<String>,
 }
 
+/// Faults of a rehearsal's machine: its manifest, its second copies.
+const INSIDE: [&str; 3] = ["missing-fsgroup", "wrong-class", "second-copy-differs"];
+
 pub(crate) fn run(args: &Args) -> ExitCode {
     if let Some(unknown) = args.faults.iter().find(|f| FAULTS.iter().all(|k| k.name != **f)) {
         return refuse(&format!("no fault is called {unknown}; `holdpoint lab faults` lists them"));
+    }
+    if let Some(inside) = args.faults.iter().find(|f| INSIDE.contains(&f.as_str())) {
+        return refuse(&format!(
+            "{inside} changes files of a lab's own machine, and a served lab has this one; rehearse \
+             with it instead"
+        ));
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,

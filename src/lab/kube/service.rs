@@ -11,9 +11,8 @@ mod upgrade;
 use super::api::{self, Body};
 use super::{User, faults};
 use crate::lab::Lab;
-use bytes::Bytes;
 use http::{Request, Response, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -122,7 +121,8 @@ async fn outside(lab: &Lab, user: Option<User>, request: Request<Incoming>) -> R
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, LARGEST).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(_) => Bytes::new(),
+        // What did not arrive whole is no request: its preconditions may be what is missing.
+        Err(e) => return api::unread(e.is::<LengthLimitError>()),
     };
     api::answer(lab, &user, Request::from_parts(parts, body)).await
 }

@@ -1,6 +1,6 @@
 //! What is new, in lines.
 
-use crate::event::{StepAddr, Verdict};
+use crate::event::{Probed, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(super) struct Printer {
     statuses: BTreeMap<StepAddr, (Status, u32)>,
     reviewed: BTreeMap<StepAddr, u64>,
     failed: BTreeMap<StepAddr, String>,
+    probed: BTreeMap<StepAddr, (Probed, String)>,
     gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
     guards: BTreeMap<String, bool>,
     line: Option<String>,
@@ -69,6 +70,7 @@ impl Printer {
                 say!(self, "  to release it: release{typed}");
             }
             self.no_plan(addr, s);
+            self.probe(addr, s);
             self.verdicts(state, addr);
         }
         self.output(state);
@@ -156,6 +158,21 @@ impl Printer {
             }
             Some(_) => {}
             None => drop(self.failed.remove(addr)),
+        }
+    }
+
+    /// What its probe saw; each look that sees something else.
+    fn probe(&mut self, addr: &StepAddr, s: &StepState) {
+        let Some((verdict, why)) = &s.probed else { return drop(self.probed.remove(addr)) };
+        let seen = (*verdict, why.clone());
+        if self.probed.insert(addr.clone(), seen.clone()) != Some(seen) {
+            let verdict = match verdict {
+                Probed::Done => "it is done (accept goes on from there)",
+                Probed::Partly => "it is partly done",
+                Probed::NotDone => "it is not done",
+                Probed::Unknown => "it is not known whether it is done",
+            };
+            say!(self, "  probe: {verdict}: {why}");
         }
     }
 

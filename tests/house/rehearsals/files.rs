@@ -1,6 +1,6 @@
 //! A runbook that names a file of this machine itself.
 
-use super::{on_lab_time, operator, play, small, what};
+use super::{RUNBOOK, on_lab_time, operator, play, small, what};
 use holdpoint::lab::site::new_manifest;
 use std::path::Path;
 use std::process::Command;
@@ -37,6 +37,31 @@ fn what_was_read_of_this_machine_is_said() {
     std::fs::write(&manifest, new_manifest()).unwrap();
     let told = told(&manifest);
     assert!(told.contains(&format!("read from this machine: {}", manifest.display())), "{told}");
+}
+
+/// A mistake in the new manifest is found while the old StatefulSet still stands.
+#[test]
+fn a_manifest_that_is_no_successor_deletes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("set.yaml");
+    for (from, to, says) in [
+        ("replicas: 3", "replicas: 1", "its replicas: 1, the set's: 3"),
+        ("OnDelete", "RollingUpdate", "its update strategy"),
+    ] {
+        assert!(new_manifest().contains(from));
+        std::fs::write(&manifest, new_manifest().replace(from, to)).unwrap();
+        let mut play_ = what(RUNBOOK, &[], operator(), small());
+        play_.params.push(format!("manifest={}", manifest.display()));
+        let played = on_lab_time(play(play_, &mut |_| true)).unwrap();
+        let told = played.report().join("\n");
+        assert!(!played.done && told.contains("stopped at statefulset/orphan"), "{told}");
+        let s = &played.state.steps[&"statefulset/orphan".parse().unwrap()];
+        assert!(
+            s.proposal_error.as_ref().is_some_and(|e| e.contains(says)),
+            "{:?}",
+            s.proposal_error
+        );
+    }
 }
 
 #[test]

@@ -76,6 +76,11 @@ impl Refusal {
         Self::new(400, "BadRequest", message, None)
     }
 
+    pub fn too_large() -> Self {
+        let message = "Request entity too large: limit is 3145728";
+        Self::new(413, "RequestEntityTooLarge", message, None)
+    }
+
     pub fn internal(message: &str) -> Self {
         Self::new(500, "", message, None)
     }

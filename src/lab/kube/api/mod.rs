@@ -83,6 +83,15 @@ pub fn unauthorized() -> Response<Body> {
     Refusal::unauthorized().response()
 }
 
+/// The answer to a request whose body is too large, or ended before it was whole.
+#[must_use]
+pub fn unread(too_large: bool) -> Response<Body> {
+    match too_large {
+        true => Refusal::too_large().response(),
+        false => Refusal::bad("unexpected EOF").response(),
+    }
+}
+
 fn resolve(lab: &Lab, user: &User, request: Request<Bytes>) -> Result<Response<Body>, Refusal> {
     match path::route(request.uri().path()) {
         Route::NoResource => Err(Refusal::no_resource()),

@@ -25,6 +25,13 @@ impl Options {
         } else {
             call::parse(&call.content, &call.body).map_err(|e| Refusal::bad(&e))?
         };
+        for field in ["uid", "resourceVersion"] {
+            let given = &body["preconditions"][field];
+            if !given.is_null() && !given.is_string() {
+                let why = format!("preconditions.{field} is no string: {given}");
+                return Err(Refusal::bad(&why));
+            }
+        }
         let text = |v: &Value| v.as_str().filter(|t| !t.is_empty()).map(str::to_owned);
         let query = |name: &str| call.query.get(name).map(str::to_owned);
         let dry: Vec<String> = body["dryRun"]

@@ -44,6 +44,10 @@ pub fn put(world: &mut World, call: &Call) -> Result<Done, Refusal> {
 /// Does what a `Scale` says.
 pub fn set(world: &mut World, call: &Call, old: &Value, wanted: &Value) -> Result<Done, Refusal> {
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
+    if i32::try_from(replicas).is_err() && replicas > 0 {
+        let why = format!("spec.replicas is no 32-bit number: {replicas}");
+        return Err(Refusal::bad(&why));
+    }
     if replicas < 0 {
         let why = "must be greater than or equal to 0";
         let cause = super::error::Cause::invalid("spec.replicas", &json!(replicas), why);
