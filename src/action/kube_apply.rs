@@ -190,16 +190,21 @@ pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let looked = async {
         let (client, m) = again(remote, proposal)?;
         let (api, _) = api(client, &m).await?;
-        Ok::<_, Trouble>((within(api.get_opt(&m.name)).await?, m))
+        Ok::<_, Trouble>((within(api.get_opt(&m.name)).await?, m, api))
     };
     match looked.await {
         Err(e) => (Probed::Unknown, e.to_string(), Value::Null),
-        Ok((None, m)) => (Probed::NotDone, format!("{} is not there", m.name), Value::Null),
-        Ok((Some(object), m)) => {
+        Ok((None, m, _)) => (Probed::NotDone, format!("{} is not there", m.name), Value::Null),
+        Ok((Some(object), m, api)) => {
             let live = serde_json::to_value(&object).unwrap_or_default();
             let result = json!({"uid": object.metadata.uid, "generation": object.metadata.generation, "at": remote.now()});
             match missing(&m.object, &live, "") {
                 None => (Probed::Done, format!("{} is as the manifest says", m.name), result),
+                Some(_) if changes_nothing(&api, &m, &live).await => (
+                    Probed::Done,
+                    format!("{} is what the server makes of the manifest", m.name),
+                    result,
+                ),
                 Some(at) => (
                     Probed::NotDone,
                     format!("{} differs from the manifest at {at}", m.name),
@@ -208,6 +213,33 @@ pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
             }
         }
     }
+}
+
+/// Applied once more it would stay as it is: the server leaves out what is empty and false, and
+/// writes quantities its own way, so that only it can tell. Nothing is kept of that.
+async fn changes_nothing(api: &Api<DynamicObject>, m: &Manifest, live: &Value) -> bool {
+    let mut dry = PatchParams::apply("holdpoint");
+    // Whoever applied it elsewhere owns its fields under another name.
+    (dry.force, dry.dry_run) = (true, true);
+    let Ok(made) = within(api.patch(&m.name, &dry, &Patch::Apply(&m.object))).await else {
+        return false;
+    };
+    let made = serde_json::to_value(&made).unwrap_or_default();
+    counted(&made) == counted(live)
+}
+
+/// An object without what changes with whoever writes it.
+fn counted(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(top) = object.as_object_mut() {
+        top.remove("status");
+    }
+    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["managedFields", "resourceVersion"] {
+            meta.remove(field);
+        }
+    }
+    object
 }
 
 /// Where a wanted value is not in the live one. Lists are compared place by place; what
@@ -257,6 +289,61 @@ mod tests {
             (json!({}), ".a"),
         ] {
             assert_eq!(missing(&wanted, &live, "").as_deref(), Some(at));
+        }
+    }
+
+    /// The server leaves out what is false: whether it is as the manifest says, it alone can tell.
+    #[tokio::test]
+    async fn what_the_server_makes_of_a_manifest_is_the_manifest() {
+        use crate::remote::responder::{Reply, Responder};
+        let live = |replicas: i64, manager: &str| {
+            json!({
+                "apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"replicas": replicas},
+                "metadata": {"name": "vault", "namespace": "v", "uid": "u", "generation": 1,
+                    "resourceVersion": manager, "managedFields": [{"manager": manager}]},
+                "status": {"replicas": replicas},
+            })
+        };
+        let manifest = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "vault", "namespace": "v"},
+            "spec": {"replicas": 3, "template": {"spec": {"hostNetwork": false}}},
+        });
+        let kinds = json!({
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "apps/v1",
+            "resources": [{"name": "statefulsets", "singularName": "statefulset",
+                "namespaced": true, "kind": "StatefulSet", "verbs": ["get", "patch"]}],
+        });
+        for (made, wanted) in [
+            (Reply::Json(200, live(3, "holdpoint")), Probed::Done),
+            (Reply::Json(200, live(4, "holdpoint")), Probed::NotDone),
+            (Reply::Json(403, json!({})), Probed::NotDone),
+        ] {
+            let (kinds, now) = (kinds.clone(), live(3, "kubectl"));
+            let api = Responder::start(move |asked, _| match asked {
+                "GET /apis/apps/v1" => Reply::Json(200, kinds.clone()),
+                a if a.starts_with("GET /apis/apps/v1/namespaces/v/statefulsets/vault") => {
+                    Reply::Json(200, now.clone())
+                }
+                // Nothing is kept of it.
+                a if a.starts_with("PATCH ") && a.contains("dryRun=All") => made.clone(),
+                _ => Reply::Json(500, json!({})),
+            })
+            .await;
+            let remote = crate::remote::rig::remote(Some(&api.url), &[], "").await;
+            let proposal = Proposal {
+                verb: "kube.apply".into(),
+                sentence: String::new(),
+                targets: Vec::new(),
+                material: BTreeMap::new(),
+                request: json!({"manifest": manifest, "manager": "holdpoint", "force": false}),
+                commands: Vec::new(),
+                cautions: Vec::new(),
+                before: Value::Null,
+            };
+            let (verdict, why, _) = probe(&remote, &proposal).await;
+            assert_eq!(verdict, wanted, "{why}");
+            assert!(api.seen().iter().any(|a| a.contains("force=true")), "{:?}", api.seen());
         }
     }
 }

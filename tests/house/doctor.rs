@@ -9,6 +9,30 @@ fn examined(lab: &Served, text: &str) -> (Option<i32>, String) {
     (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
+/// Who was refused for another site does not approve it by pinning once more.
+#[test]
+fn other_identities_are_not_written_over_those_that_were_pinned() {
+    let lab = served("sup3rsecret", |_| ());
+    let pin = || {
+        let out = lab.holdpoint(&["doctor", "--site", "site.toml", "--pin", "--state", "runs"]);
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let file = lab.place("site.pins.toml");
+    let (_, said) = pin();
+    assert!(said.contains("ok   pins: written to"), "{said}");
+    let pinned = std::fs::read_to_string(&file).unwrap();
+    let other = pinned.replace("vault.cluster-id\" = \"", "vault.cluster-id\" = \"other-");
+    assert_ne!(other, pinned);
+    std::fs::write(&file, &other).unwrap();
+    let (code, said) = pin();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("BAD  pins: not written: vault.cluster-id: pinned other-"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), other);
+    // As pinned, it may be written again.
+    std::fs::write(&file, &pinned).unwrap();
+    assert!(pin().1.contains("ok   pins: written to"));
+}
+
 #[test]
 fn voters_that_are_missing_or_mixed_up_are_named_with_a_remedy() {
     let lab = served("sup3rsecret", |_| ());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A lab that is up, until it is dropped.
-struct Served(Child);
+struct Served(Child, String);
 
 impl Served {
     fn up(cwd: &Path, dir: &str) -> Self {
@@ -15,8 +15,9 @@ impl Served {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let served = Self(child);
-        assert!(first.starts_with("lab at http://127.0.0.1:"), "{first}");
+        let at = first.strip_prefix("lab at http://").and_then(|rest| rest.split(',').next());
+        let served = Self(child, at.unwrap_or_default().to_owned());
+        assert!(served.1.starts_with("127.0.0.1:"), "{first}");
         served
     }
 }
@@ -36,7 +37,7 @@ fn refused(cwd: &Path, args: &[&str]) -> String {
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     if !first.is_empty() {
-        drop(Served(child));
+        drop(Served(child, String::new()));
         panic!("{args:?} was not refused: {first}");
     }
     let out = child.wait_with_output().unwrap();
@@ -63,6 +64,51 @@ fn its_files_lead_to_each_other_from_any_directory_and_are_its_own_to_replace() 
     let why = refused(&cwd, &["--dir", "lab"]);
     assert!(why.contains("kubeconfig was changed since a lab wrote it"), "{why}");
     assert_eq!(read("kubeconfig"), "of somebody\n");
+}
+
+/// The status of the answer.
+fn sent(lab: &Served, head: &str, length: usize, body: &str) -> String {
+    let answer = answered(lab, head, length, body);
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+/// A request's head and as much of its body as arrives; the answer.
+fn answered(lab: &Served, head: &str, length: usize, body: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(&lab.1).unwrap();
+    let json = "Host: x\r\nContent-Type: application/json\r\nConnection: close";
+    write!(stream, "{head} HTTP/1.1\r\n{json}\r\nContent-Length: {length}\r\n\r\n{body}")
+        .unwrap_or_default();
+    if body.len() < length {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+/// What a request is bound to may be in the part of it that is missing.
+#[test]
+fn half_a_request_changes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let lab = Served::up(home.path(), "lab");
+    let claim = "/api/v1/namespaces/vault/persistentvolumeclaims/data-vault-1";
+    let (delete, wrong) = (format!("DELETE {claim}"), r#"{"preconditions":{"uid":"wrong"}}"#);
+    assert_eq!(sent(&lab, &delete, wrong.len(), wrong), "409");
+    // Who hung up may get no answer at all.
+    assert_ne!(sent(&lab, &delete, 500, wrong), "200");
+    let number = r#"{"preconditions":{"uid":5}}"#;
+    assert_eq!(sent(&lab, &delete, number.len(), number), "400");
+    let large = format!("{wrong}{}", " ".repeat(4 << 20));
+    assert_ne!(sent(&lab, &delete, large.len(), &large), "200");
+    let scale = "PUT /apis/apps/v1/namespaces/vault/statefulsets/vault/scale";
+    let many = r#"{"spec":{"replicas":4294967299}}"#;
+    assert_eq!(sent(&lab, scale, many.len(), many), "400");
+    // It lives, and nothing was changed.
+    assert_eq!(sent(&lab, "GET /lab", 0, ""), "200");
+    assert!(!answered(&lab, &format!("GET {claim}"), 0, "").contains("deletionTimestamp"));
+    let told = refused(home.path(), &["--dir", "other", "--fault", "wrong-class"]);
+    assert!(told.contains("rehearse with it instead"), "{told}");
 }
 
 #[test]
