@@ -87,6 +87,14 @@ impl Driver {
         let (_, from) = self.wait(from, step, "step-opened");
         self.say("review");
         let (mut event, from) = self.wait(from, step, "proposed");
+        // The journal has it before the interface does, which refuses to release what it has
+        // not shown.
+        let shown = format!("proposal {}", &event["digest"].as_str().unwrap()[..12]);
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.printed().contains(&shown) {
+            assert!(Instant::now() < end, "{shown} is not shown:\n{}", self.printed());
+            std::thread::sleep(Duration::from_millis(20));
+        }
         (event["proposal"].take(), from)
     }
 }
