@@ -293,7 +293,9 @@ fn truth(effect: &Effected, deeds: &[(Time, String, String)], at: Time) -> Probe
     let done = |(what, uid): &&(String, String)| {
         deeds.iter().any(|(when, did, of)| {
             // Both clocks are this machine's, and each cuts to a millisecond.
-            *when >= effect.at && *when <= at && did.ends_with(what.as_str()) && of == uid
+            // What an effect before it did to the very object is done, too.
+            let since = *when >= effect.at || !uid.is_empty();
+            since && *when <= at && did.ends_with(what.as_str()) && of == uid
         })
     };
     match effect.wanted.iter().filter(done).count() {
