@@ -18,6 +18,10 @@ killed KILLS="1000":
 damaged PLACES="10000":
     HOLDPOINT_PLACES={{PLACES}} cargo test --locked --test house whole_runs_journal -- --nocapture
 
+# a soak of a day, six hours of which nobody looked
+soaked:
+    cargo test --locked --test house a_day_of_soak -- --ignored
+
 # the tests on real servers
 real *ARGS:
     tests/real/run {{ARGS}}

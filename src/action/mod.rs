@@ -10,8 +10,10 @@ mod args;
 mod kube;
 mod kube_apply;
 mod kube_claims;
+mod kube_create;
 mod kube_do;
 mod kube_successor;
+mod restore;
 mod rights;
 mod shell;
 mod snapshot;
@@ -71,8 +73,10 @@ pub async fn resolve(
         "kube.delete_pod" => kube::plan_pod(remote, &args).await,
         "kube.remove_protection" => kube::plan_protection(remote, &args).await,
         "kube.apply" => kube_apply::plan(remote, &args).await,
+        "kube.create_claims" => kube_create::plan(remote, &args).await,
         "kube.wait" => kube::plan_wait(remote, &args).await,
         "vault.snapshot_save" => snapshot::plan(remote, &args).await,
+        "vault.snapshot_restore" => restore::plan(remote, &args).await,
         "vault.step_down" => vault::plan_step_down(remote, &args).await,
         "shell.run" => shell::plan(&args),
         other => Err(format!("there is no action {other}")),
@@ -87,8 +91,10 @@ pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
         }
         "kube.remove_protection" => kube_do::unprotect(remote, proposal, say).await,
         "kube.apply" => kube_apply::execute(remote, proposal).await,
+        "kube.create_claims" => kube_create::execute(remote, proposal, say).await,
         "kube.wait" => kube_do::wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
+        "vault.snapshot_restore" => restore::execute(remote, proposal, say).await,
         "vault.step_down" => vault::step_down(remote, proposal).await,
         "shell.run" => shell::execute(remote, proposal, say).await,
         other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
@@ -103,9 +109,15 @@ pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
         }
         "kube.remove_protection" => kube_do::probe_unprotected(remote, proposal).await,
         "kube.apply" => kube_apply::probe(remote, proposal).await,
+        "kube.create_claims" => kube_create::probe(remote, proposal).await,
         "kube.wait" => kube_do::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal).await,
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
+        "vault.snapshot_restore" => (
+            Probed::Unknown,
+            "Vault does not tell whether a snapshot was restored; what it holds does".into(),
+            Value::Null,
+        ),
         _ => (
             Probed::Unknown,
             "the program itself does not tell whether it did its work".into(),

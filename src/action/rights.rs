@@ -34,6 +34,7 @@ pub async fn kube_rights(remote: &Remote, call: &Call<String>) -> Result<Vec<Rig
             [("delete", CLAIMS), ("list", PODS)].into_iter().chain(of_pod).collect()
         }
         "kube.remove_protection" => [("patch", CLAIMS)].into_iter().chain(of_pod).collect(),
+        "kube.create_claims" => return Ok(claims_made(remote, &args)),
         "kube.wait" => vec![("get", PODS)],
         "kube.apply" => return kube_apply::rights(remote, &args).await,
         _ => return Ok(Vec::new()),
@@ -53,11 +54,28 @@ pub async fn kube_rights(remote: &Remote, call: &Call<String>) -> Result<Vec<Rig
     Ok(rights)
 }
 
+/// A claim is made where there is none, of a class that is looked at.
+fn claims_made(remote: &Remote, args: &Args<'_>) -> Vec<Right> {
+    let namespace = kube::namespace(remote, args).to_owned();
+    let right = |verb, (group, resource): (&str, &str), namespace: Option<String>| Right {
+        verb,
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        namespace,
+    };
+    vec![
+        right("create", ("", "persistentvolumeclaims"), Some(namespace.clone())),
+        right("get", ("", "persistentvolumeclaims"), Some(namespace)),
+        right("get", ("storage.k8s.io", "storageclasses"), None),
+    ]
+}
+
 /// Paths of Vault that an action uses, with what its token must be able to do there.
 #[must_use]
 pub fn vault_rights(verb: &str) -> &'static [(&'static str, &'static [&'static str])] {
     match verb {
         "vault.snapshot_save" => &[("sys/storage/raft/snapshot", &["read"])],
+        "vault.snapshot_restore" => &[("sys/storage/raft/snapshot", &["update"])],
         "vault.step_down" => &[("sys/step-down", &["update", "sudo"])],
         _ => &[],
     }

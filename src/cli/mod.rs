@@ -53,6 +53,8 @@ enum Verb {
     Run(run::Args),
     /// Take up a run again that was left, or whose process ended
     Resume(resume::Args),
+    /// Watch the soak of a run that was left; nothing begins behind it
+    Soak(resume::SoakArgs),
     /// List runs: how each stands, and where
     Runs(runs::Args),
     /// Watch a site, without a runbook; nothing is executed
@@ -90,6 +92,7 @@ fn verb(verb: Verb) -> ExitCode {
         Verb::Lab { verb } => lab::run(&verb),
         Verb::Run(args) => run::run(&args),
         Verb::Resume(args) => resume::run(&args),
+        Verb::Soak(args) => resume::soak(&args),
         Verb::Runs(args) => runs::run(&args),
         Verb::Watch(args) => run::watch(&args),
         Verb::Check(args) => check::run(&args),

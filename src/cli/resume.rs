@@ -9,8 +9,10 @@ use crate::cli::{UNDONE, lab, refuse, runtime, site};
 use crate::event::{Actor, Header, Mode, Role};
 use crate::journal::Verdict;
 use crate::remote::Remote;
+use crate::run::{State, Status};
+use crate::runbook::model::Does;
 use crate::runbook::redline;
-use crate::session::{Reopened, reopen};
+use crate::session::{Answers, Reopened, reopen};
 use crate::site::{is_lab, lacking};
 use crate::text::clean_line;
 use std::path::{Path, PathBuf};
@@ -39,11 +41,56 @@ pub struct Args {
     /// Directory of runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Only its soak is watched
+    #[arg(skip)]
+    soaks: bool,
 }
 
 impl Args {
     fn ui(&self) -> Ui {
         if self.headless { Ui::Plain } else { self.ui }
+    }
+}
+
+/// Arguments of `soak`.
+#[derive(clap::Args)]
+pub struct SoakArgs {
+    /// A run's id or a unique part of it, or a path; left out, the only open run
+    run: Option<String>,
+    /// Site: a name of the configuration, or a file; left out, as the run was opened
+    #[arg(long)]
+    site: Option<String>,
+    /// Directory of runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Takes a run up only to watch its soak: it holds the line, and answers nothing.
+pub(crate) fn soak(args: &SoakArgs) -> ExitCode {
+    let args = Args {
+        run: args.run.clone(),
+        site: args.site.clone(),
+        ui: Ui::Plain,
+        headless: true,
+        ascii: false,
+        answers: None,
+        state: args.state.clone(),
+        soaks: true,
+    };
+    run(&args)
+}
+
+/// The step in hand is a soak that has begun.
+fn soaks(state: &State) -> Result<(), String> {
+    let addr = state.current();
+    let status = addr.as_ref().and_then(|a| state.steps.get(a)).map(|s| s.status);
+    let does = addr.as_ref().and_then(|a| state.step(a)).map(|s| &s.does);
+    match (status, does) {
+        (Some(Status::Running), Some(Does::Soak { .. })) => Ok(()),
+        _ => {
+            let at = addr.map_or("between steps".to_owned(), |a| format!("at {a}"));
+            Err(format!("no soak runs: this run stands {at}; holdpoint resume takes it up"))
+        }
     }
 }
 
@@ -56,6 +103,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(reopened) => reopened,
         Err(why) => return refuse(&why),
     };
+    if args.soaks
+        && let Err(why) = soaks(&reopened.state)
+    {
+        return refuse(&why);
+    }
     let header = &reopened.state.header;
     if is_lab(&header.pins) && header.site_from.is_empty() {
         if args.ui() == Ui::Plain || args.site.is_some() {
@@ -156,7 +208,8 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
             None => return Ok(false),
         },
     };
-    let answers = answers.map(|(_, a)| a);
+    let watch = args.soaks.then(Answers::soaks);
+    let answers = answers.map(|(_, a)| a).or(watch);
     let notice = changed(&header);
     let begun = Box::new(|_: &_, _: &Path| ());
     let begin = Begin::Again(Box::new(reopened));

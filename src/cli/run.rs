@@ -3,7 +3,7 @@
 use crate::cli::check::read;
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::{UNDONE, refuse, runtime, site};
-use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role};
+use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role, Slot, Time};
 use crate::problem::render;
 use crate::remote::Remote;
 use crate::run::State;
@@ -28,6 +28,10 @@ pub struct Args {
     /// A parameter, NAME=VALUE; may be given several times
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
+    /// The change window, START or START/END: START is now, +30m or 2026-04-25T22:00:00Z, END is
+    /// a time like that or a length; default: from now on, as long as the runbook says
+    #[arg(long, value_name = "START[/END]")]
+    window: Option<String>,
     /// Released steps are run; without it they can only be shown
     #[arg(long)]
     write: bool,
@@ -94,6 +98,7 @@ struct Wanted<'a> {
     path: String,
     site: &'a str,
     params: &'a [String],
+    window: Option<&'a str>,
     write: bool,
     /// Panes only: nothing is executed, whatever the site allows.
     watch: bool,
@@ -113,6 +118,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         path: site::absolute(&args.runbook),
         site: &args.site,
         params: &args.params,
+        window: args.window.as_deref(),
         write: args.write,
         watch: false,
         ui: args.ui,
@@ -128,6 +134,7 @@ pub(crate) fn watch(args: &WatchArgs) -> ExitCode {
         path: WATCHED.into(),
         site: &args.site,
         params: &[],
+        window: None,
         write: false,
         watch: true,
         ui: args.ui,
@@ -166,8 +173,11 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
+    let clock = site::clock();
+    let window = slot(&loaded.runbook, wanted.window, clock())?;
     let header = Header {
         format: FORMAT,
+        window,
         run: String::new(),
         runbook: wanted.text.clone(),
         runbook_path: wanted.path.clone(),
@@ -181,7 +191,6 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         opened_by: actor.clone(),
         continues: None,
     };
-    let clock = site::clock();
     let runbook = Arc::new(loaded.runbook);
     let state = State::new(header.clone(), Arc::clone(&runbook), clock());
     // Drawn before anything is asked: whoever waits should see what for.
@@ -217,6 +226,21 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     let begun = Box::new(|_: &_, _: &Path| ());
     let begin = Begin::New { runbook, header, runs, keep: Keep::Durable };
     conduct(Conduct { remote, begin, actor, answers, stage, begun, notice: None }).await
+}
+
+/// The change window: as it was asked for, else from now on, as long as the runbook says.
+pub(crate) fn slot(
+    runbook: &Runbook,
+    wanted: Option<&str>,
+    now: Time,
+) -> Result<Option<Slot>, String> {
+    let length = runbook.window.map(|w| w.length);
+    match wanted {
+        Some(text) => {
+            Slot::parse(text, now, length).map(Some).map_err(|e| format!("--window {text}: {e}"))
+        }
+        None => Ok(length.map(|length| Slot { start: now, end: now + length })),
+    }
 }
 
 pub(crate) fn answers(

@@ -1,6 +1,6 @@
 //! The closed set of events, and the journal's first line.
 
-use crate::event::{Actor, EffectId, GateJudged, Judged, Proposal, StepAddr, Time};
+use crate::event::{Actor, EffectId, GateJudged, Judged, Proposal, Slot, StepAddr, Time};
 use crate::world::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +56,9 @@ pub struct Header {
     /// configuration; empty where it was neither. That is where a later process looks.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub site_from: String,
+    /// The change window that it was opened with, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Slot>,
     /// What expressions see as `site`; no secrets.
     pub site_values: BTreeMap<String, Value>,
     /// Pinned identities.
@@ -227,6 +230,17 @@ pub enum Event {
     Recovered { dropped_bytes: u64, set_aside: String },
     /// The run was taken up again by another process, which has seen nothing yet.
     Resumed { version: String },
+    /// The change window is this one from now on.
+    WindowSet { window: Slot },
+    /// What would start a section for going back holds: it is offered.
+    Offered { section: String, judged: Judged },
+    /// It does not hold any more.
+    Withdrawn { section: String },
+    /// Going back begins: the section's steps are walked, what was in hand waits.
+    BackBegan { section: String, reason: String },
+    /// Nothing is left to do in it, or it was left before anything was done, with the reason.
+    /// `ends`: the run ends with it; else it goes on forward.
+    BackDone { section: String, ends: bool, left: Option<String> },
     /// The run was given up.
     Aborted { reason: String },
     /// The journal's end record.
@@ -284,6 +298,11 @@ impl Event {
             | E::Refused { .. }
             | E::Recovered { .. }
             | E::Resumed { .. }
+            | E::WindowSet { .. }
+            | E::Offered { .. }
+            | E::Withdrawn { .. }
+            | E::BackBegan { .. }
+            | E::BackDone { .. }
             | E::Aborted { .. }
             | E::Ended { .. } => None,
         }

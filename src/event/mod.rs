@@ -13,6 +13,7 @@ mod address;
 mod entry;
 mod judged;
 mod proposal;
+mod slot;
 mod time;
 
 pub use actor::{Actor, Role};
@@ -20,4 +21,5 @@ pub use address::{AddressError, EffectId, StepAddr};
 pub use entry::{Entry, Event, FORMAT, Header, Mode, Outcome, Pins, Probed, Stream, Way};
 pub use judged::{GateJudged, Judged, Observed, Verdict};
 pub use proposal::{Proposal, Target};
+pub use slot::{Slot, SlotError};
 pub use time::{Span, SpanError, Time};

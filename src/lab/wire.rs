@@ -6,6 +6,7 @@ use crate::lab::{Lab, vault};
 use crate::remote::{Wire, WireError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http_body_util::BodyExt;
 use std::io::ErrorKind;
 
 impl Lab {
@@ -37,9 +38,9 @@ impl Wire for Lab {
             let (mut head, body) = request.into_parts();
             // A server sees a path, not the whole address.
             head.uri = head.uri.path_and_query().cloned().map(http::Uri::from).unwrap_or_default();
-            let body = body.as_bytes().map(Bytes::copy_from_slice).unwrap_or_default();
             let (voter, connected) = lab.voter(&host)?;
             reach(connected).await?;
+            let body: Bytes = body.collect().await?.to_bytes();
             let answer = vault::answer(&lab, &voter, http::Request::from_parts(head, body)).await?;
             Ok(answer.map(reqwest::Body::from).into())
         })

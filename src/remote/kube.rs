@@ -215,7 +215,10 @@ mod tests {
 
     /// Lets whoever waits at a pipe go: the test's end waits for its threads.
     fn let_go(at: &Path) {
-        drop(std::fs::OpenOptions::new().read(true).write(true).open(at));
+        let open = std::fs::OpenOptions::new().read(true).write(true).open(at);
+        // A thread that has not come to it yet finds nothing to wait at.
+        std::fs::remove_file(at).unwrap();
+        drop(open);
     }
 
     /// What it comes to once its deadline is past: the clock does not go by itself while a

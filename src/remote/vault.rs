@@ -201,20 +201,26 @@ impl VoterClient {
         token: Option<&Secret>,
         body: Option<&Value>,
     ) -> Result<reqwest::Response, WireError> {
-        let url = reqwest::Url::parse(&format!("{base}/v1/{path}"))?;
-        let mut request = reqwest::Request::new(method, url);
-        let headers = request.headers_mut();
-        headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
-        headers.insert("X-Vault-No-Request-Forwarding", HeaderValue::from_static("true"));
-        if let Some(token) = token {
-            let mut value = HeaderValue::from_str(token.reveal())?;
-            value.set_sensitive(true);
-            headers.insert("X-Vault-Token", value);
-        }
+        let mut request = request(base, method, path, token)?;
         if let Some(body) = body {
-            headers.insert("Content-Type", HeaderValue::from_static("application/json"));
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert("Content-Type", json);
             *request.body_mut() = Some(body.to_string().into());
         }
+        self.wire.send(request).await
+    }
+
+    /// The same with bytes as its body, as a snapshot's are.
+    pub(crate) async fn send_body(
+        &self,
+        base: &str,
+        method: reqwest::Method,
+        path: &str,
+        token: &Secret,
+        body: reqwest::Body,
+    ) -> Result<reqwest::Response, WireError> {
+        let mut request = request(base, method, path, Some(token))?;
+        *request.body_mut() = Some(body);
         self.wire.send(request).await
     }
 
@@ -238,6 +244,26 @@ impl VoterClient {
             self.ask(&base, reqwest::Method::GET, "sys/seal-status", None, None).await.ok()?;
         asked.body.get("cluster_id")?.as_str().map(str::to_owned)
     }
+}
+
+/// A request without a body, for this voter and nobody behind it.
+fn request(
+    base: &str,
+    method: reqwest::Method,
+    path: &str,
+    token: Option<&Secret>,
+) -> Result<reqwest::Request, WireError> {
+    let url = reqwest::Url::parse(&format!("{base}/v1/{path}"))?;
+    let mut request = reqwest::Request::new(method, url);
+    let headers = request.headers_mut();
+    headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
+    headers.insert("X-Vault-No-Request-Forwarding", HeaderValue::from_static("true"));
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(token.reveal())?;
+        value.set_sensitive(true);
+        headers.insert("X-Vault-Token", value);
+    }
+    Ok(request)
 }
 
 /// What a client's error means before the path is looked at.

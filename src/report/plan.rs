@@ -1,7 +1,7 @@
 //! A runbook as a Markdown plan: what a reviewer reads before the window.
 
 use crate::event::Time;
-use crate::runbook::model::{Arg, Call, Does, Hold, Risk, Runbook, Step, Undo};
+use crate::runbook::model::{Arg, Call, Does, Hold, Risk, Runbook, Step, Then, Undo};
 use crate::runbook::{Scope, Template};
 use crate::world::World;
 use serde_json::Value;
@@ -91,11 +91,20 @@ fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>, s
     if !runbook.backouts.is_empty() {
         out.push_str("\n## Back-outs\n");
         for backout in &runbook.backouts {
-            let _ = writeln!(out, "\n### {}\n", backout.title);
+            let phase = &backout.phase;
+            let _ = writeln!(out, "\n### {} (`{}`)\n", phase.title, phase.id);
             if let Some(when) = &backout.when {
-                let _ = writeln!(out, "Offered when `{}`.\n", when.text);
+                let _ = writeln!(out, "Offered when `{}`.", when.text);
             }
-            for step in &backout.steps {
+            let then = match backout.then {
+                Then::End => "The run ends with it.",
+                Then::Return => "The run goes on where it stood.",
+            };
+            let _ = writeln!(out, "{then}\n");
+            if let Some(each) = &phase.each {
+                let _ = writeln!(out, "For each {} of `{}`:\n", each.var, each.of.text);
+            }
+            for step in &phase.steps {
                 step_lines(out, step, params, None, site, &[]);
             }
         }
@@ -152,18 +161,20 @@ fn step_lines(
             verify.that.text, verify.passes, verify.over, verify.within
         );
     }
-    match &step.undo {
-        Some(Undo::None(why)) => {
-            let _ = writeln!(out, "  - undo: none; {why}");
-        }
-        Some(Undo::Manual(how)) => {
-            let _ = writeln!(out, "  - undo by hand: {how}");
-        }
-        Some(Undo::Action(call)) => {
-            let _ = writeln!(out, "  - undo: `{}`", call_line(call, &fill));
-        }
-        None => {}
+    if let Some(undo) = &step.undo {
+        undo_line(out, undo, &fill);
     }
+}
+
+fn undo_line(out: &mut String, undo: &Undo, fill: &dyn Fn(&Template) -> String) {
+    let _ = match (&undo.none, &undo.step.does) {
+        (Some(why), _) => writeln!(out, "  - undo: none; {why}"),
+        (None, Does::Manual { instruction, .. }) => {
+            writeln!(out, "  - undo by hand: {}", fill(instruction))
+        }
+        (None, Does::Action(call)) => writeln!(out, "  - undo: `{}`", call_line(call, fill)),
+        (None, _) => Ok(()),
+    };
 }
 
 fn does_lines(

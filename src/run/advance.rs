@@ -2,20 +2,33 @@
 //! needed, and the run ends.
 
 use crate::event::{Event, StepAddr, Time, Verdict};
+use crate::run::back;
 use crate::run::state::{PhaseState, PhaseStatus, State};
 use crate::runbook::model::{Each, Phase};
 use crate::world::World;
 use serde_json::Value;
 
-/// The next event that follows without anyone asking, on `world`, in a run that is not
-/// over; none when a step waits for something.
-pub(crate) fn next(state: &State, world: &World, now: Time) -> Option<Event> {
+/// What follows next without anyone asking, on `world`, in a run that is not over; nothing
+/// when a step waits for something.
+pub(crate) fn next(state: &State, world: &World, now: Time) -> Vec<Event> {
     if state.line_held.is_some() {
-        return None;
+        return Vec::new();
     }
-    let Some((phase_state, phase)) = state.phase() else {
-        return Some(Event::Ended { done: true });
-    };
+    match state.phase() {
+        Some((phase_state, phase)) => {
+            in_phase(state, phase_state, phase, world, now).into_iter().collect()
+        }
+        None => back::ended(state),
+    }
+}
+
+fn in_phase(
+    state: &State,
+    phase_state: &PhaseState,
+    phase: &Phase,
+    world: &World,
+    now: Time,
+) -> Option<Event> {
     if let Some(addr) = state.current() {
         return step(state, &addr, world, now);
     }
@@ -74,7 +87,13 @@ fn open_each(
     match items {
         None => blocked(phase, format!("`{}` gives no list of names", each.of.text)),
         Some(items) if items.is_empty() => {
-            blocked(phase, format!("`{}` gives no items at all", each.of.text))
+            let leave = match state.going_back() {
+                true => {
+                    "; there is nothing to do on this way back: go forward again, or another way"
+                }
+                false => "",
+            };
+            blocked(phase, format!("`{}` gives no items at all{leave}", each.of.text))
         }
         Some(items) => {
             let mut sorted = items.clone();

@@ -1,6 +1,7 @@
 //! The fold: one entry into the state, and the effects that follow from it.
 
 use crate::event::{Actor, Entry, Event, Judged, Outcome, StepAddr, Verdict};
+use crate::run::back;
 use crate::run::fields::fields;
 use crate::run::gates;
 use crate::run::intent::{Effect, Purpose};
@@ -8,8 +9,9 @@ use crate::run::life::{Illegal, Move, Status, legal};
 use crate::run::probing;
 use crate::run::resume;
 use crate::run::state::{
-    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State, StepState,
+    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
 };
+use crate::run::step::StepState;
 use crate::runbook::model::{Arg, Call, Does};
 use crate::runbook::{EvalError, Scope, Template};
 use std::collections::BTreeMap;
@@ -98,7 +100,17 @@ fn run(state: &mut State, entry: &Entry) {
             let attempt = state.steps.get(step).map_or(1, |s| s.attempt);
             state.captured.insert(name.clone(), (step.clone(), attempt));
         }
-        Event::Verified { step, .. } => lose(state, step, "was done and did not keep it"),
+        Event::Verified { step, .. } => {
+            lose(state, step, "was done and did not keep it");
+            back::undone(state, step, entry.at);
+        }
+        Event::WindowSet { window } => state.window = Some(*window),
+        Event::Offered { section, judged } => {
+            state.offers.insert(section.clone(), judged.clone());
+        }
+        Event::Withdrawn { section } => drop(state.offers.remove(section)),
+        Event::BackBegan { section, reason } => back::began(state, section, reason, &entry.actor),
+        Event::BackDone { section, ends: false, .. } => back::done(state, section, entry.at),
         Event::Skipped { step, .. } => lose(state, step, "was skipped"),
         Event::Chosen { step, branch } => {
             state.choice.insert(step.step.clone(), branch.clone());
@@ -136,6 +148,14 @@ fn check_names(state: &State, entry: &Entry) -> Result<(), ApplyError> {
             if !state.phases.iter().any(|p| p.id == *phase) =>
         {
             unknown(format!("phase {phase}"))
+        }
+        Event::BackBegan { section, .. }
+        | Event::BackDone { section, .. }
+        | Event::Offered { section, .. }
+        | Event::Withdrawn { section }
+            if !state.runbook.ways_back().any(|p| p.id == *section) =>
+        {
+            unknown(format!("way back {section}"))
         }
         event => match event.step() {
             Some(a) if !state.steps.contains_key(a) => unknown(format!("step {a}")),
@@ -179,7 +199,7 @@ fn item_chosen(state: &mut State, entry: &Entry, id: &str, item: &str) {
 }
 
 fn add_steps(state: &mut State, id: &str, item: Option<&str>) {
-    let Some(phase) = state.runbook.phases.iter().find(|p| p.id == id) else { return };
+    let Some(phase) = state.runbook.section(id) else { return };
     for addr in State::addresses(phase, item) {
         state.steps.entry(addr).or_insert_with(|| Arc::new(StepState::new()));
     }

@@ -4,8 +4,9 @@ use crate::event::{Actor, Event, Mode, Role, StepAddr, Time, Verdict};
 use crate::run::gates;
 use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
-use crate::run::state::{State, StepState};
-use crate::run::{results, resume};
+use crate::run::state::State;
+use crate::run::step::StepState;
+use crate::run::{back, results, resume, window};
 use crate::runbook::model::{Does, Risk, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
@@ -28,7 +29,7 @@ pub fn decide(
     }
     if actor.asked() {
         may(actor)?;
-        return person(state, intent);
+        return person(state, intent, now);
     }
     Ok(results::system(state, intent, now))
 }
@@ -42,7 +43,7 @@ fn may(actor: &Actor) -> Result<(), Refusal> {
     }
 }
 
-fn person(state: &State, intent: &Intent) -> Result<Vec<Event>, Refusal> {
+fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refusal> {
     match intent {
         Intent::HoldLine { reason } => {
             reasonable(reason)?;
@@ -50,6 +51,15 @@ fn person(state: &State, intent: &Intent) -> Result<Vec<Event>, Refusal> {
         }
         Intent::FreeLine if state.line_held.is_some() => Ok(vec![Event::LineFreed]),
         Intent::FreeLine => Err(Refusal::new("the line is not held")),
+        Intent::SetWindow { window } => window::set(*window, now),
+        Intent::GoBack { section, reason } => {
+            reasonable(reason)?;
+            back::begin(state, section, reason)
+        }
+        Intent::LeaveBack { reason } => {
+            reasonable(reason)?;
+            back::leave(state, reason)
+        }
         Intent::Abort { reason } => {
             reasonable(reason)?;
             if let Some((_, step)) = &state.running {
@@ -73,12 +83,17 @@ fn person(state: &State, intent: &Intent) -> Result<Vec<Event>, Refusal> {
         | Intent::Retry { step }
         | Intent::Accept { step }
         | Intent::Choose { step, .. }
-        | Intent::EndSoak { step, .. } => on_step(state, step, intent),
+        | Intent::EndSoak { step, .. } => on_step(state, step, intent, now),
         _ => Err(Refusal::new("only Holdpoint itself reports that")),
     }
 }
 
-fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>, Refusal> {
+fn on_step(
+    state: &State,
+    addr: &StepAddr,
+    intent: &Intent,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
     let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else {
         return Err(Refusal::new(format!("there is no step {addr} now; its turn has not come")));
     };
@@ -111,6 +126,9 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
         }
         Intent::Override { gate, reason, .. } => {
             moved(Move::Annotate)?;
+            if let Some(early) = window::early(state, gate, now) {
+                return Err(early);
+            }
             override_gate(addr, s, gate, reason)
         }
         Intent::Show { .. } => {

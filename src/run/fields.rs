@@ -3,7 +3,7 @@
 use crate::event::{Entry, Event, Outcome, Verdict, Way};
 use crate::run::failure::failure;
 use crate::run::life::Status;
-use crate::run::state::{Override, SoakState, StepState};
+use crate::run::step::{Override, SoakState, StepState};
 
 /// Each event belongs to one of these.
 pub(super) fn fields(s: &mut StepState, entry: &Entry) {

@@ -2,7 +2,9 @@
 
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
 use crate::run::failure::failure;
-use crate::run::state::{Override, State};
+use crate::run::state::State;
+use crate::run::step::Override;
+use crate::run::window;
 use crate::runbook::model::{Gate, Hold};
 use crate::runbook::{Expr, Scope};
 use crate::world::{Change, Reading, World};
@@ -67,11 +69,14 @@ pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) ->
     let Some(step) = state.step(addr) else { return Vec::new() };
     let scope = state.scope(Some(addr), world, &[], now);
     let mut judged: Vec<_> = step.gates.iter().map(|g| one(g, &scope)).collect();
-    judged.extend(state.runbook.guards.iter().map(|g| GateJudged {
+    // A way back is there for when a guard is breached.
+    let guards = state.runbook.guards.iter().filter(|_| !state.going_back());
+    judged.extend(guards.map(|g| GateJudged {
         gate: format!("{GUARD}{}", g.id),
         says: g.says.clone(),
         judged: g.that.judge(&scope),
     }));
+    judged.extend(window::gate(state, addr, now));
     if step.hold == Hold::TwoPerson {
         judged.push(GateJudged {
             gate: SECOND_PERSON.into(),
@@ -99,7 +104,7 @@ pub(crate) fn one(gate: &Gate, scope: &Scope<'_>) -> GateJudged {
 pub(crate) fn is_news(old: &[GateJudged], at: Option<Time>, new: &[GateJudged], now: Time) -> bool {
     let Some(at) = at else { return true };
     let verdicts = |g: &[GateJudged]| -> Vec<(String, Verdict, String)> {
-        g.iter().map(|g| (g.gate.clone(), g.judged.verdict, g.judged.why.clone())).collect()
+        g.iter().map(|g| (g.gate.clone(), g.judged.verdict, failure(&g.judged))).collect()
     };
     verdicts(old) != verdicts(new) || now.since(at).0 >= 5_000
 }

@@ -1,6 +1,6 @@
 //! What someone asks, what then has to be done, and how a request is turned down.
 
-use crate::event::{EffectId, Outcome, Probed, Proposal, StepAddr, Stream};
+use crate::event::{EffectId, Outcome, Probed, Proposal, Slot, StepAddr, Stream};
 use crate::runbook::model::Call;
 use crate::world::{Change, Reading};
 use serde_json::Value;
@@ -59,6 +59,12 @@ pub enum Intent {
     HoldLine { reason: String },
     /// Let it go.
     FreeLine,
+    /// Another change window, from now on.
+    SetWindow { window: Slot },
+    /// Go back by a section of the runbook, or by undoing what was done.
+    GoBack { section: String, reason: String },
+    /// Leave the way back in hand, in which nothing was done yet.
+    LeaveBack { reason: String },
     /// Give the run up.
     Abort { reason: String },
     /// Take the run up again in another process: asked once, before anything else.
@@ -149,6 +155,9 @@ impl Intent {
             Self::EndSoak { step, .. } => format!("end the soak {step} early"),
             Self::HoldLine { .. } => "hold the line".into(),
             Self::FreeLine => "free the line".into(),
+            Self::SetWindow { window } => format!("set the window to {window}"),
+            Self::GoBack { section, .. } => format!("go back by {section}"),
+            Self::LeaveBack { .. } => "leave the way back".into(),
             Self::Abort { .. } => "abort the run".into(),
             Self::Resume { .. } => "resume the run".into(),
             Self::Tick => "tick".into(),

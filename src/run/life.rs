@@ -36,11 +36,13 @@ pub enum Status {
     NotNeeded,
     /// The run was given up before it ended.
     Aborted,
+    /// It was done, or may have been, and what undoes it was done after it.
+    Undone,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Pending,
         Self::Ready,
         Self::Blocked,
@@ -56,13 +58,14 @@ impl Status {
         Self::Skipped,
         Self::NotNeeded,
         Self::Aborted,
+        Self::Undone,
     ];
 
     /// Nothing more happens to it by itself or by a person, but that it may be asked again
     /// whether it is needed.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Skipped | Self::NotNeeded | Self::Aborted)
+        matches!(self, Self::Done | Self::Skipped | Self::NotNeeded | Self::Aborted | Self::Undone)
     }
 }
 
@@ -84,6 +87,7 @@ impl fmt::Display for Status {
             Self::Skipped => "skipped",
             Self::NotNeeded => "not needed",
             Self::Aborted => "aborted",
+            Self::Undone => "undone",
         })
     }
 }
@@ -149,11 +153,13 @@ pub enum Move {
     SoakEnd,
     /// `Aborted`, for every step that is neither over nor in doubt
     Abort,
+    /// `Verified` of the step that undoes it
+    Undo,
 }
 
 impl Move {
     /// Every move.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Open,
         Self::NotNeeded,
         Self::GatesPass,
@@ -183,6 +189,7 @@ impl Move {
         Self::Soak,
         Self::SoakEnd,
         Self::Abort,
+        Self::Undo,
     ];
 
     /// The move that an event makes; `gates_pass` is what its gates add up to, with
@@ -257,6 +264,7 @@ impl fmt::Display for Move {
             Self::Soak => "its soak was counted, or broke",
             Self::SoakEnd => "its soak is over, or ended early with a reason",
             Self::Abort => "the run is given up",
+            Self::Undo => "what undoes it is done",
         })
     }
 }
@@ -305,6 +313,10 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
         (S::Ready | S::Blocked | S::Failed | S::InDoubt | S::Shown, Move::Skip) => S::Skipped,
         // No run is given up while an effect runs, and what is in doubt stays so.
         (s, Move::Abort) if !s.is_over() && s != S::InDoubt => S::Aborted,
+        // What has had an effect, or may have had one.
+        (S::Done | S::Failed | S::InDoubt | S::Shown | S::Claimed | S::Verifying, Move::Undo) => {
+            S::Undone
+        }
         _ => return Err(Illegal { from, by }),
     };
     Ok(to)
@@ -336,7 +348,11 @@ mod tests {
             }
             if from.is_over() {
                 assert!(matches!(from, Status::NotNeeded | Status::Done), "{from}");
-                assert_eq!((by, to), (Move::Retry, Status::Pending));
+                let again = (by, to) == (Move::Retry, Status::Pending);
+                assert!(again || (from, by) == (Status::Done, Move::Undo), "{from} {by:?}");
+            }
+            if to == Status::Undone {
+                assert_eq!(by, Move::Undo);
             }
             if by == Move::Abort {
                 assert!(!from.is_over());

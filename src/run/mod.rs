@@ -9,6 +9,7 @@
 
 mod advance;
 mod apply;
+mod back;
 mod decide;
 mod failure;
 mod fields;
@@ -20,15 +21,18 @@ mod remaining;
 mod results;
 mod resume;
 mod state;
+mod step;
 mod wants;
 mod watching;
+mod window;
 
 pub use apply::{ApplyError, apply, render_call};
 pub use decide::decide;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use life::{Illegal, Move, Status, legal, table};
 pub use state::{
-    GuardState, ItemState, OutputLine, Override, PhaseState, PhaseStatus, SoakState, State,
-    StepState,
+    Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,
 };
+pub use step::{Override, SoakState, StepState};
 pub use wants::{Question, Want, question, reading, wants};
+pub use window::WINDOW;

@@ -6,9 +6,11 @@ use crate::run::gates;
 use crate::run::intent::Effect;
 use crate::run::life::Status;
 use crate::run::results::checking;
-use crate::run::state::{State, StepState};
+use crate::run::state::State;
+use crate::run::step::StepState;
 use crate::runbook::Scope;
 use crate::runbook::model::{Does, Step};
+use crate::runbook::verbs::tells;
 use crate::world::World;
 use serde_json::Value;
 
@@ -38,7 +40,7 @@ pub(crate) fn asked(state: &State, addr: &StepAddr, s: &StepState) -> Option<Eff
 
 /// Its action can tell by itself whether it was done; a program cannot, nor what is done by hand.
 fn native(step: &Step) -> bool {
-    matches!(&step.does, Does::Action(call) if call.verb != "shell.run")
+    matches!(&step.does, Does::Action(call) if tells(&call.verb))
 }
 
 /// Both probes, added up.

@@ -6,29 +6,56 @@ use crate::runbook::model::{Does, Phase, Step};
 
 impl State {
     /// Estimates and soaks of every step that is not over, added up. A lower bound: a step
-    /// without an estimate counts nothing, and items that are not known yet count as one.
+    /// without an estimate counts nothing, and items that are not known yet count as one. While
+    /// one goes back, only what is left of that way.
     #[must_use]
     pub fn remaining(&self, now: Time) -> Span {
-        let phases = self.phases.iter().zip(&self.runbook.phases);
-        Span(phases.map(|(state, phase)| self.left_of(state, phase, now).0).sum())
+        let left = self.left(now);
+        Span(left.iter().map(|(addr, step)| self.left_of_step(addr, step, now).0).sum())
     }
 
-    fn left_of(&self, state: &PhaseState, phase: &Phase, now: Time) -> Span {
-        let walk = |item: Option<&str>| -> u64 {
-            let steps = Self::addresses(phase, item).into_iter().zip(&phase.steps);
-            steps.map(|(addr, step)| self.left_of_step(&addr, step, now).0).sum()
+    /// The same up to the next soak: what a change window has to have time for.
+    #[must_use]
+    pub fn up_to_soak(&self, now: Time) -> Span {
+        let left = self.left(now);
+        let soaks = |step: &Step| matches!(step.does, Does::Soak { .. });
+        let before = left.iter().take_while(|(_, step)| !soaks(step));
+        Span(before.map(|(addr, step)| self.left_of_step(addr, step, now).0).sum())
+    }
+
+    /// Steps that are not over, in the order in which their turns come.
+    fn left(&self, now: Time) -> Vec<(StepAddr, &Step)> {
+        let phases: Vec<&PhaseState> = match self.back.last() {
+            Some(back) => self.phases.iter().filter(|p| p.id == back.section).collect(),
+            None => self.phases.iter().take(self.runbook.phases.len()).collect(),
         };
+        let known = phases.into_iter().filter_map(|p| Some((p, self.runbook.section(&p.id)?)));
+        let mut left = Vec::new();
+        for (state, phase) in known {
+            for item in self.items_left(state, phase, now) {
+                let addresses = Self::addresses(phase, item.as_deref());
+                let steps = addresses.into_iter().filter_map(|a| Some((self.step(&a)?, a)));
+                left.extend(steps.map(|(step, addr)| (addr, step)));
+            }
+        }
+        left.retain(|(addr, _)| !self.steps.get(addr).is_some_and(|s| s.status.is_over()));
+        left
+    }
+
+    /// Items whose turn is not over; one without a name for a phase without any.
+    fn items_left(&self, state: &PhaseState, phase: &Phase, now: Time) -> Vec<Option<String>> {
         match (state.status, &phase.each) {
-            (PhaseStatus::Done, _) => Span(0),
-            (_, None) => Span(walk(None)),
+            (PhaseStatus::Done, _) => Vec::new(),
+            (_, None) => vec![None],
             (PhaseStatus::Open, Some(_)) => {
                 let left = state.items.iter().filter(|i| i.ended.is_none());
-                Span(left.map(|i| walk(Some(&i.name))).sum())
+                left.map(|i| Some(i.name.clone())).collect()
             }
             (PhaseStatus::Waiting, Some(each)) => {
                 let items = each.of.eval(&self.scope(None, &self.world, &[], now));
-                let n = items.ok().and_then(|v| v.as_array().map(Vec::len)).unwrap_or(1).max(1);
-                Span(walk(None).saturating_mul(u64::try_from(n).unwrap_or(1)))
+                let names = items.ok().and_then(|v| v.as_array().cloned()).unwrap_or_default();
+                let names: Vec<_> = names.iter().map(|n| n.as_str().map(str::to_owned)).collect();
+                if names.is_empty() { vec![None] } else { names }
             }
         }
     }

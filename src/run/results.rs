@@ -3,11 +3,13 @@
 use crate::event::{EffectId, Event, Mode, Outcome, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
 use crate::run::apply::rendered;
+use crate::run::back;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
 use crate::run::life::Status;
 use crate::run::probing::{Own, captures, probed};
-use crate::run::state::{State, StepState};
+use crate::run::state::State;
+use crate::run::step::StepState;
 use crate::run::wants::turn;
 use crate::run::watching::{guards, soak, verify};
 use crate::runbook::model::{Does, Hold, Step};
@@ -20,13 +22,13 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
         return Vec::new();
     }
     match intent {
-        Intent::Tick => guards(state, &state.world, now),
+        Intent::Tick => watched(state, &state.world, now),
         Intent::Observed { change } => {
             let mut events = vec![Event::Observed { change: change.clone() }];
-            if !state.runbook.guards.is_empty() {
+            if !state.runbook.guards.is_empty() || !state.runbook.backouts.is_empty() {
                 let mut world = state.world.clone();
                 world.apply(change);
-                events.extend(guards(state, &world, now));
+                events.extend(watched(state, &world, now));
             }
             events
         }
@@ -58,9 +60,18 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
     }
 }
 
-/// The step, if the answer is to its present question.
+/// What is looked at all the while.
+fn watched(state: &State, world: &World, now: Time) -> Vec<Event> {
+    let mut events = guards(state, world, now);
+    events.extend(back::offers(state, world, now));
+    events
+}
+
+/// The step, if the answer is to its present question. One that waits while a way back is
+/// walked has none.
 fn current<'a>(state: &'a State, addr: &StepAddr, ticket: u64) -> Option<&'a StepState> {
-    state.steps.get(addr).map(|s| &**s).filter(|s| s.ticket == ticket)
+    let in_hand = !state.going_back() || state.current().as_ref() == Some(addr);
+    state.steps.get(addr).map(|s| &**s).filter(|s| in_hand && s.ticket == ticket)
 }
 
 fn looked(state: &State, look: &Look, ticket: u64, changes: &[Change], now: Time) -> Vec<Event> {
@@ -74,7 +85,7 @@ fn looked(state: &State, look: &Look, ticket: u64, changes: &[Change], now: Time
             if asked != Some(ticket) {
                 return Vec::new();
             }
-            advance::next(state, &world, now).into_iter().collect()
+            advance::next(state, &world, now)
         }
         Look::Gates(addr) => match current(state, addr, ticket) {
             Some(s) => gates_seen(state, addr, s, &world, now),

@@ -1,12 +1,9 @@
 //! What a run is at an entry: the fold of everything before it.
 
-use crate::event::{
-    Actor, EffectId, GateJudged, Header, Judged, Probed, Proposal, StepAddr, Stream, Time, Verdict,
-    Way,
-};
-use crate::run::life::Status;
+use crate::event::{Actor, EffectId, Header, Judged, Slot, StepAddr, Stream, Time};
+use crate::run::step::StepState;
 use crate::runbook::Scope;
-use crate::runbook::model::{Phase, Runbook, Step};
+use crate::runbook::model::{Phase, Runbook, Step, UNDO};
 use crate::world::World;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,14 +19,20 @@ pub struct State {
     pub header: Arc<Header>,
     /// The compiled runbook, from the header's text.
     pub runbook: Arc<Runbook>,
-    /// When the run was opened: its window counts from here.
+    /// When the run was opened.
     pub opened: Time,
+    /// The change window, if there is one.
+    pub window: Option<Slot>,
     /// Seq of the last entry folded in.
     pub seq: u64,
     /// Its time.
     pub at: Time,
-    /// One for each phase of the runbook, in order.
+    /// One for each phase of the runbook, in order; behind them the ways back that were begun.
     pub phases: Vec<PhaseState>,
+    /// Ways back that are being walked; the last one is in hand.
+    pub back: Vec<Back>,
+    /// Ways back whose condition holds, and what it was judged on.
+    pub offers: BTreeMap<String, Judged>,
     /// Steps whose phase (and item) has begun. Shared: the state is published after every fold.
     pub steps: BTreeMap<StepAddr, Arc<StepState>>,
     /// Captured values.
@@ -58,6 +61,17 @@ pub struct State {
     pub aborted: Option<String>,
     /// Closed: whether it was done.
     pub ended: Option<bool>,
+}
+
+/// A way back that is being walked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// Id of its section.
+    pub section: String,
+    /// Why it was begun.
+    pub reason: String,
+    /// By whom.
+    pub by: Actor,
 }
 
 /// A line of output.
@@ -101,6 +115,19 @@ pub struct PhaseState {
     pub ended: Option<Time>,
 }
 
+impl PhaseState {
+    pub(crate) fn new(phase: &Phase) -> Self {
+        Self {
+            id: phase.id.clone(),
+            status: PhaseStatus::Waiting,
+            items: Vec::new(),
+            blocked: None,
+            began: None,
+            ended: None,
+        }
+    }
+}
+
 /// One item of a phase's `each`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemState {
@@ -123,141 +150,27 @@ pub struct GuardState {
     pub breached: bool,
 }
 
-/// A soak's clock.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SoakState {
-    /// Observed time, in milliseconds.
-    pub observed_ms: u64,
-    /// When it was last counted.
-    pub last: Option<Time>,
-    /// What broke last.
-    pub broken: Option<String>,
-}
-
-/// Why a person goes on although a gate does not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Override {
-    /// In that person's words.
-    pub reason: String,
-    /// What the gate said then; it covers nothing else.
-    pub verdict: Verdict,
-    /// Why, without what moves by itself; it covers no other reason.
-    pub failure: String,
-}
-
-/// A step.
-#[derive(Debug, Clone)]
-pub struct StepState {
-    /// Where it is in its life.
-    pub status: Status,
-    /// Counts from 1.
-    pub attempt: u32,
-    /// Seq of the entry that last changed the status: the ticket of its questions.
-    pub ticket: u64,
-    /// Gates and guards as last judged.
-    pub gates: Vec<GateJudged>,
-    /// When they were.
-    pub gates_at: Option<Time>,
-    /// Overridden gates, in this review.
-    pub overrides: BTreeMap<String, Override>,
-    /// The action, resolved, with its digest.
-    pub proposal: Option<(Box<Proposal>, String)>,
-    /// Why it could not be resolved.
-    pub proposal_error: Option<String>,
-    /// What differed between release and effect; stays until the next release.
-    pub changed: Vec<String>,
-    /// Of that, that it would have acted on something else than what was released.
-    pub other_objects: bool,
-    /// The last pass of the verify.
-    pub verify: Option<Judged>,
-    /// Passes in a row, and since when.
-    pub streak: (u32, Option<Time>),
-    /// Since when it is verified.
-    pub verifying_since: Option<Time>,
-    /// How it is being done.
-    pub way: Way,
-    /// Why it failed, is in doubt, was skipped or cannot begin.
-    pub why: Option<String>,
-    /// What the probe said.
-    pub probed: Option<(Probed, String)>,
-    /// What the action returned.
-    pub result: Option<Value>,
-    /// Its soak.
-    pub soak: SoakState,
-    /// When its turn came.
-    pub began: Option<Time>,
-    /// When it was over.
-    pub ended: Option<Time>,
-}
-
-impl StepState {
-    pub(crate) fn new() -> Self {
-        Self {
-            status: Status::Pending,
-            attempt: 1,
-            ticket: 0,
-            gates: Vec::new(),
-            gates_at: None,
-            overrides: BTreeMap::new(),
-            proposal: None,
-            proposal_error: None,
-            changed: Vec::new(),
-            other_objects: false,
-            verify: None,
-            streak: (0, None),
-            verifying_since: None,
-            way: Way::Ran,
-            why: None,
-            probed: None,
-            result: None,
-            soak: SoakState::default(),
-            began: None,
-            ended: None,
-        }
-    }
-
-    /// Why a gate that does not pass is overridden as it stands now, if it is.
-    #[must_use]
-    pub fn overridden(&self, gate: &GateJudged) -> Option<&str> {
-        crate::run::gates::covered(gate, &self.overrides).map(|o| o.reason.as_str())
-    }
-
-    /// A gate neither passes nor is overridden.
-    #[must_use]
-    pub fn lacks(&self, gate: &GateJudged) -> bool {
-        crate::run::gates::lacks(gate, &self.overrides)
-    }
-
-    /// Every gate passes or is overridden.
-    #[must_use]
-    pub fn gates_pass(&self) -> bool {
-        crate::run::gates::all_pass(&self.gates, &self.overrides)
-    }
+/// The step that a step of [`UNDO`] undoes.
+#[must_use]
+pub fn undone_by(addr: &StepAddr) -> Option<StepAddr> {
+    addr.item.as_ref().filter(|_| addr.phase == UNDO)?.parse().ok()
 }
 
 impl State {
     /// A run that has just been opened. The runbook is the header's, compiled.
     #[must_use]
     pub fn new(header: Header, runbook: Arc<Runbook>, at: Time) -> Self {
-        let phases = runbook
-            .phases
-            .iter()
-            .map(|p| PhaseState {
-                id: p.id.clone(),
-                status: PhaseStatus::Waiting,
-                items: Vec::new(),
-                blocked: None,
-                began: None,
-                ended: None,
-            })
-            .collect();
+        let phases = runbook.phases.iter().map(PhaseState::new).collect();
         Self {
+            window: header.window,
             header: Arc::new(header),
             runbook,
             opened: at,
             seq: 0,
             at,
             phases,
+            back: Vec::new(),
+            offers: BTreeMap::new(),
             steps: BTreeMap::new(),
             evidence: BTreeMap::new(),
             captured: BTreeMap::new(),
@@ -275,11 +188,15 @@ impl State {
         }
     }
 
-    /// The phase that is open, or the next one to open.
+    /// The phase that is open, or the next one to open; while a way back is walked, that one.
     #[must_use]
     pub fn phase(&self) -> Option<(&PhaseState, &Phase)> {
-        let i = self.phases.iter().position(|p| p.status != PhaseStatus::Done)?;
-        Some((&self.phases[i], &self.runbook.phases[i]))
+        let left = |p: &&PhaseState| p.status != PhaseStatus::Done;
+        let state = match self.back.last() {
+            Some(back) => self.phases.iter().find(|p| p.id == back.section).filter(left)?,
+            None => self.phases.iter().take(self.runbook.phases.len()).find(left)?,
+        };
+        Some((state, self.runbook.section(&state.id)?))
     }
 
     /// The item whose turn it is in a phase.
@@ -318,8 +235,10 @@ impl State {
     /// A step's definition.
     #[must_use]
     pub fn step(&self, addr: &StepAddr) -> Option<&Step> {
-        let phase = self.runbook.phases.iter().find(|p| p.id == addr.phase)?;
-        phase.steps.iter().find(|s| s.id == addr.step)
+        if let Some(of) = undone_by(addr) {
+            return self.step(&of)?.undo_step();
+        }
+        self.runbook.section(&addr.phase)?.steps.iter().find(|s| s.id == addr.step)
     }
 
     /// What expressions of a step see, on `world`. `before` is its proposal's.
@@ -347,12 +266,16 @@ impl State {
         }
     }
 
-    fn scope_item<'a>(&'a self, addr: &'a StepAddr) -> Option<(&'a str, &'a str, Time)> {
+    /// What undoes a step is about that step's item.
+    fn scope_item(&self, addr: &StepAddr) -> Option<(&str, &str, Time)> {
+        if let Some(of) = undone_by(addr) {
+            return self.scope_item(&of);
+        }
         let name = addr.item.as_deref()?;
-        let i = self.runbook.phases.iter().position(|p| p.id == addr.phase)?;
-        let var = self.runbook.phases[i].each.as_ref()?.var.as_str();
-        let began = self.phases[i].items.iter().find(|i| i.name == name)?.began?;
-        Some((var, name, began))
+        let var = self.runbook.section(&addr.phase)?.each.as_ref()?.var.as_str();
+        let phase = self.phases.iter().find(|p| p.id == addr.phase)?;
+        let item = phase.items.iter().find(|i| i.name == name)?;
+        Some((var, item.name.as_str(), item.began?))
     }
 
     /// A step's title with its templates filled in; as written where that cannot be.
@@ -383,6 +306,12 @@ impl State {
     /// Guards that count as breached.
     pub fn breached(&self) -> impl Iterator<Item = (&String, &GuardState)> {
         self.guards.iter().filter(|(_, g)| g.breached)
+    }
+
+    /// A way back is being walked.
+    #[must_use]
+    pub fn going_back(&self) -> bool {
+        !self.back.is_empty()
     }
 
     /// Steps that are over and all that are known, in the open or last phase.

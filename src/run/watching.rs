@@ -4,7 +4,8 @@
 use crate::event::{Event, Span, StepAddr, Time, Verdict};
 use crate::run::gates;
 use crate::run::probing::left;
-use crate::run::state::{State, StepState};
+use crate::run::state::State;
+use crate::run::step::StepState;
 use crate::runbook::model::{Does, OnBreach, Step};
 use crate::world::World;
 
@@ -124,6 +125,7 @@ fn held(state: &State, events: &[Event]) -> Option<Event> {
             _ => None,
         })
         .collect();
-    (!breached.is_empty() && state.line_held.is_none())
+    // While one goes back the guard is what one goes back for.
+    (!breached.is_empty() && state.line_held.is_none() && !state.going_back())
         .then(|| Event::LineHeld { reason: breached.join(", ") })
 }

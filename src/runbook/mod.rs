@@ -21,6 +21,7 @@ mod redline;
 mod spell;
 mod steps;
 mod table;
+mod undo;
 mod walk;
 mod why;
 

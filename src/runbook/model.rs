@@ -27,6 +27,8 @@ pub struct Runbook {
     pub phases: Vec<Phase>,
     /// Sections for going back; walked on request.
     pub backouts: Vec<Backout>,
+    /// The section in which steps are undone; which ones is known when it begins.
+    pub undo: Phase,
     /// What outlives the run.
     pub followups: Vec<Followup>,
 }
@@ -137,6 +139,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// The step that undoes it.
+    #[must_use]
+    pub fn undo_step(&self) -> Option<&Self> {
+        self.undo.as_ref().map(|undo| &*undo.step)
+    }
+
     /// What decides on it: whether it is needed, may begin, was done, holds.
     pub fn conditions(&self) -> impl Iterator<Item = &Expr> {
         let watched = match &self.does {
@@ -270,26 +278,59 @@ pub struct Verify {
 
 /// How a step is undone.
 #[derive(Debug, Clone)]
-pub enum Undo {
-    /// It cannot be; says why.
-    None(String),
-    /// By an action of its own.
-    Action(Call<Template>),
-    /// By a person; says how.
-    Manual(String),
+pub struct Undo {
+    /// Why it cannot be; its step then only says so.
+    pub none: Option<String>,
+    /// A step of its own, released like any other.
+    pub step: Box<Step>,
 }
 
 /// A way back.
 #[derive(Debug, Clone)]
 pub struct Backout {
-    /// Id, unique among back-outs.
-    pub id: String,
-    /// For people.
-    pub title: String,
+    /// Walked like any other phase; its id is unique among phases, too.
+    pub phase: Phase,
     /// Offered by itself when this holds.
     pub when: Option<Expr>,
-    /// What it does, in order.
-    pub steps: Vec<Step>,
+    /// What follows when nothing is left to do in it.
+    pub then: Then,
+}
+
+/// What follows a way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// The run ends; the change is not done.
+    End,
+    /// It goes on forward where it stood.
+    Return,
+}
+
+/// Id of the section in which what was done is undone, step by step, and of its steps.
+pub const UNDO: &str = "undo";
+
+impl Runbook {
+    /// A phase, a way back, or [`UNDO`].
+    #[must_use]
+    pub fn section(&self, id: &str) -> Option<&Phase> {
+        self.sections().find(|p| p.id == id)
+    }
+
+    /// Every phase and way back.
+    pub fn sections(&self) -> impl Iterator<Item = &Phase> {
+        self.phases.iter().chain(self.ways_back())
+    }
+
+    /// What going back can be begun with: the runbook's own sections, then [`UNDO`].
+    pub fn ways_back(&self) -> impl Iterator<Item = &Phase> {
+        self.backouts.iter().map(|b| &b.phase).chain([&self.undo])
+    }
+
+    /// What follows a way back.
+    #[must_use]
+    pub fn then(&self, section: &str) -> Then {
+        self.backouts.iter().find(|b| b.phase.id == section).map_or(Then::End, |b| b.then)
+    }
 }
 
 /// What is due after the run.

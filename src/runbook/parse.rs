@@ -4,12 +4,13 @@ use crate::event::Span;
 use crate::problem::Problem;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{
-    Backout, Each, Followup, Guard, Param, ParamKind, Phase, Runbook, Step, Window,
+    Backout, Each, Followup, Guard, Param, ParamKind, Phase, Runbook, Step, Then, UNDO, Window,
 };
 use crate::runbook::raw::{RawEach, RawFollowup, RawGuard, RawParam, RawStep, RawWindow};
 use crate::runbook::steps;
 use crate::runbook::table::{Table, check_id, into_table, leftover, read, required, tables, take};
 use crate::runbook::types::Ty;
+use crate::runbook::undo::undoing;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -127,7 +128,7 @@ impl Reader<'_, '_> {
         let mut names = names(&params);
         let guards = self.guards(&names);
         let phases = self.phases(&mut names);
-        let backouts = self.backouts(&names);
+        let backouts = self.backouts(&names, &phases);
         let followups = self.followups();
         leftover(self.lint, &self.table, &TOP);
         Some(Runbook {
@@ -140,6 +141,7 @@ impl Reader<'_, '_> {
             guards,
             phases,
             backouts,
+            undo: undoing(),
             followups,
         })
     }
@@ -213,23 +215,37 @@ impl Reader<'_, '_> {
         for value in values {
             let span = value.span();
             let Some(mut table) = into_table(self.lint, value, "a phase") else { continue };
-            let id: Option<Spanned<String>> = required(self.lint, &mut table, "id", &span);
-            if let Some(id) = &id {
-                check_id(self.lint, id, &mut seen, "phase");
-            }
-            let title: Option<String> = required(self.lint, &mut table, "title", &span);
-            let each = take(&mut table, "each").and_then(|v| self.each(v, names));
-            let inner = match &each {
-                Some(each) => names.with(&each.var, Ty::String).with("item", item_type()),
-                None => names.clone(),
-            };
-            let steps = self.steps(&mut table, &span, inner, names);
-            leftover(self.lint, &table, &["id", "title", "each", "step"]);
-            if let (Some(id), Some(title)) = (id, title) {
-                phases.push(Phase { id: id.into_inner(), title, each, steps });
-            }
+            phases.extend(self.phase(&mut table, &span, ("phase", &[]), names, &mut seen));
         }
         phases
+    }
+
+    /// What a phase and a way back have in common; `also` is what else stands in its table.
+    fn phase(
+        &mut self,
+        table: &mut Table<'_>,
+        span: &Range<usize>,
+        (what, also): (&str, &[&str]),
+        names: &mut Names,
+        seen: &mut BTreeSet<String>,
+    ) -> Option<Phase> {
+        let id: Option<Spanned<String>> = required(self.lint, table, "id", span);
+        if let Some(id) = &id {
+            check_id(self.lint, id, seen, what);
+            if id.get_ref() == UNDO {
+                let remedy = "give it another id";
+                self.lint.error(id.span(), "`undo` is where steps are undone", remedy);
+            }
+        }
+        let title: Option<String> = required(self.lint, table, "title", span);
+        let each = take(table, "each").and_then(|v| self.each(v, names));
+        let inner = match &each {
+            Some(each) => names.with(&each.var, Ty::String).with("item", item_type()),
+            None => names.clone(),
+        };
+        let steps = self.steps(table, span, inner, names);
+        leftover(self.lint, table, &[&["id", "title", "each", "step"], also].concat());
+        Some(Phase { id: id?.into_inner(), title: title?, each, steps })
     }
 
     fn each(&mut self, value: Spanned<DeValue<'_>>, names: &Names) -> Option<Each> {
@@ -267,7 +283,7 @@ impl Reader<'_, '_> {
             if let Some((step, learnt)) = steps::compile(self.lint, raw, &inner) {
                 for (of, name, ty) in learnt {
                     for names in [&mut inner, &mut *names] {
-                        learn(names, of, &name, ty.clone());
+                        steps::learn(names, of, &name, ty.clone());
                     }
                 }
                 found.push(step);
@@ -276,25 +292,21 @@ impl Reader<'_, '_> {
         found
     }
 
-    fn backouts(&mut self, names: &Names) -> Vec<Backout> {
-        let mut seen = BTreeSet::new();
+    /// What a way back learns stays in it.
+    fn backouts(&mut self, names: &Names, phases: &[Phase]) -> Vec<Backout> {
+        let mut seen = phases.iter().map(|p| p.id.clone()).collect();
         let mut backouts = Vec::new();
         for value in tables(self.lint, &mut self.table, "backout") {
             let span = value.span();
             let Some(mut table) = into_table(self.lint, value, "a back-out") else { continue };
-            let id: Option<Spanned<String>> = required(self.lint, &mut table, "id", &span);
-            if let Some(id) = &id {
-                check_id(self.lint, id, &mut seen, "back-out");
-            }
-            let title: Option<String> = required(self.lint, &mut table, "title", &span);
             let when: Option<Spanned<String>> =
                 take(&mut table, "when").and_then(|v| read(self.lint, v));
             let when = when.and_then(|w| self.lint.condition(&w, names));
-            let steps = self.steps(&mut table, &span, names.clone(), &mut names.clone());
-            leftover(self.lint, &table, &["id", "title", "when", "step"]);
-            if let (Some(id), Some(title)) = (id, title) {
-                backouts.push(Backout { id: id.into_inner(), title, when, steps });
-            }
+            let then: Option<Then> = take(&mut table, "then").and_then(|v| read(self.lint, v));
+            let then = then.unwrap_or(Then::End);
+            let kind = ("back-out", ["when", "then"].as_slice());
+            let phase = self.phase(&mut table, &span, kind, &mut names.clone(), &mut seen);
+            backouts.extend(phase.map(|phase| Backout { phase, when, then }));
         }
         backouts
     }
@@ -313,12 +325,6 @@ impl Reader<'_, '_> {
             });
         }
         followups
-    }
-}
-
-fn learn(names: &mut Names, of: &str, name: &str, ty: Ty) {
-    if let Some(Ty::Object(_, fields)) = names.0.get_mut(of) {
-        fields.insert(name.to_owned(), ty);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The TOML shape of a runbook, as it is written. Editors' JSON schema comes from here.
 
 use crate::event::Span;
-use crate::runbook::model::{Hold, OnBreach, ParamKind, Risk};
+use crate::runbook::model::{Hold, OnBreach, ParamKind, Risk, Then};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -193,15 +193,21 @@ pub struct RawVerify {
     pub within: Option<Span>,
 }
 
-/// How a step is undone: one of the three.
+/// How a step is undone: one of none, manual and do; with gates and a verify of its own.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawUndo {
-    pub none: Option<String>,
-    pub manual: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub none: Option<Spanned<String>>,
+    #[schemars(with = "Option<String>")]
+    pub manual: Option<Spanned<String>>,
     #[serde(rename = "do")]
     #[schemars(with = "Option<DoSchema>")]
     pub does: Option<RawDo>,
+    pub estimate: Option<Span>,
+    #[serde(default)]
+    pub gate: Vec<RawGate>,
+    pub verify: Option<RawVerify>,
 }
 
 /// A way back.
@@ -211,7 +217,12 @@ pub struct RawUndo {
 pub struct RawBackout {
     id: String,
     title: String,
+    /// Offered by itself when this holds.
     when: Option<String>,
+    /// `[backout.each.NAME]`
+    each: Option<BTreeMap<String, RawEach>>,
+    /// `end` (the default) or `return`: whether the run ends with it or goes on forward.
+    then: Option<Then>,
     step: Vec<RawStep>,
 }
 

@@ -71,7 +71,8 @@ pub fn namespaces(
     };
     let mut reading = Reading::default();
     runbook.guards.iter().for_each(|g| g.that.ask(&scope, &mut reading));
-    for phase in &runbook.phases {
+    runbook.backouts.iter().flat_map(|b| &b.when).for_each(|e| e.ask(&scope, &mut reading));
+    for phase in runbook.sections() {
         let of_each = phase.each.iter().flat_map(|e| e.next.iter().chain([&e.of]));
         let of_steps = phase.steps.iter().flat_map(Step::conditions);
         of_each.chain(of_steps).for_each(|e| e.ask(&scope, &mut reading));

@@ -2,10 +2,11 @@
 
 use crate::event::Span;
 use crate::runbook::lint::{Lint, Names};
-use crate::runbook::model::{Arg, Call, Does, Gate, Hold, OnBreach, Risk, Step, Undo, Verify};
-use crate::runbook::raw::{RawDo, RawGate, RawStep, RawUndo, RawVerify};
+use crate::runbook::model::{Arg, Call, Does, Gate, Hold, OnBreach, Risk, Step, Verify};
+use crate::runbook::raw::{RawDo, RawGate, RawStep, RawVerify};
 use crate::runbook::table::check_id;
 use crate::runbook::types::{Ty, nearest};
+use crate::runbook::undo::undo;
 use crate::runbook::verbs::{ArgKind, VERBS, Verb, verb};
 use crate::runbook::{Expr, Template};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,9 @@ pub(crate) fn compile(lint: &mut Lint, raw: RawStep, names: &Names) -> Option<(S
         }
     }
     let confirm = raw.confirm.as_ref().and_then(|c| lint.template(c, names));
-    let undo = raw.undo.as_ref().and_then(|u| undo(lint, u, names, &at));
+    let mut known = names.clone();
+    learnt.iter().for_each(|(of, name, ty)| learn(&mut known, of, name, ty.clone()));
+    let undo = raw.undo.as_ref().and_then(|u| undo(lint, u, &title, &known, &at));
     let action = matches!(does, Does::Action(_));
     let step = Step {
         id: raw.id.get_ref().clone(),
@@ -116,6 +119,13 @@ fn whole(lint: &mut Lint, step: &Step, spec: Option<&Verb>, at: &Range<usize>) {
     }
 }
 
+/// Later steps may name it.
+pub(crate) fn learn(names: &mut Names, of: &str, name: &str, ty: Ty) {
+    if let Some(Ty::Object(_, fields)) = names.0.get_mut(of) {
+        fields.insert(name.to_owned(), ty);
+    }
+}
+
 fn risk_word(risk: Risk) -> &'static str {
     match risk {
         Risk::Reversible => "reversible",
@@ -124,7 +134,7 @@ fn risk_word(risk: Risk) -> &'static str {
     }
 }
 
-fn result_type(spec: Option<&Verb>) -> Ty {
+pub(super) fn result_type(spec: Option<&Verb>) -> Ty {
     spec.map_or(Ty::Any, |s| {
         Ty::Object(
             "result".into(),
@@ -182,7 +192,7 @@ fn does(
     Some((Does::Check, None))
 }
 
-fn call(
+pub(super) fn call(
     lint: &mut Lint,
     raw: &RawDo,
     names: &Names,
@@ -267,7 +277,7 @@ fn argument(
     }
 }
 
-fn gates(lint: &mut Lint, raw: &[RawGate], names: &Names) -> Vec<Gate> {
+pub(super) fn gates(lint: &mut Lint, raw: &[RawGate], names: &Names) -> Vec<Gate> {
     let mut seen = BTreeSet::new();
     let mut gates = Vec::new();
     for (i, gate) in raw.iter().enumerate() {
@@ -287,7 +297,7 @@ fn gates(lint: &mut Lint, raw: &[RawGate], names: &Names) -> Vec<Gate> {
     gates
 }
 
-fn verify(lint: &mut Lint, raw: &RawVerify, names: &Names) -> Option<Verify> {
+pub(super) fn verify(lint: &mut Lint, raw: &RawVerify, names: &Names) -> Option<Verify> {
     let that: Expr = lint.condition(&raw.that, names)?;
     let says = raw.says.as_ref().and_then(|s| lint.template(s, names));
     let (passes, over) = match &raw.settle {
@@ -319,16 +329,4 @@ fn settle(text: &str) -> Option<(u32, Span)> {
     let (n, over) = text.split_once(" in ")?;
     let n = n.trim().parse().ok().filter(|n| *n > 0)?;
     Some((n, over.trim().parse().ok()?))
-}
-
-fn undo(lint: &mut Lint, raw: &RawUndo, names: &Names, at: &Range<usize>) -> Option<Undo> {
-    match (&raw.none, &raw.manual, &raw.does) {
-        (Some(why), None, None) => Some(Undo::None(why.clone())),
-        (None, Some(how), None) => Some(Undo::Manual(how.clone())),
-        (None, None, Some(does)) => Some(Undo::Action(call(lint, does, names, at)?.0)),
-        _ => {
-            lint.error(at.clone(), "`undo` says one of none, manual and do", "keep one of them");
-            None
-        }
-    }
 }

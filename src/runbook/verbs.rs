@@ -104,6 +104,18 @@ pub const VERBS: &[Verb] = &[
         result: &[("count", Scalar::Int), AT],
     },
     Verb {
+        name: "kube.create_claims",
+        says: "create claims for a pod by name, as the StatefulSet of a manifest would but of a class of their own",
+        args: &[
+            arg("of_pod", ArgKind::Text, true, "the pod that will mount them"),
+            arg("class", ArgKind::Text, true, "their StorageClass"),
+            arg("manifest", ArgKind::Text, true, "the StatefulSet's manifest, with the templates"),
+            NAMESPACE,
+        ],
+        destructive: false,
+        result: &[("count", Scalar::Int), AT],
+    },
+    Verb {
         name: "kube.delete_pod",
         says: "delete a pod, by its UID",
         args: &[
@@ -174,6 +186,16 @@ pub const VERBS: &[Verb] = &[
         ],
     },
     Verb {
+        name: "vault.snapshot_restore",
+        says: "restore a raft snapshot: everything that was written since is lost",
+        args: &[
+            arg("path", ArgKind::Text, true, "the snapshot's file"),
+            arg("force", ArgKind::Bool, false, "also one of another cluster, with its unseal keys"),
+        ],
+        destructive: true,
+        result: &[AT],
+    },
+    Verb {
         name: "vault.step_down",
         says: "make the node that leads step down",
         args: &[arg("node", ArgKind::Text, true, "the leader, by name")],
@@ -192,6 +214,13 @@ pub const VERBS: &[Verb] = &[
         result: &[("status", Scalar::Int), ("out", Scalar::Text), AT],
     },
 ];
+
+/// Whether the world tells afterwards that an action was done. Where it does not, a runbook's
+/// own probe decides.
+#[must_use]
+pub fn tells(verb: &str) -> bool {
+    !["shell.run", "vault.snapshot_restore"].contains(&verb)
+}
 
 /// The action of that name.
 #[must_use]

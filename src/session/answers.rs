@@ -20,10 +20,20 @@ pub struct Answers {
     /// done, and tries it again where it is not, or not wholly. One that is not named stops.
     #[serde(default)]
     pub in_doubt: BTreeMap<String, ByProbe>,
+    /// By the address of the step at whose turn it begins: the way back that is walked.
+    #[serde(default)]
+    pub back: BTreeMap<String, String>,
+    /// What follows a change window that is over; without a word the run stops there.
+    #[serde(default)]
+    window: Option<NextWindow>,
     /// Releases whatever can be released, as a lab's operator without care would. No file
     /// can say so.
     #[serde(skip)]
     everything: bool,
+    /// Only watches the soak in hand: the line is held, so that nothing begins behind it, and
+    /// with the soak all is done that was wanted.
+    #[serde(skip)]
+    pub(crate) soaks: bool,
     /// How long a step is waited for whose gates do not pass, five minutes if nothing is said,
     /// and a soak that gets nowhere, for ever if nothing is said.
     #[serde(skip)]
@@ -41,11 +51,30 @@ pub enum ByProbe {
     ByProbe,
 }
 
+/// The only answer there is to a window that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum NextWindow {
+    /// Another one of the runbook's length, at once.
+    #[serde(rename = "next")]
+    Next,
+}
+
 impl Answers {
+    /// Whether another change window is opened when one is over: on a lab always.
+    pub(crate) fn opens_windows(&self) -> bool {
+        self.everything || self.window == Some(NextWindow::Next)
+    }
+
     /// Releases everything, with the text that a step wants typed; chooses as told. For a lab.
     #[must_use]
     pub fn everything(choose: BTreeMap<String, String>) -> Self {
         Self { choose, everything: true, ..Self::default() }
+    }
+
+    /// Answers nothing, and watches the soak in hand behind a held line.
+    #[must_use]
+    pub fn soaks() -> Self {
+        Self { soaks: true, ..Self::default() }
     }
 
     /// Whether a line that a guard's breach held is freed when every guard holds again: on a

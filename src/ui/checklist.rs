@@ -35,8 +35,15 @@ pub(crate) fn step_at(state: &State, line: usize) -> Option<StepAddr> {
 fn page(state: &State, width: usize, now: Time) -> Page {
     let mut out = Page::default();
     let current = state.current();
-    for (n, (phase, ps)) in state.runbook.phases.iter().zip(&state.phases).enumerate() {
-        out.lines.push(head(n + 1, phase, ps, state, width, now));
+    let forward = state.runbook.phases.len();
+    let in_hand = state.phase().map(|(ps, _)| ps.id.as_str());
+    for (n, ps) in state.phases.iter().enumerate() {
+        let Some(phase) = state.runbook.section(&ps.id) else { continue };
+        let name = if n < forward { (n + 1).to_string() } else { "BACK:".into() };
+        if current.is_none() && in_hand == Some(ps.id.as_str()) {
+            out.at = out.lines.len();
+        }
+        out.lines.push(head(&name, phase, ps, state, width, now));
         if let Some(why) = &ps.blocked {
             let why = cut(&format!("    ! {why}"), width);
             out.lines.push(Line::styled(why, theme::caution()));
@@ -70,7 +77,7 @@ fn page(state: &State, width: usize, now: Time) -> Page {
 }
 
 fn head(
-    n: usize,
+    n: &str,
     phase: &Phase,
     ps: &PhaseState,
     state: &State,

@@ -48,10 +48,12 @@ pub(crate) fn filled(state: &State, addr: &StepAddr, text: &Template) -> String 
 
 /// How a step is undone, in words.
 pub(crate) fn undo(undo: Option<&Undo>) -> Option<String> {
-    Some(match undo? {
-        Undo::None(why) => format!("none: {why}"),
-        Undo::Manual(how) => format!("by hand: {how}"),
-        Undo::Action(call) => call.verb.clone(),
+    let undo = undo?;
+    Some(match (&undo.none, &undo.step.does) {
+        (Some(why), _) => format!("none: {why}"),
+        (None, Does::Manual { instruction, .. }) => format!("by hand: {}", instruction.text),
+        (None, Does::Action(call)) => call.verb.clone(),
+        (None, _) => undo.step.title.text.clone(),
     })
 }
 

@@ -93,6 +93,7 @@ fn ascii(sign: char) -> &'static str {
         '\u{00b7}' => ".",              // later
         '\u{25ce}' => "o",              // shown, done elsewhere
         '\u{21b7}' => "-",              // skipped
+        '\u{21b6}' | '\u{25c4}' => "<", // undone, going back
         '\u{23f8}' => "=",              // held
         '\u{25c0}' => "<",              // touched
         '\u{258c}' | '\u{258f}' => "|", // cursor

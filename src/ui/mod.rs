@@ -4,6 +4,7 @@
 //! Every state is told by a word and a sign as well as by colour; red is kept for what
 //! needs a person now. What does not fit ends in `…`, and the full text is a key away.
 
+mod back;
 mod checklist;
 mod detail;
 mod keymap;

@@ -51,6 +51,12 @@ pub enum Writing {
     Abort,
     /// Why a soak ends early.
     EndSoak(StepAddr),
+    /// Why one goes back, by a section.
+    GoBack(String),
+    /// Why one goes forward again.
+    LeaveBack,
+    /// The next change window.
+    Window,
 }
 
 /// The review of a step, as of one turn of the step's life.
@@ -105,6 +111,8 @@ pub enum Overlay {
     Filter,
     /// A question's branches.
     Choose { step: StepAddr, at: usize },
+    /// Ways back.
+    Back { at: usize },
     /// Text to read; `typing` what is looked for in it.
     Text { text: Reading, typing: bool },
 }

@@ -7,7 +7,7 @@ use crate::runbook::model::Does;
 use crate::ui::detail;
 use crate::ui::model::{Overlay, Reading, Writing};
 use crate::ui::text::{cut, words, wrap};
-use crate::ui::{review, theme};
+use crate::ui::{back, review, theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -18,8 +18,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, overlay: &O
         Overlay::None | Overlay::Filter => {}
         Overlay::Review(open) => review::draw(frame, area, state, open, now),
         Overlay::Command { step } => command(frame, area, state, step),
-        Overlay::Write { what, text } => write(frame, area, what, text),
+        Overlay::Write { what, text } => write(frame, area, state, what, text),
         Overlay::Choose { step, at } => choose(frame, area, state, step, *at),
+        Overlay::Back { at } => back::draw(frame, area, state, *at),
         Overlay::Text { text, typing } => reading(frame, area, text, *typing),
     }
 }
@@ -63,7 +64,7 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn write(frame: &mut Frame<'_>, area: Rect, what: &Writing, text: &str) {
+fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text: &str) {
     let (title, ask) = match what {
         Writing::Skip(step) => (format!(" Skip {step} "), "Why is it left out?"),
         Writing::Override(_, gate) => {
@@ -72,8 +73,24 @@ fn write(frame: &mut Frame<'_>, area: Rect, what: &Writing, text: &str) {
         Writing::Hold => (" Hold the line ".into(), "Why? Nothing new starts until it is let go."),
         Writing::Abort => (" Abort the run ".into(), "Why is it given up?"),
         Writing::EndSoak(step) => (format!(" End {step} early "), "Why is the soak ended early?"),
+        Writing::GoBack(section) => (
+            format!(" Go back: {section} "),
+            "Why? Its steps come one by one; each waits for a release of its own.",
+        ),
+        Writing::LeaveBack => (
+            " Forward again ".into(),
+            "Why? Only a way back on which nothing was done yet can be left.",
+        ),
+        Writing::Window => (
+            " Change window ".into(),
+            "START or START/END: now, +30m, 2026-04-25T22:00:00Z; END also as a length, 4h. Empty: now.",
+        ),
     };
-    let mut lines = vec![Line::raw(ask)];
+    let mut lines: Vec<Line<'static>> =
+        words(ask, inner_width(area)).into_iter().map(Line::raw).collect();
+    if let (Writing::Window, Some(window)) = (what, state.window) {
+        lines.push(Line::styled(format!("Until now: {window}"), theme::dim()));
+    }
     let typed = wrap(&format!("{text}▏"), inner_width(area));
     lines.extend(typed.into_iter().map(|l| Line::styled(l, theme::bright())));
     boxed(frame, area, &title, lines);

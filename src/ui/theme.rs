@@ -45,6 +45,7 @@ pub(crate) fn sign(status: Status) -> (&'static str, Style) {
         Status::Blocked => ("!", caution()),
         Status::InDoubt => ("?", alarm()),
         Status::Skipped | Status::NotNeeded => ("↷", dim()),
+        Status::Undone => ("↶", dim()),
     }
 }
 

@@ -1,13 +1,12 @@
 //! The title bar: where are we, may anything be written, how long still, is the journal
 //! well.
 
-use crate::event::{Mode, Span, Time};
+use crate::event::{Mode, Slot, Span, Time};
 use crate::journal::{Health, HealthState};
 use crate::run::State;
 use crate::ui::text::{cut, fit, grouped};
 use crate::ui::theme;
 use crate::world::Source;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span as Text};
 
 /// A token that ends this soon wants a person now, whatever the run still needs.
@@ -52,20 +51,30 @@ fn first(state: &State, show_only: bool, now: Time, clock: &str, width: usize) -
     fit(left, width)
 }
 
-/// The window counts from the run's start; what is kept for going back is coloured.
+/// How long the change window still is; what is kept for going back is coloured.
 fn window(state: &State, now: Time, width: usize) -> Option<Text<'static>> {
-    let window = state.runbook.window?;
-    let end = state.opened + window.length;
+    let Slot { start, end } = state.window?;
     let name = if width < 100 { "" } else { "window " };
-    if now > end {
-        return Some(Text::styled(
-            format!("WINDOW OVER since {}", now.since(end).brief()),
-            theme::alarm(),
-        ));
+    if now < start {
+        let text = format!("WINDOW OPENS in {}", start.since(now).brief());
+        return Some(Text::styled(text, theme::caution()));
     }
     let left = end.since(now);
-    let style = if left <= window.backout_reserve { theme::caution() } else { Style::default() };
-    Some(Text::styled(format!("{name}{} left", left.brief()), style))
+    if left == Span(0) {
+        let text = format!("WINDOW OVER since {}", now.since(end).brief());
+        return Some(Text::styled(text, theme::alarm()));
+    }
+    let reserve = state.runbook.window.map_or(Span(0), |w| w.backout_reserve);
+    if left < reserve {
+        let text = format!("{name}{} left: kept for going back", left.brief());
+        return Some(Text::styled(text, theme::caution()));
+    }
+    let forward = Span(left.0 - reserve.0);
+    let text = match (reserve, width) {
+        (Span(0), _) | (_, 0..140) => format!("{name}{} left", left.brief()),
+        _ => format!("{name}{} left, turn back in {}", left.brief(), forward.brief()),
+    };
+    Some(Text::raw(text))
 }
 
 fn second(
@@ -79,6 +88,12 @@ fn second(
     // What wants a person stands before figures: those are what may be cut.
     if let Some((reason, by)) = &state.line_held {
         parts.push(Text::styled(format!("⏸ LINE HELD by {by}: {reason}"), theme::alarm()));
+    }
+    if let Some(back) = state.back.last() {
+        let text = format!("◄ GOING BACK by {}: {}", back.section, back.reason);
+        parts.push(Text::styled(text, theme::alarm()));
+    } else if let Some(section) = state.offers.keys().next() {
+        parts.push(Text::styled(format!("◄ offered: {section} (B)"), theme::caution()));
     }
     for (id, _) in state.breached() {
         parts.push(Text::styled(format!("✗ guard {id} BREACHED"), theme::alarm()));

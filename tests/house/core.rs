@@ -3,12 +3,14 @@
 
 mod alone;
 mod arbitrary;
+pub mod back;
 mod overrides;
 mod probes;
 mod refusals;
 mod shipped;
 pub mod turns;
 mod watched;
+mod windows;
 
 use crate::support::*;
 use holdpoint::event::*;

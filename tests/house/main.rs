@@ -32,6 +32,7 @@ mod rehearsals;
 mod resume;
 mod screens;
 mod served;
+mod soak;
 mod support;
 mod survey;
 mod terminal;

@@ -1,6 +1,7 @@
 //! Whole runs of the shipped runbook on the lab: every fault with its operator who releases
 //! what can be released and overrides nothing.
 
+mod back;
 mod broken;
 mod checks;
 mod claimed;

@@ -70,6 +70,7 @@ pub fn header(runbook: &str, mode: Mode) -> Header {
         version: "0".into(),
         opened_by: driver(),
         continues: None,
+        window: None,
     }
 }
 
@@ -232,9 +233,10 @@ pub struct Run {
 
 impl Run {
     pub fn new(runbook: &str, mode: Mode) -> Self {
-        let header = header(runbook, mode);
         let loaded = loaded(runbook);
         let now = Time(1_777_132_800_000);
+        let window = loaded.window.map(|w| Slot { start: now, end: now + w.length });
+        let header = Header { window, ..header(runbook, mode) };
         let state = State::new(header.clone(), loaded, now);
         let first = Entry {
             seq: 0,

@@ -30,6 +30,7 @@ fn the_whole_roll_by_keys_in_a_terminal() {
     let watch = Watch::start(&site);
     let mut args = vec!["run".to_owned()];
     args.extend(site.roll_args(&runbook("vault-raft-to-block.toml")));
+    args.extend(["--state".to_owned(), site.dir.join("runs").display().to_string()]);
     let mut cockpit = Cockpit::open(&args, (40, 120));
     let (mut lead_moved, mut last) = (false, String::new());
     let end = Instant::now() + Duration::from_secs(420);
@@ -120,10 +121,12 @@ pub fn answers(site: &Site, change: impl Fn(String) -> String) -> String {
     path.display().to_string()
 }
 
-fn plain(site: &Site, answers: &str, mut meanwhile: impl FnMut()) -> (Option<i32>, String) {
+pub fn plain(site: &Site, answers: &str, mut meanwhile: impl FnMut()) -> (Option<i32>, String) {
     let mut child = Command::new(HOLDPOINT)
         .arg("run")
         .args(site.roll_args(&runbook("vault-raft-to-block.toml")))
+        .arg("--state")
+        .arg(site.dir.join("runs"))
         .args(["--ui", "plain", "--answers"])
         .arg(answers)
         .stdin(Stdio::null())

@@ -16,10 +16,17 @@ pub struct Driver {
 impl Driver {
     /// Starts a run of a runbook on a site; `file` is the site file, `name` tells runs apart.
     pub fn start(site: &Site, name: &str, runbook: &str, file: &str) -> Self {
+        Self::begin(site, name, &[runbook, "--site", file, "--write"].map(str::to_owned))
+    }
+
+    /// The same with all arguments of `run` but interface and directory.
+    pub fn begin(site: &Site, name: &str, args: &[String]) -> Self {
         let state = site.dir.join(format!("runs-{name}"));
         let out = site.dir.join(format!("{name}.out"));
         let child = Command::new(HOLDPOINT)
-            .args(["run", runbook, "--site", file, "--write", "--ui", "plain", "--state"])
+            .arg("run")
+            .args(args)
+            .args(["--ui", "plain", "--state"])
             .arg(&state)
             .stdin(Stdio::piped())
             .stdout(std::fs::File::create(&out).unwrap())

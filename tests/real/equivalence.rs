@@ -193,7 +193,7 @@ fn another_cluster(pinned: &Site, other: &Site) {
 }
 
 /// Runs a command as a person would, with the tools of the same version first in PATH.
-fn shell(site: &Site, command: &str) -> bool {
+pub fn shell(site: &Site, command: &str) -> bool {
     let path = format!("{}:{}", site.bin.display(), std::env::var("PATH").unwrap());
     let out = Command::new("bash").args(["-c", command]).env("PATH", path).output().unwrap();
     if !out.status.success() {

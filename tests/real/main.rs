@@ -12,6 +12,7 @@
 )]
 
 mod alone;
+mod back;
 mod by_keys;
 mod conform;
 #[path = "../conformance/mod.rs"]

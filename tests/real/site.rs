@@ -137,14 +137,8 @@ impl Site {
     pub fn roll_args(&self, runbook: &str) -> Vec<String> {
         let param = |name: &str, value: String| ["--param".to_owned(), format!("{name}={value}")];
         let place = |name: &str| self.dir.join(name).display().to_string();
-        let mut args = vec![
-            runbook.to_owned(),
-            "--site".into(),
-            self.fact("site_file"),
-            "--write".into(),
-            "--state".into(),
-            place("runs"),
-        ];
+        let mut args =
+            vec![runbook.to_owned(), "--site".into(), self.fact("site_file"), "--write".into()];
         args.extend(param("manifest", self.fact("manifest")));
         args.extend(param("anchor_dir", place("anchors")));
         args.extend(param("second_copy", place("anchors-2")));

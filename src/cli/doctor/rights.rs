@@ -5,7 +5,7 @@ use super::{Level, Report};
 use crate::action::{kube_rights, vault_right, vault_rights};
 use crate::remote::{Remote, review_access};
 use crate::report::known;
-use crate::runbook::model::{Does, Runbook};
+use crate::runbook::model::{Does, Runbook, Step};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,10 @@ pub(super) async fn examine(
 ) {
     let (mut objects, mut paths) = (BTreeSet::new(), BTreeSet::new());
     let site = remote.site.json_values();
-    for (phase, step) in runbook.phases.iter().flat_map(|p| p.steps.iter().map(move |s| (p, s))) {
+    // The ways back as well: when they are needed it is too late to ask for a right.
+    let undone = |s| std::iter::once(s).chain(Step::undo_step(s));
+    let steps = runbook.sections().flat_map(|p| p.steps.iter().map(move |s| (p, s)));
+    for (phase, step) in steps.flat_map(|(p, s)| undone(s).map(move |s| (p, s))) {
         let Does::Action(call) = &step.does else { continue };
         paths.extend(vault_rights(&call.verb));
         let item = phase.each.as_ref().map(|e| (e.var.clone(), format!("<{}>", e.var)));

@@ -2,7 +2,7 @@
 //! same seed.
 
 use crate::cli::lab::strike::strike;
-use crate::cli::run::params;
+use crate::cli::run::{params, slot};
 use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, Span, Time};
 use crate::journal::read_bytes;
 use crate::lab::faults::Fault;
@@ -167,6 +167,7 @@ pub(crate) fn header(
         params,
         site: site.name.clone(),
         site_from: String::new(),
+        window: None,
         site_values: site.json_values(),
         pins: BTreeMap::new(),
         mode: Mode::Write,
@@ -215,7 +216,8 @@ pub async fn begin(play: Play, actor: Actor) -> Result<Playing, String> {
     let driven = lab.clone();
     let mut beside = vec![tokio::spawn(async move { driven.drive().await })];
     let remote = lab::open(&lab, site, Arc::clone(&clock));
-    let header = Header { pins: remote.identities().await, ..header };
+    let window = slot(&loaded.runbook, None, clock())?;
+    let header = Header { pins: remote.identities().await, window, ..header };
     let kept = runs.is_none().then(Arc::default);
     let keep = kept.as_ref().map_or(Keep::Loosely, |kept| Keep::Memory(Arc::clone(kept)));
     let runbook = Arc::new(loaded.runbook);

@@ -6,7 +6,7 @@ use crate::cli::lab::keeper::Keeper;
 use crate::cli::lab::play::{header, lab_params, named, placed, read, told};
 use crate::cli::lab::rehearse::lab_site;
 use crate::cli::lab::strike::strike;
-use crate::cli::run::params;
+use crate::cli::run::{params, slot};
 use crate::cli::site;
 use crate::event::{Actor, Header, Role, Time};
 use crate::journal::read_bytes;
@@ -62,7 +62,8 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let runbook = Arc::new(loaded.runbook);
     let values = params(&runbook, &lab_params(&runbook, &given, manifest))?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
-    let header = header(&text, &path, values, &site, actor.clone());
+    let window = slot(&runbook, None, start)?;
+    let header = Header { window, ..header(&text, &path, values, &site, actor.clone()) };
     let state = State::new(header.clone(), Arc::clone(&runbook), start);
     let ground = Ground::lay(state, ascii, start, times)?;
     let lab = ground.lab(world(start));

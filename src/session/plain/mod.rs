@@ -3,8 +3,9 @@
 mod printer;
 mod unattended;
 
-use crate::event::{Actor, StepAddr};
+use crate::event::{Actor, Slot, StepAddr};
 use crate::run::{Intent, State};
+use crate::runbook::model::Phase;
 use crate::session::answers::Answers;
 use crate::session::engine::{Handle, Live};
 use crate::ui::busy;
@@ -14,8 +15,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use unattended::{Go, Unattended};
 
 const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
-skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · abort REASON · \
-status · quit";
+skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · \
+window START[/END] · back [SECTION REASON] · forward REASON · abort REASON · status · quit";
 
 /// An unattended run answers this long after something changed.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -126,9 +127,18 @@ pub async fn unattended<'a>(
             if busy(&now.state).is_none() || live.has_changed().is_err() {
                 return false;
             }
-        } else if let Go::Stop(why) = unattended.step(handle, actor, &now.state).await {
-            out.say(format!("STOPPED: {why}"));
-            return false;
+        } else {
+            match unattended.step(handle, actor, &now.state).await {
+                Go::On => {}
+                Go::Over(what) => {
+                    out.say(format!("{what}; the line stays held until a person frees it"));
+                    return true;
+                }
+                Go::Stop(why) => {
+                    out.say(format!("STOPPED: {why}"));
+                    return false;
+                }
+            }
         }
         tokio::select! {
             biased;
@@ -158,6 +168,13 @@ fn command(state: &State, line: &str) -> Typed {
         "hold" => return whole(Intent::HoldLine { reason: rest }),
         "free" => return whole(Intent::FreeLine),
         "abort" => return whole(Intent::Abort { reason: rest }),
+        "forward" => return whole(Intent::LeaveBack { reason: rest }),
+        "window" => return window(state, &rest),
+        "back" if rest.is_empty() => return Typed::Say(ways_back(state)),
+        "back" => {
+            let (section, reason) = rest.split_once(' ').unwrap_or((rest.as_str(), ""));
+            return whole(Intent::GoBack { section: section.into(), reason: reason.into() });
+        }
         _ => {}
     }
     let Some(step) = state.current() else {
@@ -188,6 +205,27 @@ fn command(state: &State, line: &str) -> Typed {
         }
         other => return Typed::Say(format!("`{other}` is no command; {HELP}")),
     })
+}
+
+/// Another change window; from the last entry's time, where it says `now`.
+fn window(state: &State, typed: &str) -> Typed {
+    if typed.is_empty() {
+        let window = state.window.map_or("none is set".into(), |w| w.to_string());
+        return Typed::Say(format!("change window: {window}; window START[/END] sets it"));
+    }
+    match Slot::parse(typed, state.at, state.runbook.window.map(|w| w.length)) {
+        Ok(window) => Typed::Intent(Box::new(Intent::SetWindow { window })),
+        Err(why) => Typed::Say(format!("REFUSED: {why}")),
+    }
+}
+
+/// The ways back, a line each.
+fn ways_back(state: &State) -> String {
+    let line = |way: &Phase| {
+        let offered = if state.offers.contains_key(&way.id) { " (offered)" } else { "" };
+        format!("  back {} REASON{offered}: {}", way.id, way.title)
+    };
+    state.runbook.ways_back().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The step that is tried again: the one in hand, or one that is asked again

@@ -1,6 +1,6 @@
 //! What is new, in lines.
 
-use crate::event::{Probed, StepAddr, Verdict};
+use crate::event::{Probed, Slot, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
@@ -20,6 +20,10 @@ pub(super) struct Printer {
     gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
     guards: BTreeMap<String, bool>,
     line: Option<String>,
+    back: Vec<String>,
+    offers: Vec<String>,
+    window: Option<Slot>,
+    aborted: bool,
     outputs: u64,
     blocked: BTreeMap<String, String>,
     leader: String,
@@ -74,6 +78,10 @@ impl Printer {
             self.verdicts(state, addr);
         }
         self.output(state);
+        if let Some(why) = state.aborted.as_ref().filter(|_| !self.aborted) {
+            self.aborted = true;
+            say!(self, "the run is over, not done: {why}");
+        }
     }
 
     fn world(&mut self, state: &State) {
@@ -95,6 +103,31 @@ impl Printer {
             }
         }
         self.line(state);
+        self.back(state);
+        if self.window != state.window
+            && let Some(window) = state.window
+        {
+            say!(self, "change window: {window}");
+            self.window = state.window;
+        }
+    }
+
+    /// Ways back that are offered, begun, left.
+    fn back(&mut self, state: &State) {
+        let now: Vec<String> = state.offers.keys().cloned().collect();
+        for id in now.iter().filter(|id| !self.offers.contains(id)) {
+            say!(self, "way back offered: back {id} REASON");
+        }
+        self.offers = now;
+        let now: Vec<String> = state.back.iter().map(|b| b.section.clone()).collect();
+        for back in state.back.iter().filter(|b| !self.back.contains(&b.section)) {
+            say!(self, "GOING BACK by {}: {}", back.section, back.reason);
+        }
+        for id in std::mem::replace(&mut self.back, now.clone()) {
+            if !now.contains(&id) {
+                say!(self, "the way back {id} is done");
+            }
+        }
     }
 
     /// That it is held or free, and what goes on to stand in the way.

@@ -1,7 +1,7 @@
 //! An unattended run: a file's answers, step by step.
 
-use crate::event::{Actor, Probed, StepAddr, Verdict};
-use crate::run::{Intent, State, Status, StepState};
+use crate::event::{Actor, Probed, Slot, StepAddr, Verdict};
+use crate::run::{Intent, State, Status, StepState, WINDOW};
 use crate::runbook::model::{Does, Hold};
 use crate::session::answers::{Answers, entry, find};
 use crate::session::engine::Handle;
@@ -18,6 +18,8 @@ const TRIES: u32 = 20;
 /// Whether an unattended run goes on.
 pub(super) enum Go {
     On,
+    /// What was wanted is done.
+    Over(String),
     Stop(String),
 }
 
@@ -40,12 +42,32 @@ struct Soaked {
     restarts: u32,
 }
 
+/// Watches the soak in hand behind a held line, and leaves the line held.
+async fn soaking(handle: &Handle, actor: &Actor, state: &State) -> Go {
+    let Some((addr, s)) = state.current().and_then(|a| state.steps.get(&a).map(|s| (a, s))) else {
+        return Go::Over("the soak is over".into());
+    };
+    if s.status != Status::Running || state.running.is_some() {
+        return Go::Over(format!("the soak is over; {addr} comes next"));
+    }
+    if state.line_held.is_none() {
+        let reason = "a soak is watched; nothing begins behind it".into();
+        if let Err(why) = handle.ask(actor, Intent::HoldLine { reason }).await {
+            return Go::Stop(why);
+        }
+    }
+    Go::On
+}
+
 impl<'a> Unattended<'a> {
     pub(super) fn new(answers: &'a Answers) -> Self {
         Self { answers, since: None, asked: None, released: None, soaked: None, held: None }
     }
 
     pub(super) async fn step(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Go {
+        if self.answers.soaks {
+            return soaking(handle, actor, state).await;
+        }
         if let Some(go) = self.line(handle, actor, state).await {
             return go;
         }
@@ -54,6 +76,9 @@ impl<'a> Unattended<'a> {
             return Go::On;
         };
         let waited = self.waited(&addr, s.status);
+        if let Some(intent) = self.aside(state, &addr, s) {
+            return self.ask(handle, actor, &addr, s.ticket, intent).await;
+        }
         let person = matches!(step.hold, Hold::Release | Hold::TwoPerson);
         match (s.status, &step.does) {
             // A file names steps, not objects: it cannot have meant these.
@@ -99,6 +124,24 @@ impl<'a> Unattended<'a> {
             (Status::Blocked | Status::Pending, _) => self.patient(&addr, state, waited),
             _ => Go::On,
         }
+    }
+
+    /// What is done instead of the step: the way back that is to begin at its turn, once; or
+    /// the next window, where one is over.
+    fn aside(&self, state: &State, addr: &StepAddr, s: &StepState) -> Option<Intent> {
+        if s.status == Status::Running || s.status == Status::Released {
+            return None;
+        }
+        let section = entry(&self.answers.back, addr).cloned();
+        if let Some(section) = section.filter(|id| !state.phases.iter().any(|p| p.id == *id)) {
+            let reason = "the answers say so".into();
+            return Some(Intent::GoBack { section, reason });
+        }
+        let length = state.runbook.window?.length;
+        let lacks = s.gates.iter().any(|g| g.gate == WINDOW && s.lacks(g));
+        let over = state.window.is_some_and(|w| w.start <= state.at);
+        (lacks && over && self.answers.opens_windows())
+            .then(|| Intent::SetWindow { window: Slot { start: state.at, end: state.at + length } })
     }
 
     /// Goes by what the probe of a step in doubt says.

@@ -18,6 +18,9 @@ pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) ->
         KeyCode::Char('h') if state.line_held.is_some() => return ask(Intent::FreeLine),
         KeyCode::Char('h') => return open_write(model, Writing::Hold),
         KeyCode::Char('A') => return open_write(model, Writing::Abort),
+        KeyCode::Char('F') => return open_write(model, Writing::LeaveBack),
+        KeyCode::Char('W') => return open_write(model, Writing::Window),
+        KeyCode::Char('B') => model.overlay = Overlay::Back { at: offered(state) },
         KeyCode::Char('?') => help(model, state),
         KeyCode::Tab => go(model, Pane::ALL[(model.focus as usize + 1) % Pane::ALL.len()]),
         KeyCode::BackTab => {
@@ -140,6 +143,26 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         (KeyCode::Char('s'), _) => open_write(model, Writing::Skip(step)),
         _ => Asked::Nothing,
     }
+}
+
+/// The first way back whose condition holds, else the first one.
+fn offered(state: &State) -> usize {
+    state.runbook.ways_back().position(|p| state.offers.contains_key(&p.id)).unwrap_or(0)
+}
+
+/// Among the ways back.
+pub(super) fn back_list(model: &mut Model, state: &State, code: KeyCode, at: usize) -> Asked {
+    let ways: Vec<_> = state.runbook.ways_back().map(|p| p.id.clone()).collect();
+    let last = ways.len().saturating_sub(1);
+    model.overlay = match code {
+        KeyCode::Char('j') => Overlay::Back { at: (at + 1).min(last) },
+        KeyCode::Char('k') => Overlay::Back { at: at.saturating_sub(1) },
+        KeyCode::Enter if at <= last => {
+            return open_write(model, Writing::GoBack(ways[at].clone()));
+        }
+        _ => Overlay::None,
+    };
+    Asked::Nothing
 }
 
 fn help(model: &mut Model, state: &State) {

@@ -52,6 +52,7 @@ pub fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         Overlay::Write { what, text } => text::write(model, state, code, (what, text), now),
         Overlay::Filter => text::filter(model, state, code, now),
         Overlay::Choose { step, at } => review::choose(model, state, code, step, at),
+        Overlay::Back { at } => base::back_list(model, state, code, at),
         Overlay::Text { text, typing } => text::reading(model, code, text, typing),
     }
 }

@@ -65,6 +65,11 @@ fn recorded(model: &Model, state: &State) -> Vec<Key> {
         Overlay::Filter | Overlay::Text { typing: true, .. } => {
             vec![key("Enter", "keep it", "keep"), key("Esc", "clear it", "clear")]
         }
+        Overlay::Back { .. } => vec![
+            act("Enter", "go back by it, with a reason; nothing runs yet", "go back…"),
+            key("j k", "the next, the one before", "move"),
+            key("Esc", "not now", "not now"),
+        ],
         Overlay::Choose { .. } => vec![
             key("Enter", "choose it", "choose"),
             key("j k", "the next, the one before", "move"),
@@ -116,7 +121,15 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
         keys.push(key("Esc", "back: no filter, no zoom, to the step in hand", ""));
     }
     if state.ended.is_none() && state.running.is_none() {
+        let offered = if state.offers.is_empty() { "" } else { "go back…" };
+        keys.push(key("B", "the ways back, and what each is for", offered));
+        if state.going_back() {
+            keys.push(act("F", "forward again, while nothing was done on the way back", ""));
+        }
         keys.push(act("A", "abort the run, with a reason", ""));
+    }
+    if state.ended.is_none() {
+        keys.push(act("W", "set the change window: when it starts and ends", ""));
     }
     keys.push(key("?", "these keys", "help"));
     keys.push(match state.ended {

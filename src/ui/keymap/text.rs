@@ -1,6 +1,6 @@
 //! Keys of a line that is typed, of a filter, and of text that is read.
 
-use crate::event::Time;
+use crate::event::{Slot, Time};
 use crate::run::{Intent, State};
 use crate::ui::keymap::{Asked, KeyCode, ask};
 use crate::ui::model::{Model, Overlay, Reading, Review, Writing};
@@ -36,7 +36,24 @@ pub(super) fn write(
         Writing::Hold => Intent::HoldLine { reason: text },
         Writing::Abort => Intent::Abort { reason: text },
         Writing::EndSoak(step) => Intent::EndSoak { step, reason: text },
+        Writing::GoBack(section) => Intent::GoBack { section, reason: text },
+        Writing::LeaveBack => Intent::LeaveBack { reason: text },
+        Writing::Window => return window(model, state, &text, now),
     })
+}
+
+/// What cannot be read is not lost: it stays to be mended.
+fn window(model: &mut Model, state: &State, text: &str, now: Time) -> Asked {
+    let length = state.runbook.window.map(|w| w.length);
+    let wanted = if text.trim().is_empty() { "now" } else { text };
+    match Slot::parse(wanted, now, length) {
+        Ok(window) => ask(Intent::SetWindow { window }),
+        Err(why) => {
+            model.message = Some((why.to_string(), now));
+            model.overlay = Overlay::Write { what: Writing::Window, text: text.to_owned() };
+            Asked::Nothing
+        }
+    }
 }
 
 fn edit(text: &mut String, code: KeyCode) {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn arbitrary_intent() -> impl Strategy<Value = (u8, u8, u8)> {
-    (0_u8..25, 0_u8..4, 0_u8..4)
+    (0_u8..28, 0_u8..4, 0_u8..4)
 }
 
 /// What a person, a server or chance may do next; `stale` answers carry old tickets.
@@ -90,6 +90,16 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         }
         20 => (Actor::System, Intent::Tick),
         21 => (driver(), Intent::Choose { step, branch: "x".into() }),
+        25 | 26 if how < 2 => {
+            let section = ["aside", "home", "undo", "away"][usize::from(which)].into();
+            (driver(), Intent::GoBack { section, reason: "late".into() })
+        }
+        26 if how == 2 => (driver(), Intent::LeaveBack { reason: "better now".into() }),
+        27 if how == 0 => {
+            let start = Time(run.now.0 + i64::from(which) * 2000);
+            let window = Slot { start, end: start + Span::secs(60) };
+            (driver(), Intent::SetWindow { window })
+        }
         // The process ended; another one takes it up.
         22 if how < 2 => (driver(), Intent::Resume { recovered: None, version: "0".into() }),
         _ => {
@@ -113,7 +123,7 @@ proptest! {
     /// and folding the entries again gives the same state.
     #[test]
     fn nothing_happens_that_was_not_released(script in prop::collection::vec((arbitrary_intent(), 0_i64..4000), 1..120)) {
-        let mut run = Run::new(RUNBOOK, Mode::Write);
+        let mut run = Run::new(&crate::core::back::ways(), Mode::Write);
         run.reach_first_step();
         for (pick, ms) in script {
             run.pass(ms);
@@ -124,6 +134,7 @@ proptest! {
         let mut running: Option<EffectId> = None;
         let mut verifying: std::collections::BTreeSet<StepAddr> = Default::default();
         let mut last_effect = 0;
+        let mut back: Vec<String> = Vec::new();
         for e in &run.entries {
             match &e.event {
                 Event::Released { step, digest } => {
@@ -136,6 +147,9 @@ proptest! {
                     let bound = released.remove(step);
                     prop_assert_eq!(bound.as_ref(), Some(digest));
                     prop_assert!(running.is_none());
+                    let ways = ["aside", "home", "undo"];
+                    let of = ways.contains(&step.phase.as_str()).then_some(&step.phase);
+                    prop_assert_eq!(of, back.last(), "nothing else runs while one goes back");
                     prop_assert!(effect.0 > last_effect);
                     last_effect = effect.0;
                     running = Some(*effect);
@@ -146,6 +160,13 @@ proptest! {
                 }
                 Event::Checking { step } => drop(verifying.insert(step.clone())),
                 Event::Verified { step, .. } => prop_assert!(verifying.contains(step)),
+                // A way that is walked once more has steps of its own.
+                Event::BackBegan { section, .. } => {
+                    verifying.retain(|s| s.phase != *section);
+                    back.retain(|b| b != section);
+                    back.push(section.clone());
+                }
+                Event::BackDone { section, .. } => back.retain(|b| b != section),
                 _ => {}
             }
         }

@@ -238,7 +238,9 @@ fn onward(model: &Model, state: &State, rng: &mut Rng) -> KeyCode {
         // The first branch needs somebody who works elsewhere.
         Overlay::Choose { at: 0, .. } if rng.u32(..20) > 0 => KeyCode::Char('j'),
         Overlay::Write { .. } | Overlay::Choose { .. } => KeyCode::Enter,
-        Overlay::Command { .. } | Overlay::Filter | Overlay::Text { .. } => KeyCode::Esc,
+        Overlay::Command { .. } | Overlay::Filter | Overlay::Text { .. } | Overlay::Back { .. } => {
+            KeyCode::Esc
+        }
         Overlay::None if state.line_held.is_some() => KeyCode::Char('h'),
         Overlay::None => {
             let step = state.current().and_then(|s| state.steps.get(&s));

@@ -1,0 +1,169 @@
+//! Ways back: begun by a person at any time but while an effect runs, walked like any phase,
+//! and what they leave behind.
+
+use crate::event::{Actor, Event, StepAddr, Time, Verdict};
+use crate::run::intent::Refusal;
+use crate::run::life::{Move, Status, legal};
+use crate::run::resume;
+use crate::run::state::{Back, PhaseState, PhaseStatus, State, undone_by};
+use crate::runbook::model::{Does, Then, UNDO};
+use crate::world::World;
+use std::sync::Arc;
+
+/// The events with which a way back begins.
+pub(super) fn begin(state: &State, section: &str, reason: &str) -> Result<Vec<Event>, Refusal> {
+    if !state.runbook.ways_back().any(|p| p.id == section) {
+        let known: Vec<_> = state.runbook.ways_back().map(|p| p.id.as_str()).collect();
+        let known = known.join(", ");
+        return Err(Refusal::new(format!("there is no way back {section}; there is {known}")));
+    }
+    if state.back.last().is_some_and(|b| b.section == section) {
+        return Err(Refusal::new(format!("{section} is being walked already")));
+    }
+    if let Some((_, step)) = &state.running {
+        return Err(Refusal::new(format!("{step} is running; wait for its result, then go back")));
+    }
+    let mut events = Vec::new();
+    if let Some(step) = state.current() {
+        match state.steps.get(&step).map(|s| s.status) {
+            Some(Status::Released) => {
+                return Err(Refusal::new(format!("{step} is about to run; wait for its result")));
+            }
+            Some(Status::Confirming) => events.push(Event::ReviewClosed { step }),
+            _ => {}
+        }
+    }
+    match &state.line_held {
+        // What a breach holds is what one goes back for.
+        Some((_, Actor::System)) => events.push(Event::LineFreed),
+        Some((reason, by)) => {
+            return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
+        }
+        None => {}
+    }
+    events.push(Event::BackBegan { section: section.to_owned(), reason: reason.to_owned() });
+    if section == UNDO {
+        let undone = state.undoable();
+        if undone.is_empty() {
+            return Err(Refusal::new("nothing was done that says how it is undone"));
+        }
+        let items = Some(undone.iter().map(ToString::to_string).collect());
+        events.push(Event::PhaseOpened { phase: UNDO.to_owned(), items });
+    }
+    Ok(events)
+}
+
+/// One may think better of it as long as nothing was done: what was undone is not done again.
+pub(super) fn leave(state: &State, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let Some(back) = state.back.last() else {
+        return Err(Refusal::new("no way back is being walked"));
+    };
+    let section = back.section.clone();
+    let mut events = Vec::new();
+    for (addr, s) in state.steps.iter().filter(|(addr, _)| addr.phase == section) {
+        let untouched = matches!(
+            s.status,
+            Status::Pending | Status::Ready | Status::Blocked | Status::NotNeeded | Status::Skipped
+        );
+        match s.status {
+            Status::Confirming => events.push(Event::ReviewClosed { step: addr.clone() }),
+            _ if untouched && s.attempt == 1 => {}
+            _ => {
+                return Err(Refusal::new(format!(
+                    "{addr} is {}: something was done on this way; walk it to its end, or abort",
+                    s.status
+                )));
+            }
+        }
+    }
+    events.push(Event::BackDone { section, ends: false, left: Some(reason.to_owned()) });
+    Ok(events)
+}
+
+/// Nothing is left to do in the way back in hand.
+pub(super) fn ended(state: &State) -> Vec<Event> {
+    let Some(back) = state.back.last() else { return vec![Event::Ended { done: true }] };
+    let section = back.section.clone();
+    let ends = state.runbook.then(&section) == Then::End;
+    let title = state.runbook.section(&section).map_or("", |p| p.title.as_str());
+    let reason = format!("went back ({title}): {}", back.reason);
+    let mut events = vec![Event::BackDone { section, ends, left: None }];
+    if ends {
+        events.extend([Event::Aborted { reason }, Event::Ended { done: false }]);
+    }
+    events
+}
+
+/// Ways back whose condition holds now and did not, or the other way round. Only an offer:
+/// judged on what the panes show, and nothing follows from it by itself.
+pub(super) fn offers(state: &State, world: &World, now: Time) -> Vec<Event> {
+    let scope = state.scope(None, world, &[], now);
+    let mut events = Vec::new();
+    for backout in &state.runbook.backouts {
+        let Some(when) = &backout.when else { continue };
+        let section = backout.phase.id.clone();
+        let judged = when.judge(&scope);
+        match (judged.verdict, state.offers.contains_key(&section)) {
+            (Verdict::Pass, false) => events.push(Event::Offered { section, judged }),
+            (Verdict::Fail, true) => events.push(Event::Withdrawn { section }),
+            _ => {}
+        }
+    }
+    events
+}
+
+/// Its section is there from now on, and in hand; one that was walked before begins anew.
+pub(super) fn began(state: &mut State, section: &str, reason: &str, by: &Actor) {
+    let Some(phase) = state.runbook.section(section) else { return };
+    let fresh = PhaseState::new(phase);
+    state.phases.retain(|p| p.id != section);
+    state.phases.push(fresh);
+    state.steps.retain(|addr, _| addr.phase != section);
+    state.back.retain(|b| b.section != section);
+    let (section, reason) = (section.to_owned(), reason.to_owned());
+    state.back.push(Back { section, reason, by: by.clone() });
+}
+
+/// What was in hand before is taken up again; nobody watched it meanwhile.
+pub(super) fn done(state: &mut State, section: &str, at: Time) {
+    state.back.retain(|b| b.section != section);
+    resume::fold(state, at);
+}
+
+/// A step that undoes another was done: the other is undone.
+pub(super) fn undone(state: &mut State, addr: &StepAddr, at: Time) {
+    let undoes = state.step(addr).is_some_and(|step| !matches!(step.does, Does::Check));
+    let Some(of) = undone_by(addr).filter(|_| undoes) else { return };
+    let Some(s) = state.steps.get_mut(&of).map(Arc::make_mut) else { return };
+    if let Ok(to) = legal(s.status, Move::Undo) {
+        s.status = to;
+        s.ended = Some(at);
+    }
+}
+
+impl State {
+    /// Steps that did something, or may have, and say how that is undone or why it cannot be;
+    /// the last one first.
+    #[must_use]
+    pub fn undoable(&self) -> Vec<StepAddr> {
+        let forward = |p: &&PhaseState| self.runbook.phases.iter().any(|own| own.id == p.id);
+        let mut all = Vec::new();
+        for phase in self.phases.iter().filter(forward) {
+            if phase.status == PhaseStatus::Waiting {
+                continue;
+            }
+            let Some(own) = self.runbook.section(&phase.id) else { continue };
+            let items: Vec<_> = match own.each {
+                Some(_) => phase.items.iter().map(|i| Some(i.name.as_str())).collect(),
+                None => vec![None],
+            };
+            all.extend(items.into_iter().flat_map(|item| Self::addresses(own, item)));
+        }
+        all.retain(|addr| {
+            let undo = self.step(addr).is_some_and(|step| step.undo.is_some());
+            undo && self.steps.get(addr).is_some_and(|s| legal(s.status, Move::Undo).is_ok())
+        });
+        all.reverse();
+        all
+    }
+}

@@ -1,0 +1,118 @@
+//! What a step is at an entry.
+
+use crate::event::{GateJudged, Judged, Probed, Proposal, Time, Verdict, Way};
+use crate::run::life::Status;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A soak's clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SoakState {
+    /// Observed time, in milliseconds.
+    pub observed_ms: u64,
+    /// When it was last counted.
+    pub last: Option<Time>,
+    /// What broke last.
+    pub broken: Option<String>,
+}
+
+/// Why a person goes on although a gate does not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// In that person's words.
+    pub reason: String,
+    /// What the gate said then; it covers nothing else.
+    pub verdict: Verdict,
+    /// Why, without what moves by itself; it covers no other reason.
+    pub failure: String,
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub struct StepState {
+    /// Where it is in its life.
+    pub status: Status,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Seq of the entry that last changed the status: the ticket of its questions.
+    pub ticket: u64,
+    /// Gates and guards as last judged.
+    pub gates: Vec<GateJudged>,
+    /// When they were.
+    pub gates_at: Option<Time>,
+    /// Overridden gates, in this review.
+    pub overrides: BTreeMap<String, Override>,
+    /// The action, resolved, with its digest.
+    pub proposal: Option<(Box<Proposal>, String)>,
+    /// Why it could not be resolved.
+    pub proposal_error: Option<String>,
+    /// What differed between release and effect; stays until the next release.
+    pub changed: Vec<String>,
+    /// Of that, that it would have acted on something else than what was released.
+    pub other_objects: bool,
+    /// The last pass of the verify.
+    pub verify: Option<Judged>,
+    /// Passes in a row, and since when.
+    pub streak: (u32, Option<Time>),
+    /// Since when it is verified.
+    pub verifying_since: Option<Time>,
+    /// How it is being done.
+    pub way: Way,
+    /// Why it failed, is in doubt, was skipped or cannot begin.
+    pub why: Option<String>,
+    /// What the probe said.
+    pub probed: Option<(Probed, String)>,
+    /// What the action returned.
+    pub result: Option<Value>,
+    /// Its soak.
+    pub soak: SoakState,
+    /// When its turn came.
+    pub began: Option<Time>,
+    /// When it was over.
+    pub ended: Option<Time>,
+}
+
+impl StepState {
+    pub(crate) fn new() -> Self {
+        Self {
+            status: Status::Pending,
+            attempt: 1,
+            ticket: 0,
+            gates: Vec::new(),
+            gates_at: None,
+            overrides: BTreeMap::new(),
+            proposal: None,
+            proposal_error: None,
+            changed: Vec::new(),
+            other_objects: false,
+            verify: None,
+            streak: (0, None),
+            verifying_since: None,
+            way: Way::Ran,
+            why: None,
+            probed: None,
+            result: None,
+            soak: SoakState::default(),
+            began: None,
+            ended: None,
+        }
+    }
+
+    /// Why a gate that does not pass is overridden as it stands now, if it is.
+    #[must_use]
+    pub fn overridden(&self, gate: &GateJudged) -> Option<&str> {
+        crate::run::gates::covered(gate, &self.overrides).map(|o| o.reason.as_str())
+    }
+
+    /// A gate neither passes nor is overridden.
+    #[must_use]
+    pub fn lacks(&self, gate: &GateJudged) -> bool {
+        crate::run::gates::lacks(gate, &self.overrides)
+    }
+
+    /// Every gate passes or is overridden.
+    #[must_use]
+    pub fn gates_pass(&self) -> bool {
+        crate::run::gates::all_pass(&self.gates, &self.overrides)
+    }
+}

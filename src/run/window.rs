@@ -1,0 +1,63 @@
+//! The change window as a gate of every step that acts. It bounds releases, not soaks: a run
+//! may span several windows, each set by a person.
+
+use crate::event::{Event, GateJudged, Judged, Observed, Slot, Span, StepAddr, Time, Verdict};
+use crate::run::intent::Refusal;
+use crate::run::state::State;
+use crate::runbook::model::Does;
+
+/// The gate's id.
+pub const WINDOW: &str = "window";
+
+/// Another window, from now on.
+pub(super) fn set(window: Slot, now: Time) -> Result<Vec<Event>, Refusal> {
+    if window.end <= window.start || window.end <= now {
+        return Err(Refusal::new("that window is over already; name one that is to come, or now"));
+    }
+    Ok(vec![Event::WindowSet { window }])
+}
+
+/// Judged for a step that acts and goes forward: the reserve is there for going back.
+pub(super) fn gate(state: &State, addr: &StepAddr, now: Time) -> Option<GateJudged> {
+    let window = state.window?;
+    let acts = matches!(state.step(addr)?.does, Does::Action(_) | Does::Manual { .. });
+    if !acts || state.going_back() {
+        return None;
+    }
+    let reserve = state.runbook.window.map_or(Span(0), |w| w.backout_reserve);
+    let needed = state.up_to_soak(now);
+    let left = window.end.since(now);
+    let why = if now < window.start {
+        format!("it opens in {}: wait, or set another", window.start.since(now).brief())
+    } else if left == Span(0) {
+        format!("it ended {} ago: set the next one, or go back", now.since(window.end).brief())
+    } else if left < reserve {
+        format!("{} left, {reserve} are kept for going back: go back, or override", left.brief())
+    } else if left < needed {
+        let left = left.brief();
+        format!("{left} left, the steps up to the next soak or the end take {needed} or more")
+    } else {
+        String::new()
+    };
+    let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail };
+    let value = |name: &str, value: String| Observed { name: name.into(), value, at: None };
+    let values = vec![
+        value("window.start", window.start.to_string()),
+        value("window.end", window.end.to_string()),
+        value("window.left", left.brief()),
+    ];
+    Some(GateJudged {
+        gate: WINDOW.into(),
+        says: "the change window has time for it".into(),
+        judged: Judged { verdict, why, values, at: now },
+    })
+}
+
+/// Why its gate is not overridden: before its start a window is waited for, or another is set.
+pub(super) fn early(state: &State, gate: &str, now: Time) -> Option<Refusal> {
+    let window = state.window.filter(|w| gate == WINDOW && now < w.start)?;
+    Some(Refusal::new(format!(
+        "the change window opens at {}; nothing starts early: wait, or set another window",
+        window.start
+    )))
+}

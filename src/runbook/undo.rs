@@ -1,0 +1,77 @@
+//! How a step is undone: a step of its own, and the section in which such steps are walked.
+
+use crate::runbook::lint::{Lint, Names};
+use crate::runbook::model::{Does, Each, Hold, Phase, Risk, Step, UNDO, Undo};
+use crate::runbook::raw::RawUndo;
+use crate::runbook::steps::{call, gates, result_type, verify};
+use crate::runbook::types::Ty;
+use crate::runbook::{Expr, Template};
+use std::ops::Range;
+
+/// The step that undoes another one: released by a person, whatever it does.
+pub(super) fn undo(
+    lint: &mut Lint,
+    raw: &RawUndo,
+    title: &Template,
+    names: &Names,
+    at: &Range<usize>,
+) -> Option<Undo> {
+    let mut spec = None;
+    let (does, why, head, risk) = match (&raw.none, &raw.manual, &raw.does) {
+        (Some(why), None, None) => {
+            (Does::Check, Some(lint.template(why, names)?), "Cannot be undone", Risk::Reversible)
+        }
+        (None, Some(how), None) => {
+            let instruction = lint.template(how, names)?;
+            (Does::Manual { instruction, command: None }, None, "Undo", Risk::Reversible)
+        }
+        (None, None, Some(does)) => {
+            let (call, verb) = call(lint, does, names, at)?;
+            spec = Some(verb);
+            (Does::Action(call), None, "Undo", Risk::Destructive)
+        }
+        _ => {
+            lint.error(at.clone(), "`undo` says one of none, manual and do", "keep one of them");
+            return None;
+        }
+    };
+    let after = names.with("before", Ty::Any).with("result", result_type(spec));
+    let step = Step {
+        title: title.headed(&format!("{head}: ")),
+        why,
+        risk,
+        estimate: raw.estimate,
+        gates: gates(lint, &raw.gate, names),
+        verify: raw.verify.as_ref().and_then(|v| verify(lint, v, &after)),
+        ..bare(does)
+    };
+    Some(Undo { none: raw.none.as_ref().map(|why| why.get_ref().clone()), step: Box::new(step) })
+}
+
+/// A step of the section in which others are undone.
+fn bare(does: Does) -> Step {
+    Step {
+        id: UNDO.to_owned(),
+        title: Template::plain("Undo"),
+        why: None,
+        when: None,
+        hold: Hold::Release,
+        risk: Risk::Reversible,
+        estimate: None,
+        does,
+        gates: Vec::new(),
+        verify: None,
+        probe: None,
+        confirm: None,
+        undo: None,
+        capture: Vec::new(),
+    }
+}
+
+/// The section in which steps are undone. Its items are their addresses, and what is done for
+/// each stands with the step.
+pub(super) fn undoing() -> Phase {
+    let each = Expr::new("[]").ok().map(|of| Each { var: "step".into(), of, next: None });
+    let title = "Undo what was done, the last step first".into();
+    Phase { id: UNDO.into(), title, each, steps: vec![bare(Does::Check)] }
+}

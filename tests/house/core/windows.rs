@@ -1,0 +1,128 @@
+//! The change window: a gate of every step that acts, and of nothing else.
+
+use crate::support::*;
+use holdpoint::event::*;
+use holdpoint::run::{Intent, Status, WINDOW};
+
+const MINUTE: i64 = 60_000;
+
+/// Four hours, of which 45 minutes are kept; each voter takes twenty minutes, and the last one
+/// is soaked.
+fn timed() -> String {
+    let window = "owner = \"tests\"\n[window]\nlength = \"4h\"\nbackout_reserve = \"45m\"\n";
+    let small = RUNBOOK.replacen("owner = \"tests\"\n", window, 1).replacen(
+        "confirm = ",
+        "estimate = \"20m\"\nconfirm = ",
+        1,
+    );
+    format!(
+        "{small}[[phase]]\nid = \"watch\"\ntitle = \"Watch\"\n[[phase.step]]\nid = \"soak\"\n\
+         title = \"Soak\"\nsoak.for = \"24h\"\n"
+    )
+}
+
+/// At the first step, in a window that starts so many minutes from then.
+fn begun(starts: i64) -> (Run, StepAddr) {
+    let mut run = Run::new(&timed(), Mode::Write);
+    let start = Time(run.now.0 + starts * MINUTE);
+    let end = start + Span::secs(4 * 3600);
+    let window = Slot { start, end };
+    if end > run.now {
+        run.ask(&driver(), Intent::SetWindow { window }).unwrap();
+    }
+    let step = run.reach_first_step();
+    (run, step)
+}
+
+/// The gate after so many minutes, and its reason.
+fn after(run: &mut Run, step: &StepAddr, minutes: i64) -> (Verdict, String) {
+    run.pass(minutes * MINUTE);
+    let now = run.now;
+    run.look(well(now));
+    let gates = &run.state.steps[step].gates;
+    let gate = gates.iter().find(|g| g.gate == WINDOW).expect("a window");
+    (gate.judged.verdict, gate.judged.why.clone())
+}
+
+#[test]
+fn going_forward_needs_time_in_the_window() {
+    let (mut run, step) = begun(-1);
+    assert_eq!(after(&mut run, &step, 0), (Verdict::Pass, String::new()));
+    // Three voters of twenty minutes each come before the soak.
+    assert_eq!(after(&mut run, &step, 178).0, Verdict::Pass);
+    let (verdict, why) = after(&mut run, &step, 2);
+    assert_eq!(verdict, Verdict::Fail);
+    assert!(why.contains("59m00 left") && why.contains("take 1h or more"), "{why}");
+    let (verdict, why) = after(&mut run, &step, 15);
+    assert_eq!(verdict, Verdict::Fail);
+    assert!(why.contains("44m00 left, 45m are kept for going back"), "{why}");
+    assert_eq!(run.state.steps[&step].status, Status::Blocked);
+    // With a reason it may go on, until the window itself is over.
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let now = run.now;
+    run.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
+    let gate = |gate: &str| Intent::Override {
+        step: step.clone(),
+        gate: gate.into(),
+        reason: "the last voter".into(),
+    };
+    run.ask(&driver(), gate(WINDOW)).unwrap();
+    assert!(run.state.releasable(&step).is_ok());
+    after(&mut run, &step, 1);
+    assert!(run.state.releasable(&step).is_ok(), "a minute less is the same failure");
+    let (verdict, why) = after(&mut run, &step, 44);
+    assert_eq!(verdict, Verdict::Fail);
+    assert!(why.contains("it ended 1m00 ago"), "{why}");
+    assert!(run.state.releasable(&step).is_err(), "that was not what was overridden");
+    // The next one is a person's word.
+    let next = Slot { start: run.now, end: run.now + Span::secs(4 * 3600) };
+    run.ask(&driver(), Intent::SetWindow { window: next }).unwrap();
+    assert_eq!(after(&mut run, &step, 0).0, Verdict::Pass);
+    let over = Slot { start: Time(0), end: Time(1) };
+    let why = run.ask(&driver(), Intent::SetWindow { window: over }).unwrap_err();
+    assert!(why.contains("over already"), "{why}");
+}
+
+/// Nothing starts early, not even with a reason; another window can be set.
+#[test]
+fn nothing_starts_before_the_window_opens() {
+    let (mut run, step) = begun(30);
+    let (verdict, why) = after(&mut run, &step, 10);
+    assert_eq!(verdict, Verdict::Fail);
+    assert!(why.contains("it opens in 20m00"), "{why}");
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let now = run.now;
+    run.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
+    let early =
+        Intent::Override { step: step.clone(), gate: WINDOW.into(), reason: "I am here".into() };
+    let why = run.ask(&driver(), early).unwrap_err();
+    assert!(why.contains("nothing starts early"), "{why}");
+    assert_eq!(after(&mut run, &step, 20).0, Verdict::Pass);
+}
+
+/// It bounds releases: checks and soaks go on outside of it, and so does the way back.
+#[test]
+fn checks_soaks_and_the_way_back_are_not_bound() {
+    let text = timed().replace("[[phase]]\nid = \"watch\"", "[[backout]]\nid = \"home\"\ntitle = \"Home\"\n[[backout.step]]\nid = \"hand\"\ntitle = \"By hand\"\n[backout.step.manual]\ninstruction = \"x\"\n[[phase]]\nid = \"watch\"");
+    let mut run = Run::new(&text, Mode::Write);
+    let window = Slot { start: run.now, end: run.now + Span::secs(3600) };
+    run.ask(&driver(), Intent::SetWindow { window }).unwrap();
+    let step = run.reach_first_step();
+    assert_eq!(after(&mut run, &step, 120).0, Verdict::Fail);
+    run.ask(&driver(), Intent::Skip { step, reason: "another night".into() }).unwrap();
+    for _ in 0..4 {
+        let now = run.now;
+        run.look(well(now));
+        run.pass(1000);
+    }
+    assert_eq!(run.status("one[vault-0]/check"), Status::Done);
+    let back = Intent::GoBack { section: "home".into(), reason: "late".into() };
+    run.ask(&driver(), back).unwrap();
+    for _ in 0..3 {
+        let now = run.now;
+        run.look(well(now));
+    }
+    let hand = run.state.current().unwrap();
+    assert_eq!((hand.phase.as_str(), run.status("home/hand")), ("home", Status::Ready));
+    assert!(!run.state.steps[&hand].gates.iter().any(|g| g.gate == WINDOW));
+}
