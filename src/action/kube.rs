@@ -7,8 +7,9 @@ use crate::action::args::Args;
 use crate::action::kube_claims::{claims_of, claims_to_delete};
 use crate::action::kube_successor;
 use crate::action::quoted;
-use crate::event::{Proposal, Span, Target, Time};
+use crate::event::{Proposal, Target, Time};
 use crate::remote::{Remote, Trouble, review_access, trouble};
+use crate::runbook::verbs::seconds_of;
 use crate::text::clean_line;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -219,7 +220,7 @@ pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposa
     facts(&mut material, name, &pod.metadata);
     let uid = pod.metadata.uid.clone().unwrap_or_default();
     let grace = match args.opt("grace") {
-        Some(text) => Some(text.parse::<Span>().map_err(|e| e.to_string())?.0 / 1000),
+        Some(text) => Some(seconds_of("kube.delete_pod", "grace", text)?.0 / 1000),
         None => None,
     };
     let extra: Vec<(&str, Value)> =
@@ -300,8 +301,7 @@ pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<
 
 pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (namespace, pod, until) = (namespace(remote, args), args.text("pod")?, args.text("until")?);
-    let within: Span =
-        args.text("within")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    let within = seconds_of("kube.wait", "within", args.text("within")?)?;
     let condition = match until {
         "ready" => "condition=Ready",
         "deleted" => "delete",

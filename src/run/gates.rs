@@ -3,7 +3,7 @@
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
 use crate::run::failure::failure;
 use crate::run::state::{Override, State};
-use crate::runbook::model::{Gate, Hold};
+use crate::runbook::model::{Gate, Hold, SECOND_PERSON};
 use crate::runbook::{Expr, Scope};
 use crate::world::{Change, Reading, World};
 
@@ -12,8 +12,6 @@ pub(crate) type Overrides = std::collections::BTreeMap<String, Override>;
 
 /// Prefix of a guard's id among a step's gates.
 pub(crate) const GUARD: &str = "guard:";
-/// Gate of a step that needs two people.
-pub(crate) const SECOND_PERSON: &str = "second-person";
 
 /// The override that covers a gate: one that was given for the failure that it has now.
 pub(crate) fn covered<'a>(gate: &GateJudged, overrides: &'a Overrides) -> Option<&'a Override> {
