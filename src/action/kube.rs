@@ -277,9 +277,10 @@ pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<
             {"op": "remove", "path": at},
         ]);
         commands.push(format!(
-            "{} -n {namespace} patch persistentvolumeclaim {} --type=json -p {}",
+            "{} -n {} patch persistentvolumeclaim {} --type=json -p {}",
             kubectl(remote),
-            t.name,
+            quoted(namespace),
+            quoted(&t.name),
             quoted(&patch.to_string())
         ));
         patches.push(json!({"name": t.name, "patch": patch}));
@@ -324,8 +325,10 @@ pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Propos
         material: BTreeMap::new(),
         request: json!({"until": until, "within": within}),
         commands: vec![format!(
-            "{} -n {namespace} wait pod/{pod} --for={condition} --timeout={}s",
+            "{} -n {} wait {} --for={condition} --timeout={}s",
             kubectl(remote),
+            quoted(namespace),
+            quoted(&format!("pod/{pod}")),
             within.0 / 1000
         )],
         cautions: Vec::new(),

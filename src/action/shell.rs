@@ -78,7 +78,7 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         Err(e) => return (Outcome::Failed(format!("{program}: {e}")), Value::Null),
     };
     let group = child.id();
-    let redactor = Redactor::new(remote.secrets());
+    let redactor = remote.redactor();
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let pump_out = tokio::spawn(pump(out, Stream::Out, redactor.clone(), say.clone()));
     let pump_err = tokio::spawn(pump(err, Stream::Err, redactor, say.clone()));
