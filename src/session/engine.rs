@@ -195,7 +195,16 @@ impl Engine {
             return self.unrecorded(actor, intent, &why, now);
         }
         match decide(&self.state, actor, intent, now) {
-            Ok(events) => self.record(actor, events, now).await,
+            Ok(events) => {
+                let recorded = self.record(actor, events, now).await;
+                match (&recorded, self.show_only.clone(), intent) {
+                    // The journal failed with this very result: it is told all the same.
+                    (Err(_), Some(why), Intent::EffectEnded { .. }) => {
+                        self.unrecorded(actor, intent, &why, now)
+                    }
+                    _ => recorded,
+                }
+            }
             Err(refusal) => {
                 let refused = Event::Refused { asked: intent.brief(), why: refusal.0.clone() };
                 if self.state.ended.is_none() {

@@ -45,7 +45,8 @@ impl Lines<'_> {
         let why = now.show_only.as_ref().filter(|_| now.state.running.is_none())?;
         self.say(format!("SHOW-ONLY: the journal cannot be written: {why}"));
         self.say(
-            "nothing is executed any more; make room, then go on with holdpoint resume".into(),
+            "nothing is executed any more; see to its disk, then go on with holdpoint resume"
+                .into(),
         );
         Some(false)
     }
@@ -88,10 +89,13 @@ pub async fn plain<'a>(
                     }
                     Typed::Status => printer.status(&now.state),
                     Typed::Say(text) => out.say(text),
-                    Typed::Quit if now.state.running.is_some() => out.say(
+                    Typed::Quit if now.state.running.is_some() && now.show_only.is_none() => out.say(
                         "REFUSED: something is running; wait for its result, then quit".into(),
                     ),
                     Typed::Quit => {
+                        if let Some((_, step)) = &now.state.running {
+                            out.say(format!("how {step} ends is not recorded: it is in doubt"));
+                        }
                         out.say("left; the run stays open in its journal".into());
                         return false;
                     }
