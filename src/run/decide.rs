@@ -1,6 +1,7 @@
 //! From what someone asks to what happens, or why it may not.
 
 use crate::event::{Actor, Event, Mode, Role, StepAddr, Time, Verdict};
+use crate::run::failure::mark;
 use crate::run::gates;
 use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
@@ -109,9 +110,9 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
             moved(Move::Release)?;
             release(state, &addr, step, s, digest, typed)
         }
-        Intent::Override { gate, reason, .. } => {
+        Intent::Override { gate, seen, reason, .. } => {
             moved(Move::Annotate)?;
-            override_gate(addr, s, gate, reason)
+            override_gate(addr, s, gate, seen, reason)
         }
         Intent::Show { .. } => {
             moved(Move::Show)?;
@@ -250,6 +251,7 @@ fn override_gate(
     addr: StepAddr,
     s: &StepState,
     gate: &str,
+    seen: &str,
     reason: &str,
 ) -> Result<Vec<Event>, Refusal> {
     reasonable(reason)?;
@@ -263,6 +265,11 @@ fn override_gate(
         Some(g) if g.judged.verdict == Verdict::Pass => {
             Err(Refusal::new(format!("{} passes; there is nothing to override", g.says)))
         }
+        // A reason takes a while to write, and is about what its person read before that.
+        Some(g) if mark(&g.judged) != seen => Err(Refusal::new(format!(
+            "the gate says something else now: {}: {} ({}); read it again",
+            g.says, g.judged.verdict, g.judged.why
+        ))),
         Some(_) => Ok(vec![Event::Overridden {
             step: addr,
             gate: gate.to_owned(),

@@ -1,8 +1,8 @@
 //! What opens on top: commands, a typed line, a choice, text to read. The review has a
 //! room of its own.
 
-use crate::event::{StepAddr, Time};
-use crate::run::State;
+use crate::event::{Actor, StepAddr, Time};
+use crate::run::{State, Status};
 use crate::runbook::model::Does;
 use crate::ui::detail;
 use crate::ui::model::{Overlay, Reading, Writing};
@@ -10,6 +10,7 @@ use crate::ui::text::{cut, words, wrap};
 use crate::ui::{review, theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
@@ -18,7 +19,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, overlay: &O
         Overlay::None | Overlay::Filter => {}
         Overlay::Review(open) => review::draw(frame, area, state, open, now),
         Overlay::Command { step } => command(frame, area, state, step),
-        Overlay::Write { what, text } => write(frame, area, what, text),
+        Overlay::Write { what, text } => write(frame, area, state, what, text),
+        Overlay::Free { held } => free(frame, area, state, held),
         Overlay::Choose { step, at } => choose(frame, area, state, step, *at),
         Overlay::Text { text, typing } => reading(frame, area, text, *typing),
     }
@@ -63,17 +65,50 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn write(frame: &mut Frame<'_>, area: Rect, what: &Writing, text: &str) {
+/// Who holds the line and why, and what of it still stands.
+fn free(frame: &mut Frame<'_>, area: Rect, state: &State, (reason, by): &(String, Actor)) {
+    let width = inner_width(area);
+    let mut text = vec![format!("{by} holds the line: {reason}")];
+    text.extend(state.breached().map(|(id, g)| {
+        format!("guard {id} is still breached ({}): it stays a gate of every step", g.judged.why)
+    }));
+    let mut lines: Vec<Line<'static>> = text
+        .iter()
+        .flat_map(|t| words(t, width))
+        .map(|l| Line::styled(l, theme::caution()))
+        .collect();
+    lines.push(Line::raw("Enter lets it go: what waits then starts. Esc leaves it held."));
+    boxed(frame, area, " Free the line ", lines);
+}
+
+/// What a gate says that is being overridden; of one that says something else by now, that.
+fn overridden(state: &State, step: &StepAddr, gate: &str, seen: &str) -> (String, Style) {
+    let s = state.steps.get(step);
+    let found = s.and_then(|s| s.gates.iter().find(|g| g.gate == gate));
+    let (Some(s), Some(g)) = (s, found) else { return (String::new(), theme::calm()) };
+    let said = format!("{}: {} ({})", g.says, g.judged.verdict, g.judged.why);
+    if s.mark(gate).as_deref() == Some(seen) {
+        return (said, theme::calm());
+    }
+    (format!("It says something else now: {said}. Esc, and read it again."), theme::alarm())
+}
+
+fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text: &str) {
     let (title, ask) = match what {
         Writing::Skip(step) => (format!(" Skip {step} "), "Why is it left out?"),
-        Writing::Override(_, gate) => {
+        Writing::Override(_, gate, _) => {
             (format!(" Override {gate} "), "Why may it go on although this does not pass?")
         }
         Writing::Hold => (" Hold the line ".into(), "Why? Nothing new starts until it is let go."),
         Writing::Abort => (" Abort the run ".into(), "Why is it given up?"),
         Writing::EndSoak(step) => (format!(" End {step} early "), "Why is the soak ended early?"),
     };
-    let mut lines = vec![Line::raw(ask)];
+    let mut lines = Vec::new();
+    if let Writing::Override(step, gate, seen) = what {
+        let (said, style) = overridden(state, step, gate, seen);
+        lines.extend(words(&said, inner_width(area)).into_iter().map(|l| Line::styled(l, style)));
+    }
+    lines.push(Line::raw(ask));
     let typed = wrap(&format!("{text}▏"), inner_width(area));
     lines.extend(typed.into_iter().map(|l| Line::styled(l, theme::bright())));
     boxed(frame, area, &title, lines);

@@ -50,7 +50,7 @@ fn a_review_that_is_come_back_to_is_armed_anew() {
     for (from, keys) in [
         (Overlay::Command { step: step.clone() }, [KeyCode::Esc, KeyCode::Enter]),
         (
-            write(Writing::Override(step.clone(), "healthy".into())),
+            write(Writing::Override(step.clone(), "healthy".into(), String::new())),
             [KeyCode::Enter, KeyCode::Enter],
         ),
     ] {
@@ -151,6 +151,9 @@ fn models(run: &Run) -> Vec<Model> {
         all.push(over(Overlay::Write { what: Writing::Hold, text: "x".into() }));
     }
     all.push(over(Overlay::Filter));
+    if let Some(held) = run.state.line_held.clone() {
+        all.push(over(Overlay::Free { held }));
+    }
     all
 }
 

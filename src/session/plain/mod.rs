@@ -14,8 +14,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use unattended::{Go, Unattended};
 
 const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
-skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · abort REASON · \
+skip REASON · override GATE#MARK REASON · choose BRANCH · end-soak REASON · hold REASON · free · abort REASON · \
 status · quit";
+
+const MARK: &str = "the mark stands behind the gate's name wherever the gate is printed that does \
+not pass, and names the failure that you read";
 
 /// An unattended run answers this long after something changed.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -188,7 +191,10 @@ fn command(state: &State, line: &str) -> Typed {
         "end-soak" => Intent::EndSoak { step, reason: rest },
         "override" => {
             let (gate, reason) = rest.split_once(' ').unwrap_or((rest.as_str(), ""));
-            Intent::Override { step, gate: gate.into(), reason: reason.into() }
+            let Some((gate, seen)) = gate.rsplit_once('#') else {
+                return Typed::Say(format!("`override {gate}#MARK REASON`: {MARK}"));
+            };
+            Intent::Override { step, gate: gate.into(), seen: seen.into(), reason: reason.into() }
         }
         other => return Typed::Say(format!("`{other}` is no command; {HELP}")),
     })

@@ -62,6 +62,10 @@ fn recorded(model: &Model, state: &State) -> Vec<Key> {
         Overlay::Write { .. } => {
             vec![key("Enter", "so be it", "so be it"), key("Esc", "not now", "not now")]
         }
+        Overlay::Free { .. } => vec![
+            act("Enter", "free the line", "free the line"),
+            key("Esc", "not now: it stays held", "not now"),
+        ],
         Overlay::Filter | Overlay::Text { typing: true, .. } => {
             vec![key("Enter", "keep it", "keep"), key("Esc", "clear it", "clear")]
         }
@@ -104,7 +108,7 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
                 "free the line; what is breached stays a gate of every step",
                 "free the line",
             ),
-            Some(_) => act("h", "free the line", "free the line"),
+            Some(_) => act("h", "free the line; asks once more", "free the line"),
             None => act("h", "hold the line: nothing new starts; with a reason", "hold the line"),
         });
     }

@@ -15,14 +15,17 @@ fn a_refusal_says_what_was_asked_and_what_would_help() {
     }
     let step = run.state.current().unwrap();
     let all = || {
-        let (gate, reason) = ("healthy".to_owned(), "seen".to_owned());
+        let (gate, reason, seen) = ("healthy".to_owned(), "seen".to_owned(), String::new());
         let (digest, typed) = (String::new(), String::new());
         let (step, branch) = (step.clone(), "x".into());
         [
             ("reviewed", Intent::Review { step: step.clone() }),
             ("left", Intent::CloseReview { step: step.clone() }),
             ("released", Intent::Release { step: step.clone(), digest, typed }),
-            ("overridden", Intent::Override { step: step.clone(), gate, reason: reason.clone() }),
+            (
+                "overridden",
+                Intent::Override { step: step.clone(), gate, seen, reason: reason.clone() },
+            ),
             ("shown", Intent::Show { step: step.clone() }),
             ("claimed done", Intent::Claim { step: step.clone() }),
             ("taken back", Intent::Unclaim { step: step.clone() }),
