@@ -116,7 +116,8 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
         }
         Intent::Show { .. } => {
             moved(Move::Show)?;
-            show(addr, step, s)
+            state.showable(&addr)?;
+            Ok(vec![show(addr, s)])
         }
         Intent::Claim { .. } => {
             moved(Move::Claim)?;
@@ -206,6 +207,24 @@ impl State {
                 "Holdpoint cannot do this step: show it (c), do it yourself and claim it done",
             ));
         }
+        self.startable(step, s)
+    }
+
+    /// Why a step in its review is not to be done elsewhere now. What stops Holdpoint from doing
+    /// it stops its person from being told to: the way around a gate is its override. The
+    /// command can be looked at all the while.
+    pub fn showable(&self, addr: &StepAddr) -> Result<(), Refusal> {
+        let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {
+            return Err(Refusal::new(format!("there is no step {addr} now")));
+        };
+        if !matches!(step.does, Does::Action(_) | Does::Manual { .. }) {
+            return Err(Refusal::new("this step has no command; it only looks"));
+        }
+        self.startable(step, s)
+    }
+
+    /// Line, gates and plan of a step in its review, whoever is to do it.
+    fn startable(&self, step: &Step, s: &StepState) -> Result<(), Refusal> {
         if let Some((reason, by)) = &self.line_held {
             return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
         }
@@ -219,7 +238,7 @@ impl State {
         }
         match (&s.proposal, &s.proposal_error) {
             (_, Some(why)) => Err(Refusal::new(why.clone())),
-            (None, None) if acts => {
+            (None, None) if matches!(step.does, Does::Action(_)) => {
                 Err(Refusal::new("the plan is still being resolved; wait a moment"))
             }
             _ => Ok(()),
@@ -278,19 +297,10 @@ fn override_gate(
     }
 }
 
-fn show(addr: StepAddr, step: &Step, s: &StepState) -> Result<Vec<Event>, Refusal> {
-    match (&step.does, &s.proposal) {
-        (Does::Action(_), Some((_, digest))) => {
-            Ok(vec![Event::Shown { step: addr, digest: digest.clone() }])
-        }
-        (Does::Action(_), None) => Err(Refusal::new(
-            s.proposal_error
-                .clone()
-                .unwrap_or_else(|| "the plan is still being resolved; wait a moment".into()),
-        )),
-        (Does::Manual { .. }, _) => Ok(vec![Event::Shown { step: addr, digest: String::new() }]),
-        _ => Err(Refusal::new("this step has no command; it only looks")),
-    }
+/// What is done by hand has no plan, and so no digest.
+fn show(addr: StepAddr, s: &StepState) -> Event {
+    let digest = s.proposal.as_ref().map(|(_, digest)| digest.clone()).unwrap_or_default();
+    Event::Shown { step: addr, digest }
 }
 
 fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {

@@ -48,6 +48,10 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     let proposal = state.steps.get(addr).and_then(|s| s.proposal.as_ref());
     let cautions = proposal.map(|(p, _)| p.cautions.as_slice()).unwrap_or_default();
     let mut text: Vec<String> = cautions.iter().map(|c| format!("# {c}")).collect();
+    let reviewed = state.steps.get(addr).is_some_and(|s| s.status == Status::Confirming);
+    if reviewed && let Err(refusal) = state.showable(addr) {
+        text.push(format!("# not to be run now: {}", refusal.0));
+    }
     text.extend(detail::commands(state, addr));
     if text.is_empty() {
         text.push("# nothing is resolved yet: open the review (Enter) first".into());

@@ -223,7 +223,9 @@ fn review(open: &Review, state: &State) -> Vec<Key> {
 
 fn command(step: &StepAddr, state: &State) -> Vec<Key> {
     let mut keys = match state.steps.get(step).map(|s| s.status) {
-        Some(Status::Confirming) => vec![act("m", "I run it myself", "I run it myself")],
+        Some(Status::Confirming) if state.showable(step).is_ok() => {
+            vec![act("m", "I run it myself", "I run it myself")]
+        }
         Some(Status::Shown) => vec![act("D", "it is done; Holdpoint looks", "it is done")],
         _ => vec![],
     };
