@@ -139,7 +139,8 @@ fn on_step(state: &State, addr: &StepAddr, intent: &Intent) -> Result<Vec<Event>
         }
         Intent::Retry { .. } => {
             moved(Move::Retry)?;
-            Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1 }])
+            let anew = step.when.is_some();
+            Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1, anew }])
         }
         Intent::Accept { .. } => accept(addr, s),
         Intent::Choose { branch, .. } => {
@@ -174,7 +175,7 @@ fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event
     if !idle {
         return Err(Refusal::new("finish or leave the step in hand first"));
     }
-    Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1 }])
+    Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1, anew: false }])
 }
 
 impl State {

@@ -121,6 +121,9 @@ impl Printer {
         if let Some(why) = &s.why {
             say!(self, "  {why}");
         }
+        if let Some((attempt, why)) = s.doubt.as_ref().filter(|(attempt, _)| *attempt < s.attempt) {
+            say!(self, "  attempt {attempt} may or may not have been done: {why}");
+        }
         if !s.changed.is_empty() && s.status != Status::Released {
             say!(self, "  nothing was done: between release and effect this changed");
             s.changed.iter().for_each(|line| say!(self, "  changed: {line}"));
