@@ -50,7 +50,7 @@ impl StepState {
 }
 
 /// The text without what moves by itself.
-fn still(text: &str) -> String {
+pub(crate) fn still(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let bare = word.trim_matches(|c: char| c.is_ascii_punctuation());

@@ -17,6 +17,8 @@ pub enum Look {
     Verify(StepAddr),
     /// Its soak's watched checks.
     Soak(StepAddr),
+    /// Whether a step in doubt was done: asked of its probes, as [`Effect::Probe`].
+    Doubt(StepAddr),
 }
 
 /// Why an action is resolved.

@@ -27,6 +27,7 @@ pub use apply::{ApplyError, apply, render_call};
 pub use decide::decide;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use life::{Illegal, Move, Status, legal, table};
+pub use probing::doubted;
 pub use state::{
     GuardState, ItemState, OutputLine, Override, PhaseState, PhaseStatus, SoakState, State,
     StepState,

@@ -4,7 +4,9 @@ use crate::event::{Actor, EffectId, Entry, Event, Outcome, Time};
 use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
-use crate::run::{Effect, Intent, Look, Question, State, apply, decide, question, reading};
+use crate::run::{
+    Effect, Intent, Look, Question, State, apply, decide, doubted, question, reading,
+};
 use crate::runbook::namespaces;
 use crate::session::reopen::Resumed;
 use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
@@ -180,9 +182,14 @@ impl Engine {
 
     /// An intent of the system itself.
     async fn result(&mut self, intent: Intent) {
-        if let Intent::Looked { look, ticket, .. } = &intent
-            && self.asked_last.as_ref().is_some_and(|(l, t)| l == look && t == ticket)
-        {
+        let answers = |(look, ticket): &(Look, u64)| match &intent {
+            Intent::Looked { look: l, ticket: t, .. } => l == look && t == ticket,
+            Intent::Probed { step, ticket: t, .. } => {
+                *look == Look::Doubt(step.clone()) && t == ticket
+            }
+            _ => false,
+        };
+        if self.asked_last.as_ref().is_some_and(answers) {
             self.looking = false;
         }
         // A refusal of the system is only ever about a run that is over.
@@ -329,6 +336,10 @@ impl Engine {
         self.looking = true;
         self.asked_last = Some(question);
         self.looked_at = Some(Instant::now());
+        if let Look::Doubt(step) = &look {
+            doubted(&self.state, step).into_iter().for_each(|probe| self.start_effect(probe));
+            return;
+        }
         let reading = reading(&self.state, &look);
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         tokio::spawn(async move {
