@@ -326,6 +326,8 @@ impl Engine {
         // in flight only when its answer must be lost.
         let wait = match (&self.asked_last, self.looking) {
             (Some(last), _) if *last != question => Duration::ZERO,
+            // A probe may read a large file, or wait for a disk that hangs: not twice at once.
+            (_, true) if matches!(look, Look::Doubt(_)) => LOST * 15,
             (_, true) => LOST,
             (_, false) => every.duration(),
         };
