@@ -7,8 +7,9 @@ use crate::action::args::Args;
 use crate::action::kube_claims::{claims_of, claims_to_delete};
 use crate::action::kube_successor;
 use crate::action::quoted;
-use crate::event::{Proposal, Span, Target, Time};
+use crate::event::{Proposal, Target, Time};
 use crate::remote::{Remote, Trouble, review_access, trouble};
+use crate::runbook::verbs::seconds_of;
 use crate::text::clean_line;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -219,7 +220,7 @@ pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposa
     facts(&mut material, name, &pod.metadata);
     let uid = pod.metadata.uid.clone().unwrap_or_default();
     let grace = match args.opt("grace") {
-        Some(text) => Some(text.parse::<Span>().map_err(|e| e.to_string())?.0 / 1000),
+        Some(text) => Some(seconds_of("kube.delete_pod", "grace", text)?.0 / 1000),
         None => None,
     };
     let extra: Vec<(&str, Value)> =
@@ -276,9 +277,10 @@ pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<
             {"op": "remove", "path": at},
         ]);
         commands.push(format!(
-            "{} -n {namespace} patch persistentvolumeclaim {} --type=json -p {}",
+            "{} -n {} patch persistentvolumeclaim {} --type=json -p {}",
             kubectl(remote),
-            t.name,
+            quoted(namespace),
+            quoted(&t.name),
             quoted(&patch.to_string())
         ));
         patches.push(json!({"name": t.name, "patch": patch}));
@@ -300,8 +302,7 @@ pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<
 
 pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (namespace, pod, until) = (namespace(remote, args), args.text("pod")?, args.text("until")?);
-    let within: Span =
-        args.text("within")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    let within = seconds_of("kube.wait", "within", args.text("within")?)?;
     let condition = match until {
         "ready" => "condition=Ready",
         "deleted" => "delete",
@@ -324,8 +325,10 @@ pub(crate) async fn plan_wait(remote: &Remote, args: &Args<'_>) -> Result<Propos
         material: BTreeMap::new(),
         request: json!({"until": until, "within": within}),
         commands: vec![format!(
-            "{} -n {namespace} wait pod/{pod} --for={condition} --timeout={}s",
+            "{} -n {} wait {} --for={condition} --timeout={}s",
             kubectl(remote),
+            quoted(namespace),
+            quoted(&format!("pod/{pod}")),
             within.0 / 1000
         )],
         cautions: Vec::new(),

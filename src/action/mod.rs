@@ -13,6 +13,8 @@ mod kube_claims;
 mod kube_create;
 mod kube_do;
 mod kube_successor;
+#[cfg(test)]
+mod kube_tests;
 mod restore;
 mod rights;
 mod shell;
@@ -45,6 +47,11 @@ pub async fn resolve(
     pins: &Pins,
     call: &Call<String>,
 ) -> Result<Proposal, String> {
+    let resolved = resolved(remote, pins, call).await;
+    resolved.map_err(|why| remote.redactor().redact(&why))
+}
+
+async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
     let found = remote.identities().await;
     let wrong = mismatch(pins, &found);
     if !wrong.is_empty() {
@@ -85,6 +92,17 @@ pub async fn resolve(
 
 /// Does it.
 pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+    let (outcome, result) = executed(remote, proposal, say).await;
+    // A server's or a program's words of why are text from outside like any other.
+    let outcome = match outcome {
+        Outcome::Ok => Outcome::Ok,
+        Outcome::Failed(why) => Outcome::Failed(remote.redactor().redact(&why)),
+        Outcome::Unknown(why) => Outcome::Unknown(remote.redactor().redact(&why)),
+    };
+    (outcome, result)
+}
+
+async fn executed(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
             kube_do::delete(remote, proposal, say).await
@@ -103,6 +121,11 @@ pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
 
 /// Looks whether it was done, here or elsewhere.
 pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
+    let (verdict, why, result) = probed(remote, proposal).await;
+    (verdict, remote.redactor().redact(&why), result)
+}
+
+async fn probed(remote: &Remote, proposal: &Proposal) -> Seen {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
             kube_do::probe_deleted(remote, proposal).await

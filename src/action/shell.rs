@@ -4,6 +4,7 @@ use crate::action::args::Args;
 use crate::action::{Ended, Say, quoted};
 use crate::event::{Outcome, Proposal, Span, Stream, Target};
 use crate::remote::Remote;
+use crate::runbook::verbs::seconds_of;
 use crate::text::{Intake, Redactor};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,10 +20,10 @@ pub(crate) fn plan(args: &Args<'_>) -> Result<Proposal, String> {
     let Some(program) = argv.first().filter(|p| !p.is_empty()) else {
         return Err("argv names no program".into());
     };
-    let timeout: Span =
-        args.text("timeout")?.parse().map_err(|e: crate::event::SpanError| e.to_string())?;
+    // `timeout 0` waits for ever.
+    let timeout = seconds_of("shell.run", "timeout", args.text("timeout")?)?;
     let words: Vec<_> = argv.iter().map(|a| quoted(a)).collect();
-    let timed = format!("timeout -k 5 {} {}", timeout.0.div_ceil(1000), words.join(" "));
+    let timed = format!("timeout -k 5 {} {}", timeout.0 / 1000, words.join(" "));
     let command = match args.opt("dir") {
         Some(dir) => format!("(cd {} && {timed})", quoted(dir)),
         None => timed,
@@ -77,7 +78,7 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         Err(e) => return (Outcome::Failed(format!("{program}: {e}")), Value::Null),
     };
     let group = child.id();
-    let redactor = Redactor::new(remote.secrets());
+    let redactor = remote.redactor();
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let pump_out = tokio::spawn(pump(out, Stream::Out, redactor.clone(), say.clone()));
     let pump_err = tokio::spawn(pump(err, Stream::Err, redactor, say.clone()));

@@ -3,6 +3,7 @@
 
 use crate::cli::{print, site};
 use crate::event::{Actor, Header, Time};
+use crate::journal::{Health, HealthState};
 use crate::remote::Remote;
 use crate::run::State;
 use crate::runbook::model::Runbook;
@@ -112,9 +113,26 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
             done
         }
     };
-    handle.close();
+    let lost = handle.live.borrow().show_only.clone();
+    let health = handle.close();
+    lacks(lost, &health, &dir);
     drop(handle);
     // The loop ends when its last handle is gone; what it has in hand is bounded.
     let _ = tokio::time::timeout(Duration::from_secs(3), task).await;
     Ok(done)
+}
+
+/// Says what the journal may lack: a run that goes on from it goes on without that.
+fn lacks(lost: Option<String>, health: &Health, dir: &Path) {
+    let hangs = matches!(health.state, HealthState::Waiting { .. });
+    let hangs = hangs.then(|| "the journal did not answer when it was closed".to_owned());
+    let Some(why) = lost.or(hangs) else { return };
+    let since = match health.synced_seq {
+        Some(seq) => format!("what came after entry {seq} may not be recorded"),
+        None => "nothing of this is recorded".into(),
+    };
+    errln!(
+        "holdpoint: {since}: {why}; holdpoint resume goes on from what is there: {}",
+        dir.display()
+    );
 }

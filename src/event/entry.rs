@@ -198,8 +198,14 @@ pub enum Event {
     Probed { step: StepAddr, verdict: Probed, why: String },
     /// A value was kept for later gates.
     Captured { name: String, value: Value, step: StepAddr },
-    /// A failed or doubtful step is tried again from its gates.
-    Retried { step: StepAddr, attempt: u32 },
+    /// A failed or doubtful step is tried again: from its gates, or `anew`, from the question
+    /// whether it is needed. So is one that was not needed, or is done, whatever this says.
+    Retried {
+        step: StepAddr,
+        attempt: u32,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        anew: bool,
+    },
     /// A person left the step out.
     Skipped { step: StepAddr, reason: String },
     /// A `choose` step was answered.

@@ -7,13 +7,14 @@
 //! 0700, file 0600.
 //!
 //! The writer has a thread of its own: a disk that hangs hangs nobody else, and its
-//! health says since when. Any error of a write or an fdatasync poisons it for good,
+//! health says since when; after half a minute it counts as failed. Any error of a write or an fdatasync poisons it for good,
 //! since nobody knows what the disk then holds.
 //!
 //! May touch files and threads; no async runtime, no clock of its own.
 
 mod disk;
 mod format;
+mod patience;
 mod read;
 mod write;
 

@@ -3,6 +3,7 @@
 use crate::event::{Entry, Time};
 use crate::journal::disk::Disk;
 use crate::journal::format::{ZERO_HASH, line};
+use crate::journal::patience::Waiting;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +14,9 @@ pub type Done = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// Batched entries become durable after this much quiet at the latest.
 const QUIET: Duration = Duration::from_secs(1);
+/// An answer that takes longer counts as none: nothing is written any more, and whoever waits is
+/// told. Longer than a disk that wakes up or a server that fails over takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Closing waits this long for a disk that hangs.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -54,7 +58,7 @@ pub struct Health {
 type Clock = Box<dyn Fn() -> Time + Send>;
 
 enum Order {
-    Append { entries: Vec<Entry>, durable: bool, done: Done },
+    Append { entries: Vec<Entry>, durable: bool, order: u64 },
     Close,
 }
 
@@ -67,6 +71,7 @@ pub struct Writer {
 enum Way {
     Thread {
         orders: Sender<Order>,
+        waiting: Arc<Waiting>,
         closed: Mutex<Receiver<()>>,
         thread: Mutex<Option<JoinHandle<()>>>,
     },
@@ -76,17 +81,30 @@ enum Way {
 impl Writer {
     /// Starts the thread. `head` is the hash of the last entry there is.
     pub fn start(disk: Box<dyn Disk>, head: Option<String>, clock: Clock) -> std::io::Result<Self> {
+        Self::patient(disk, head, clock, PATIENCE)
+    }
+
+    /// The same with another patience for a disk that hangs.
+    pub fn patient(
+        disk: Box<dyn Disk>,
+        head: Option<String>,
+        clock: Clock,
+        patience: Duration,
+    ) -> std::io::Result<Self> {
+        let waiting = Waiting::start(patience)?;
+        let theirs = Arc::clone(&waiting);
         let (orders, inbox) = channel();
         let (closing, closed) = channel();
         let mut worker = Worker::new(disk, head, clock);
         let health = Arc::clone(&worker.health);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            worker.run(&inbox);
+            worker.run(&inbox, &theirs);
+            theirs.end();
             // Nobody may be listening any more.
             let _ = closing.send(());
         })?;
         let (closed, thread) = (Mutex::new(closed), Mutex::new(Some(thread)));
-        Ok(Self { health, way: Way::Thread { orders, closed, thread } })
+        Ok(Self { health, way: Way::Thread { orders, waiting, closed, thread } })
     }
 
     /// Writes on the caller's own thread, which waits for the disk: for a rehearsal, whose
@@ -100,14 +118,13 @@ impl Writer {
     /// Appends; never blocks, unless it writes inline. `done` is called on the writer's
     /// thread.
     pub fn append(&self, entries: Vec<Entry>, durable: bool, done: Done) {
-        let orders = match &self.way {
-            Way::Thread { orders, .. } => orders,
-            Way::Inline(worker) => return locked(worker).write(&entries, durable, done),
+        let (orders, waiting) = match &self.way {
+            Way::Thread { orders, waiting, .. } => (orders, waiting),
+            Way::Inline(worker) => return done(locked(worker).write(&entries, durable)),
         };
-        if let Err(lost) = orders.send(Order::Append { entries, durable, done })
-            && let Order::Append { done, .. } = lost.0
-        {
-            done(Err("the journal is closed".into()));
+        let Some(order) = waiting.begin(done) else { return };
+        if orders.send(Order::Append { entries, durable, order }).is_err() {
+            waiting.finish(order, Err("the journal is closed".into()));
         }
     }
 
@@ -121,7 +138,7 @@ impl Writer {
     pub fn close(&self) -> Health {
         match &self.way {
             Way::Inline(worker) => locked(worker).guarded(Worker::sync),
-            Way::Thread { orders, closed, thread } => {
+            Way::Thread { orders, closed, thread, .. } => {
                 // A send fails only when the thread has ended already.
                 let _ = orders.send(Order::Close);
                 let ended = locked(closed).recv_timeout(CLOSE) != Err(RecvTimeoutError::Timeout);
@@ -134,7 +151,7 @@ impl Writer {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -161,12 +178,12 @@ impl Worker {
         }
     }
 
-    fn write(&mut self, entries: &[Entry], durable: bool, done: Done) {
+    fn write(&mut self, entries: &[Entry], durable: bool) -> Result<(), String> {
         self.guarded(|w| w.append(entries, durable));
-        done(self.failed.clone().map_or(Ok(()), Err));
+        self.failed.clone().map_or(Ok(()), Err)
     }
 
-    fn run(&mut self, inbox: &Receiver<Order>) {
+    fn run(&mut self, inbox: &Receiver<Order>, waiting: &Waiting) {
         loop {
             let order = match (self.unsynced, inbox.recv_timeout(QUIET)) {
                 (_, Ok(order)) => order,
@@ -178,7 +195,10 @@ impl Worker {
                 (_, Err(RecvTimeoutError::Disconnected)) => Order::Close,
             };
             match order {
-                Order::Append { entries, durable, done } => self.write(&entries, durable, done),
+                Order::Append { order, .. } if !waiting.stands(order) => {}
+                Order::Append { entries, durable, order } => {
+                    waiting.finish(order, self.write(&entries, durable));
+                }
                 Order::Close => {
                     self.guarded(Self::sync);
                     return;

@@ -1,6 +1,7 @@
 //! Plain endpoints: status, body, latency.
 
 use crate::remote::{Remote, WireError, root};
+use crate::text::Redactor;
 use crate::world::{Change, Http, Source, Status, Update};
 use reqwest::Method;
 use std::collections::BTreeMap;
@@ -54,9 +55,36 @@ async fn ask(remote: &Remote, url: &str) -> Http {
         Ok(Ok((status, body))) => Http {
             status,
             latency_ms: super::judge::coarse(started.elapsed()),
-            body: crate::text::clean_line(&String::from_utf8_lossy(&body[..body.len().min(BODY)])),
+            body: kept(&remote.redactor(), &body),
             error: String::new(),
         },
-        Ok(Err(e)) => Http { error: root(e.as_ref()), ..Http::default() },
+        Ok(Err(e)) => Http { error: remote.redactor().line(&root(e.as_ref())), ..Http::default() },
+    }
+}
+
+/// The beginning of a body. Cut only once nothing is in it that could be cut to something that
+/// nobody recognises.
+fn kept(redactor: &Redactor, body: &[u8]) -> String {
+    let mut text = redactor.line(&String::from_utf8_lossy(body));
+    let end = (0..=text.len().min(BODY)).rev().find(|i| text.is_char_boundary(*i));
+    text.truncate(end.unwrap_or(0));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an endpoint gives back of a token is not kept, also where the cut would go through it.
+    #[test]
+    fn a_body_is_kept_without_secrets() {
+        let secret = "hvs.CAESIJ-very-secret";
+        let redactor = Redactor::new([secret]);
+        for before in [0, BODY - 5, BODY] {
+            let body = format!("{}{secret} and more", "x".repeat(before));
+            let kept = kept(&redactor, body.as_bytes());
+            assert!(!kept.contains(&secret[..4]) && kept.len() <= BODY, "{kept}");
+        }
+        assert_eq!(kept(&redactor, b"a\x1b[31mb \xff"), "ab \u{fffd}");
     }
 }

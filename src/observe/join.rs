@@ -3,7 +3,9 @@
 
 use crate::observe::rows::count;
 use crate::site::Kubernetes;
-use crate::world::{Claim, Class, Consumers, Keyed, Node, Pod, StatefulSet, Table, Volume};
+use crate::world::{
+    Claim, Class, Consumers, Keyed, Node, NodeDriver, Pod, StatefulSet, Table, Volume,
+};
 use std::collections::HashMap;
 
 /// What a CSINode adds to a node.
@@ -11,8 +13,8 @@ use std::collections::HashMap;
 pub(crate) struct Csi {
     /// Of the node.
     pub(crate) name: String,
-    /// The lowest number of volumes that a driver of it takes.
-    pub(crate) limit: Option<i64>,
+    /// Its drivers, with the number of volumes that each takes, where it states one.
+    pub(crate) drivers: Vec<(String, Option<i64>)>,
 }
 
 /// What a VolumeAttachment adds to a node.
@@ -22,6 +24,8 @@ pub(crate) struct Attachment {
     pub(crate) name: String,
     /// Where it is.
     pub(crate) node: String,
+    /// Whose volume.
+    pub(crate) driver: String,
 }
 
 impl Keyed for Csi {
@@ -114,22 +118,77 @@ pub(crate) fn nodes(
     csi: &Table<Csi>,
     attachments: &Table<Attachment>,
 ) -> Table<Node> {
-    let mut attached: HashMap<&str, usize> = HashMap::new();
+    let mut attached: HashMap<&str, HashMap<&str, usize>> = HashMap::new();
     for attachment in attachments {
-        *attached.entry(&attachment.node).or_default() += 1;
+        let of_node = attached.entry(&attachment.node).or_default();
+        *of_node.entry(&attachment.driver).or_default() += 1;
     }
-    let row = |node: &Node| Node {
-        attached: count(attached.get(node.name.as_str()).copied().unwrap_or(0)),
-        attach_limit: csi.find("", &node.name).and_then(|c| c.limit).unwrap_or(0),
-        ..node.clone()
+    let none = HashMap::new();
+    let row = |node: &Node| {
+        let here = attached.get(node.name.as_str()).unwrap_or(&none);
+        let registered = csi.find("", &node.name).map(|c| c.drivers.as_slice()).unwrap_or_default();
+        let drivers: Vec<_> = registered
+            .iter()
+            .map(|(name, limit)| NodeDriver {
+                attached: count(here.get(name.as_str()).copied().unwrap_or(0)),
+                limit_known: limit.is_some(),
+                limit: limit.unwrap_or(0),
+                name: name.clone(),
+            })
+            .collect();
+        let attached = count(here.values().sum());
+        Node { attached, room: room(&drivers), drivers, ..node.clone() }
     };
     nodes.iter().map(row).collect()
+}
+
+fn room(drivers: &[NodeDriver]) -> String {
+    let one = |d: &NodeDriver| match d.limit_known {
+        true => format!("{}: {} of {} attached", d.name, d.attached, d.limit),
+        false => format!("{}: {} attached, limit not known", d.name, d.attached),
+    };
+    drivers.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    /// A limit that nobody stated is none at all, whatever another driver states; and each
+    /// driver's volumes count by themselves.
+    #[test]
+    fn a_limit_is_a_drivers_own_or_not_known() {
+        let node = |name: &str| Node { name: name.into(), ..Node::default() };
+        let driver = |name: &str, limit| (name.to_owned(), limit);
+        let csi = |name: &str, drivers: &[(String, Option<i64>)]| Csi {
+            name: name.into(),
+            drivers: drivers.to_vec(),
+        };
+        let attachment = |n: usize, node: &str, driver: &str| Attachment {
+            name: n.to_string(),
+            node: node.into(),
+            driver: driver.into(),
+        };
+        let joined = nodes(
+            &[node("a"), node("b")].into_iter().collect(),
+            &[csi("a", &[driver("block", Some(28)), driver("nfs", None)])].into_iter().collect(),
+            &[attachment(1, "a", "block"), attachment(2, "a", "nfs"), attachment(3, "a", "block")]
+                .into_iter()
+                .collect(),
+        );
+        let of = |name: &str| joined.find("", name).unwrap();
+        let got: Vec<_> = of("a")
+            .drivers
+            .iter()
+            .map(|d| (d.name.as_str(), d.attached, d.limit_known, d.limit))
+            .collect();
+        assert_eq!(got, [("block", 2, true, 28), ("nfs", 1, false, 0)]);
+        assert_eq!(of("a").attached, 3);
+        let room = "block: 2 of 28 attached, nfs: 1 attached, limit not known";
+        assert_eq!((of("a").room.as_str(), of("b").room.as_str()), (room, ""));
+        assert!(of("b").drivers.is_empty());
+    }
 
     #[test]
     fn a_claim_is_for_the_pod_that_a_template_names() {

@@ -214,7 +214,9 @@ async fn described(
     if events.is_empty() {
         lines.push("  none".into());
     }
-    Ok(lines)
+    // Events and last states hold what programs said.
+    let redactor = remote.redactor();
+    Ok(lines.iter().map(|l| redactor.redact(l)).collect())
 }
 
 /// The last lines of a pod's first container, of this incarnation or the one before.
@@ -239,7 +241,7 @@ async fn logged(
     let container = spec.containers.first().map(|c| c.name.clone());
     let params = LogParams { container, previous, tail_lines: Some(500), ..LogParams::default() };
     let text = api.logs(pod, &params).await.map_err(trouble)?;
-    let redactor = crate::text::Redactor::new(remote.secrets());
+    let redactor = remote.redactor();
     Ok(text.lines().map(|l| redactor.line(l)).collect())
 }
 
@@ -328,6 +330,30 @@ mod tests {
         }
         let asked = tokio::time::timeout(never, logs(&remote, "vault", "vault-0", false)).await;
         assert!(asked.expect("an end").is_err());
+    }
+
+    /// What a program said, and an Event or a last state repeats, is text from outside.
+    #[tokio::test]
+    async fn what_is_described_holds_no_secret() {
+        let api = Responder::start(|asked, _| match asked {
+            a if a.contains("/events") => Reply::Json(
+                200,
+                json!({"metadata": {}, "items": [{"metadata": {}, "involvedObject": {},
+                    "reason": "Unhealthy", "message": "probe sent hvs.rig-token"}]}),
+            ),
+            _ => Reply::Json(
+                200,
+                json!({"metadata": {"name": "vault-0", "namespace": "vault"}, "status": {
+                    "containerStatuses": [{"name": "vault", "ready": false, "restartCount": 1,
+                        "image": "", "imageID": "", "lastState": {"terminated": {
+                            "exitCode": 1, "message": "login hvs.rig-token failed"}}}]}}),
+            ),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let lines = describe(&remote, "vault", "Pod", "vault-0").await.unwrap().join("\n");
+        assert!(lines.contains("probe sent [redacted]"), "{lines}");
+        assert!(lines.contains("login [redacted] failed"), "{lines}");
     }
 
     #[tokio::test]

@@ -172,12 +172,22 @@ pub(crate) fn node(n: core::Node) -> Node {
 }
 
 pub(crate) fn csi(c: &storage::CSINode) -> Csi {
-    let limits = c.spec.drivers.iter().filter_map(|d| d.allocatable.as_ref()?.count);
-    Csi { name: text(c.metadata.name.as_ref()), limit: limits.min().map(i64::from) }
+    let driver = |d: &storage::CSINodeDriver| {
+        let limit = d.allocatable.as_ref().and_then(|a| a.count);
+        (clean_line(&d.name), limit.map(i64::from))
+    };
+    Csi {
+        name: text(c.metadata.name.as_ref()),
+        drivers: c.spec.drivers.iter().map(driver).collect(),
+    }
 }
 
 pub(crate) fn attachment(a: &storage::VolumeAttachment) -> Attachment {
-    Attachment { name: text(a.metadata.name.as_ref()), node: clean_line(&a.spec.node_name) }
+    Attachment {
+        name: text(a.metadata.name.as_ref()),
+        node: clean_line(&a.spec.node_name),
+        driver: clean_line(&a.spec.attacher),
+    }
 }
 
 pub(crate) fn describe_pod(p: &core::Pod) -> Vec<String> {

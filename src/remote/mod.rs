@@ -27,6 +27,7 @@ pub(crate) use self::local::Here;
 use self::wire::Sockets;
 use crate::event::{Pins, Time};
 use crate::site::Site;
+use crate::text::Redactor;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -180,6 +181,12 @@ impl Remote {
     #[must_use]
     pub fn secrets(&self) -> Vec<&str> {
         self.token.iter().map(Secret::reveal).collect()
+    }
+
+    /// For text from outside, where it enters.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.secrets())
     }
 
     /// Identities as the site tells them now; what cannot be asked is missing.

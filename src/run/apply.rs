@@ -112,6 +112,11 @@ fn run(state: &mut State, entry: &Entry) {
         Event::BackBegan { section, reason } => back::began(state, section, reason, &entry.actor),
         Event::BackDone { section, ends: false, .. } => back::done(state, section, entry.at),
         Event::Skipped { step, .. } => lose(state, step, "was skipped"),
+        Event::NotNeeded { step, .. }
+            if state.steps.get(step).is_some_and(|s| s.doubt.is_some()) =>
+        {
+            lose(state, step, "may have been done and did not keep it");
+        }
         Event::Chosen { step, branch } => {
             state.choice.insert(step.step.clone(), branch.clone());
         }
@@ -268,7 +273,7 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
         let to = legal(s.status, by)
             .map_err(|illegal| ApplyError::Illegal { seq: entry.seq, illegal })?;
         // A review that is opened, and a release, ask anew even where the status stays.
-        if to != s.status || matches!(by, Move::Retry) {
+        if to != s.status || matches!(by, Move::Retry | Move::Anew) {
             s.ticket = entry.seq;
         }
         s.status = to;

@@ -1,6 +1,7 @@
 //! From what someone asks to what happens, or why it may not.
 
 use crate::event::{Actor, Event, Mode, Role, StepAddr, Time, Verdict};
+use crate::run::failure::mark;
 use crate::run::gates;
 use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
@@ -124,16 +125,17 @@ fn on_step(
             moved(Move::Release)?;
             release(state, &addr, step, s, digest, typed)
         }
-        Intent::Override { gate, reason, .. } => {
+        Intent::Override { gate, seen, reason, .. } => {
             moved(Move::Annotate)?;
             if let Some(early) = window::early(state, gate, now) {
                 return Err(early);
             }
-            override_gate(addr, s, gate, reason)
+            override_gate(addr, s, gate, seen, reason)
         }
         Intent::Show { .. } => {
             moved(Move::Show)?;
-            show(addr, step, s)
+            state.showable(&addr)?;
+            Ok(vec![show(addr, s)])
         }
         Intent::Claim { .. } => {
             moved(Move::Claim)?;
@@ -155,7 +157,8 @@ fn on_step(
         }
         Intent::Retry { .. } => {
             moved(Move::Retry)?;
-            Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1 }])
+            let anew = step.when.is_some();
+            Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1, anew }])
         }
         Intent::Accept { .. } => accept(addr, s),
         Intent::Choose { branch, .. } => {
@@ -190,7 +193,7 @@ fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event
     if !idle {
         return Err(Refusal::new("finish or leave the step in hand first"));
     }
-    Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1 }])
+    Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1, anew: false }])
 }
 
 impl State {
@@ -223,6 +226,24 @@ impl State {
                 "Holdpoint cannot do this step: show it (c), do it yourself and claim it done",
             ));
         }
+        self.startable(step, s)
+    }
+
+    /// Why a step in its review is not to be done elsewhere now. What stops Holdpoint from doing
+    /// it stops its person from being told to: the way around a gate is its override. The
+    /// command can be looked at all the while.
+    pub fn showable(&self, addr: &StepAddr) -> Result<(), Refusal> {
+        let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {
+            return Err(Refusal::new(format!("there is no step {addr} now")));
+        };
+        if !matches!(step.does, Does::Action(_) | Does::Manual { .. }) {
+            return Err(Refusal::new("this step has no command; it only looks"));
+        }
+        self.startable(step, s)
+    }
+
+    /// Line, gates and plan of a step in its review, whoever is to do it.
+    fn startable(&self, step: &Step, s: &StepState) -> Result<(), Refusal> {
         if let Some((reason, by)) = &self.line_held {
             return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
         }
@@ -236,7 +257,7 @@ impl State {
         }
         match (&s.proposal, &s.proposal_error) {
             (_, Some(why)) => Err(Refusal::new(why.clone())),
-            (None, None) if acts => {
+            (None, None) if matches!(step.does, Does::Action(_)) => {
                 Err(Refusal::new("the plan is still being resolved; wait a moment"))
             }
             _ => Ok(()),
@@ -268,6 +289,7 @@ fn override_gate(
     addr: StepAddr,
     s: &StepState,
     gate: &str,
+    seen: &str,
     reason: &str,
 ) -> Result<Vec<Event>, Refusal> {
     reasonable(reason)?;
@@ -281,6 +303,11 @@ fn override_gate(
         Some(g) if g.judged.verdict == Verdict::Pass => {
             Err(Refusal::new(format!("{} passes; there is nothing to override", g.says)))
         }
+        // A reason takes a while to write, and is about what its person read before that.
+        Some(g) if mark(&g.judged) != seen => Err(Refusal::new(format!(
+            "the gate says something else now: {}: {} ({}); read it again",
+            g.says, g.judged.verdict, g.judged.why
+        ))),
         Some(_) => Ok(vec![Event::Overridden {
             step: addr,
             gate: gate.to_owned(),
@@ -289,19 +316,10 @@ fn override_gate(
     }
 }
 
-fn show(addr: StepAddr, step: &Step, s: &StepState) -> Result<Vec<Event>, Refusal> {
-    match (&step.does, &s.proposal) {
-        (Does::Action(_), Some((_, digest))) => {
-            Ok(vec![Event::Shown { step: addr, digest: digest.clone() }])
-        }
-        (Does::Action(_), None) => Err(Refusal::new(
-            s.proposal_error
-                .clone()
-                .unwrap_or_else(|| "the plan is still being resolved; wait a moment".into()),
-        )),
-        (Does::Manual { .. }, _) => Ok(vec![Event::Shown { step: addr, digest: String::new() }]),
-        _ => Err(Refusal::new("this step has no command; it only looks")),
-    }
+/// What is done by hand has no plan, and so no digest.
+fn show(addr: StepAddr, s: &StepState) -> Event {
+    let digest = s.proposal.as_ref().map(|(_, digest)| digest.clone()).unwrap_or_default();
+    Event::Shown { step: addr, digest }
 }
 
 fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {

@@ -5,9 +5,14 @@
 //! that count on as long as the site lives. Names keep their digits.
 
 use crate::event::Judged;
+use crate::run::step::StepState;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
 
 /// Last names of fields whose figures move by themselves.
 const MOVING: [&str; 6] = ["applied", "behind", "committed", "latency_ms", "now", "rate"];
+/// Bytes of a mark: a person types it, and meets one gate's failures only.
+const MARK: usize = 3;
 /// Stands for what was left out.
 const LEFT_OUT: &str = "~";
 /// What is said of an expression that is false and names neither rows nor figures.
@@ -25,8 +30,27 @@ pub(crate) fn failure(judged: &Judged) -> String {
     text
 }
 
+/// A short name for what a gate says, for an override to carry: the same as long as an override
+/// that was given for it would cover it.
+pub(crate) fn mark(judged: &Judged) -> String {
+    let digest = Sha256::digest(format!("{}: {}", judged.verdict, failure(judged)));
+    digest.iter().take(MARK).fold(String::new(), |mut mark, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(mark, "{byte:02x}");
+        mark
+    })
+}
+
+impl StepState {
+    /// What an override of this gate has to carry: a short name for what it says now.
+    #[must_use]
+    pub fn mark(&self, gate: &str) -> Option<String> {
+        self.gates.iter().find(|g| g.gate == gate).map(|g| mark(&g.judged))
+    }
+}
+
 /// The text without what moves by itself.
-fn still(text: &str) -> String {
+pub(crate) fn still(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let bare = word.trim_matches(|c: char| c.is_ascii_punctuation());
@@ -128,6 +152,22 @@ mod tests {
         ] {
             assert_ne!(of(one, &[]), of(other, &[]), "{one}");
         }
+    }
+
+    /// What an override carries tells failures and verdicts apart as an override does.
+    #[test]
+    fn a_mark_names_a_failure() {
+        let judged = |verdict, why: &str| Judged {
+            verdict,
+            why: why.into(),
+            values: Vec::new(),
+            at: Time(0),
+        };
+        let fails = |why| mark(&judged(Verdict::Fail, why));
+        assert_eq!(fails("stale since 59s"), fails("stale since 1m00"));
+        assert_ne!(fails("not so for vault-0"), fails("not so for vault-1"));
+        assert_ne!(fails("x"), mark(&judged(Verdict::Inconclusive, "x")));
+        assert_eq!(fails("x").len(), 6);
     }
 
     /// Where nothing is said of why it is false, the values are compared; where something is,

@@ -30,11 +30,13 @@ fn turn(s: &mut StepState, entry: &Entry) {
             s.ended = Some(entry.at);
         }
         Event::Retried { attempt, .. } => {
+            let doubt = doubt(s);
             *s = StepState {
                 attempt: *attempt,
                 status: s.status,
                 ticket: s.ticket,
                 began: s.began,
+                doubt,
                 ..StepState::new()
             };
         }
@@ -44,6 +46,7 @@ fn turn(s: &mut StepState, entry: &Entry) {
         }
         Event::Verified { .. } | Event::SoakEnded { .. } | Event::Chosen { .. } => {
             s.ended = Some(entry.at);
+            s.doubt = None;
             s.why = match &entry.event {
                 Event::SoakEnded { reason, .. } => reason.clone(),
                 _ => None,
@@ -51,6 +54,14 @@ fn turn(s: &mut StepState, entry: &Entry) {
         }
         _ => {}
     }
+}
+
+/// What an attempt leaves unknown, for those after it: trying again settles nothing.
+fn doubt(s: &mut StepState) -> Option<(u32, String)> {
+    let (attempt, why) = s.doubt.take()?;
+    let probed = s.probed.take().filter(|_| attempt == s.attempt);
+    let why = probed.map_or(why.clone(), |(_, saw)| format!("{why}; its probe: {saw}"));
+    Some((attempt, why))
 }
 
 /// Up to its release, and where that is void.
@@ -106,6 +117,9 @@ fn work(s: &mut StepState, entry: &Entry) {
                 Outcome::Ok => None,
                 Outcome::Failed(why) | Outcome::Unknown(why) => Some(why.clone()),
             };
+            if let Outcome::Unknown(why) = outcome {
+                s.doubt = Some((s.attempt, why.clone()));
+            }
         }
         Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
         _ => {}

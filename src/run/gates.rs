@@ -5,7 +5,7 @@ use crate::run::failure::failure;
 use crate::run::state::State;
 use crate::run::step::Override;
 use crate::run::window;
-use crate::runbook::model::{Gate, Hold};
+use crate::runbook::model::{Gate, Hold, SECOND_PERSON};
 use crate::runbook::{Expr, Scope};
 use crate::world::{Change, Reading, World};
 
@@ -14,8 +14,6 @@ pub(crate) type Overrides = std::collections::BTreeMap<String, Override>;
 
 /// Prefix of a guard's id among a step's gates.
 pub(crate) const GUARD: &str = "guard:";
-/// Gate of a step that needs two people.
-pub(crate) const SECOND_PERSON: &str = "second-person";
 
 /// The override that covers a gate: one that was given for the failure that it has now.
 pub(crate) fn covered<'a>(gate: &GateJudged, overrides: &'a Overrides) -> Option<&'a Override> {

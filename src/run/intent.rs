@@ -17,6 +17,8 @@ pub enum Look {
     Verify(StepAddr),
     /// Its soak's watched checks.
     Soak(StepAddr),
+    /// Whether a step in doubt was done: asked of its probes, as [`Effect::Probe`].
+    Doubt(StepAddr),
 }
 
 /// Why an action is resolved.
@@ -37,8 +39,9 @@ pub enum Intent {
     CloseReview { step: StepAddr },
     /// Release exactly this proposal; `typed` is what was typed to confirm.
     Release { step: StepAddr, digest: String, typed: String },
-    /// Let a gate that does not pass be.
-    Override { step: StepAddr, gate: String, reason: String },
+    /// Let a gate that does not pass be, as it was read: `seen` is the mark
+    /// ([`crate::run::StepState::mark`]) of what the gate said when its person looked.
+    Override { step: StepAddr, gate: String, seen: String, reason: String },
     /// Show the command; it will be run elsewhere.
     Show { step: StepAddr },
     /// It was done elsewhere.

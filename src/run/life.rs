@@ -141,6 +141,8 @@ pub enum Move {
     Probe,
     /// `Retried`
     Retry,
+    /// `Retried`, of a step that failed or is in doubt and has a `when`
+    Anew,
     /// `Skipped`
     Skip,
     /// `Chosen`
@@ -159,7 +161,7 @@ pub enum Move {
 
 impl Move {
     /// Every move.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Open,
         Self::NotNeeded,
         Self::GatesPass,
@@ -183,6 +185,7 @@ impl Move {
         Self::VerifyFail,
         Self::Probe,
         Self::Retry,
+        Self::Anew,
         Self::Skip,
         Self::Choose,
         Self::SoakStart,
@@ -221,6 +224,7 @@ impl Move {
             Event::Verified { .. } => Self::Verify,
             Event::VerifyFailed { .. } => Self::VerifyFail,
             Event::Probed { .. } => Self::Probe,
+            Event::Retried { anew: true, .. } => Self::Anew,
             Event::Retried { .. } => Self::Retry,
             Event::Skipped { .. } => Self::Skip,
             Event::Chosen { .. } => Self::Choose,
@@ -258,6 +262,7 @@ impl fmt::Display for Move {
             Self::VerifyFail => "its verify did not settle in time",
             Self::Probe => "its probe looked",
             Self::Retry => "it is tried again, or asked again whether it is needed",
+            Self::Anew => "it is tried again and has a `when`, which is asked first",
             Self::Skip => "it is skipped, with a reason",
             Self::Choose => "its question is answered",
             Self::SoakStart => "its soak's clock starts, or starts again",
@@ -290,8 +295,9 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
         | (S::Shown | S::Claimed | S::Verifying, Move::Unclaim)
         | (S::Failed | S::InDoubt, Move::Retry) => S::Ready,
         (S::Pending, Move::NotNeeded) => S::NotNeeded,
-        // Whether a step is needed may be asked again: its turn comes anew.
-        (S::NotNeeded | S::Done, Move::Retry) => S::Pending,
+        // Whether a step is needed may be asked again: its turn comes anew. What failed may have
+        // failed because it is no longer needed.
+        (S::NotNeeded | S::Done, Move::Retry) | (S::Failed | S::InDoubt, Move::Anew) => S::Pending,
         (S::Ready | S::Blocked, Move::GatesHold)
         | (S::Confirming | S::Released, Move::CloseBlocked) => S::Blocked,
         (S::Ready | S::Blocked, Move::Review)

@@ -30,6 +30,7 @@ pub use apply::{ApplyError, apply, render_call};
 pub use decide::decide;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use life::{Illegal, Move, Status, legal, table};
+pub use probing::doubted;
 pub use state::{
     Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,
 };

@@ -2,6 +2,7 @@
 //! and what is kept of a step that was.
 
 use crate::event::{Event, Judged, Probed, StepAddr, Time, Verdict};
+use crate::run::failure::still;
 use crate::run::gates;
 use crate::run::intent::Effect;
 use crate::run::life::Status;
@@ -25,6 +26,12 @@ pub(crate) struct Own<'a> {
 /// Something can look whether it was done.
 pub(crate) fn has_probe(step: &Step, s: &StepState) -> bool {
     step.probe.is_some() || matches!(step.does, Does::Action(_)) && s.proposal.is_some()
+}
+
+/// The look at a step in doubt, as the effect without an answer asked for it.
+#[must_use]
+pub fn doubted(state: &State, addr: &StepAddr) -> Option<Effect> {
+    asked(state, addr, state.steps.get(addr)?)
 }
 
 /// The look that a claim, or an effect without an answer, asks for.
@@ -92,6 +99,11 @@ pub(super) fn probed(
     scope.result = returned.or(scope.result);
     let judged = step.probe.as_ref().map(|probe| probe.judge(&scope));
     let Sum { verdict, why, contradict } = sum(own, native(step), judged.as_ref());
+    // It is looked at again and again: only what is new is told.
+    let told = |(before, saw): &(Probed, String)| *before == verdict && still(saw) == still(&why);
+    if s.status == Status::InDoubt && s.probed.as_ref().is_some_and(told) {
+        return Vec::new();
+    }
     let mut events = vec![Event::Probed { step: addr.clone(), verdict, why: why.clone() }];
     if verdict == Probed::Done {
         // What is accepted then has its proofs, as if its answer had come.

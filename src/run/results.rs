@@ -97,6 +97,8 @@ fn looked(state: &State, look: &Look, ticket: u64, changes: &[Change], now: Time
             }
             _ => Vec::new(),
         },
+        // Its answer is a probe's.
+        Look::Doubt(_) => Vec::new(),
         Look::Soak(addr) => match (current(state, addr, ticket), state.step(addr)) {
             (Some(s), Some(step)) if s.status == Status::Running => {
                 soak(state, addr, step, s, &world, now)

@@ -62,6 +62,8 @@ pub struct StepState {
     pub why: Option<String>,
     /// What the probe said.
     pub probed: Option<(Probed, String)>,
+    /// An attempt before this one that may or may not have been done: which, and what is known.
+    pub doubt: Option<(u32, String)>,
     /// What the action returned.
     pub result: Option<Value>,
     /// Its soak.
@@ -91,6 +93,7 @@ impl StepState {
             way: Way::Ran,
             why: None,
             probed: None,
+            doubt: None,
             result: None,
             soak: SoakState::default(),
             began: None,

@@ -1,13 +1,17 @@
 //! What the run needs to see next, derived from its state: a lost answer is simply
 //! asked for again.
 
-use crate::event::{Span, Time};
+use crate::event::{Probed, Span, Time};
 use crate::run::gates::{self, asked};
 use crate::run::intent::Look;
 use crate::run::life::Status;
+use crate::run::probing;
 use crate::run::state::{PhaseStatus, State};
 use crate::runbook::model::Does;
 use crate::world::Reading;
+
+/// A step in doubt is looked at so often.
+const DOUBT: Span = Span::secs(5);
 
 /// A question to be asked now, and again every `every` while it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +67,10 @@ pub fn question(state: &State) -> Option<Question> {
             let apart = verify.map_or(1000, |v| v.over.0 / u64::from(v.passes.max(2) - 1));
             question(Look::Verify(addr), Span(apart.clamp(250, 2000)))
         }
+        // The world goes on: what was not done, or not to be seen, may be so a while later. What
+        // is done waits for a person; a large anchor need not be read again for that.
+        Status::InDoubt if matches!(s.probed, Some((Probed::Done, _))) => None,
+        Status::InDoubt if probing::has_probe(step, s) => question(Look::Doubt(addr), DOUBT),
         Status::Running if matches!(step.does, Does::Soak { .. }) => {
             question(Look::Soak(addr), Span::secs(2))
         }
@@ -87,6 +95,8 @@ pub fn reading(state: &State, look: &Look) -> Reading {
             }
             _ => Reading::default(),
         },
+        // Its probe reads for itself.
+        Look::Doubt(_) => Reading::default(),
     }
 }
 

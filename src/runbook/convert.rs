@@ -103,7 +103,7 @@ pub(crate) fn field(value: &cel::Value, name: &str) -> Option<cel::Value> {
 /// tells the object from another of that name.
 pub(crate) fn named(value: &cel::Value) -> Option<String> {
     let name = scalar(&field(value, "name")?)?;
-    let how = ["verdict", "status", "policy", "phase", "class"].into_iter();
+    let how = ["verdict", "status", "policy", "phase", "class", "room"].into_iter();
     let mut how = how.filter_map(|f| scalar(&field(value, f)?));
     let how = how.find(|h| !h.is_empty());
     let uid = || scalar(&field(value, "uid")?).map(|uid| format!("uid {uid}"));

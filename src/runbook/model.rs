@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Gate of a step that needs two people; no other one is called so.
+pub const SECOND_PERSON: &str = "second-person";
+
 /// A checked runbook.
 #[derive(Debug, Clone)]
 pub struct Runbook {

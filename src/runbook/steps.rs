@@ -2,12 +2,14 @@
 
 use crate::event::Span;
 use crate::runbook::lint::{Lint, Names};
-use crate::runbook::model::{Arg, Call, Does, Gate, Hold, OnBreach, Risk, Step, Verify};
+use crate::runbook::model::{
+    Arg, Call, Does, Gate, Hold, OnBreach, Risk, SECOND_PERSON, Step, Verify,
+};
 use crate::runbook::raw::{RawDo, RawGate, RawStep, RawVerify};
 use crate::runbook::table::check_id;
 use crate::runbook::types::{Ty, nearest};
 use crate::runbook::undo::undo;
-use crate::runbook::verbs::{ArgKind, VERBS, Verb, verb};
+use crate::runbook::verbs::{ArgKind, VERBS, Verb, seconds, verb};
 use crate::runbook::{Expr, Template};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -245,6 +247,16 @@ fn argument(
     let text = |s: &String| Spanned::new(value.span(), s.clone());
     match (kind, value.get_ref()) {
         (ArgKind::Text, toml::Value::String(s)) => Some(Arg::Text(lint.template(&text(s), names)?)),
+        (ArgKind::Seconds(least), toml::Value::String(s)) => {
+            // What a parameter gives is judged when the action is resolved.
+            if !s.contains("{{")
+                && let Err(why) = seconds(s, least)
+            {
+                let remedy = format!("write whole seconds, {least} or more, as in \"30s\"");
+                lint.error(value.span(), format!("`{key}`: {why}"), remedy);
+            }
+            Some(Arg::Text(lint.template(&text(s), names)?))
+        }
         (ArgKind::Bool, toml::Value::Boolean(b)) => Some(Arg::Bool(*b)),
         (ArgKind::Int, toml::Value::Integer(i)) => Some(Arg::Int(*i)),
         (ArgKind::List, toml::Value::Array(list)) => {
@@ -267,10 +279,14 @@ fn argument(
             Some(Arg::List(items))
         }
         (kind, _) => {
+            let wanted = match kind {
+                ArgKind::Seconds(_) => "duration in quotes, as in \"30s\"".to_owned(),
+                kind => format!("{kind:?}").to_lowercase(),
+            };
             lint.error(
                 value.span(),
                 format!("`{key}` is not of the right kind"),
-                format!("give a {}", format!("{kind:?}").to_lowercase()),
+                format!("give a {wanted}"),
             );
             None
         }
@@ -286,8 +302,20 @@ pub(super) fn gates(lint: &mut Lint, raw: &[RawGate], names: &Names) -> Vec<Gate
                 check_id(lint, id, &mut seen, "gate");
                 id.get_ref().clone()
             }
-            None => format!("gate-{}", i + 1),
+            None => {
+                // By its place, as a person counts. Another one may be called so already.
+                let id = Spanned::new(gate.that.span(), format!("gate-{}", i + 1));
+                check_id(lint, &id, &mut seen, "gate");
+                id.into_inner()
+            }
         };
+        if id == SECOND_PERSON {
+            lint.error(
+                gate.that.span(),
+                format!("`{id}` is the gate that a step for two people has by itself"),
+                "give this one another id",
+            );
+        }
         let that = lint.condition(&gate.that, names);
         let says = lint.template(&gate.says, names);
         if let (Some(that), Some(says)) = (that, says) {

@@ -3,6 +3,7 @@
 //! One table serves the lint, the schema, the documents and `action`, so that they
 //! cannot disagree.
 
+use crate::event::{Span, SpanError};
 use crate::runbook::types::Ty;
 
 /// Kind of an argument.
@@ -10,6 +11,8 @@ use crate::runbook::types::Ty;
 pub enum ArgKind {
     /// Text, may hold templates.
     Text,
+    /// The same, a duration in whole seconds, and of no less than these.
+    Seconds(u64),
     /// A list of texts.
     List,
     /// True or false.
@@ -121,7 +124,7 @@ pub const VERBS: &[Verb] = &[
         args: &[
             arg("name", ArgKind::Text, true, "its name"),
             NAMESPACE,
-            arg("grace", ArgKind::Text, false, "grace period; default: the pod's own"),
+            arg("grace", ArgKind::Seconds(0), false, "grace period; default: the pod's own"),
         ],
         destructive: true,
         result: &[AT],
@@ -156,7 +159,7 @@ pub const VERBS: &[Verb] = &[
             arg("pod", ArgKind::Text, true, "its name"),
             NAMESPACE,
             arg("until", ArgKind::Text, true, "`ready` or `deleted`"),
-            arg("within", ArgKind::Text, true, "how long at most"),
+            arg("within", ArgKind::Seconds(1), true, "how long at most"),
         ],
         destructive: false,
         result: &[AT],
@@ -207,7 +210,7 @@ pub const VERBS: &[Verb] = &[
         says: "run a program here, without a shell",
         args: &[
             arg("argv", ArgKind::List, true, "program and arguments"),
-            arg("timeout", ArgKind::Text, true, "it is ended after this"),
+            arg("timeout", ArgKind::Seconds(1), true, "it is ended after this"),
             arg("dir", ArgKind::Text, false, "where it runs"),
         ],
         destructive: false,
@@ -226,4 +229,21 @@ pub fn tells(verb: &str) -> bool {
 #[must_use]
 pub fn verb(name: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|v| v.name == name)
+}
+
+/// A duration as servers and tools take it: what is less than a second would be none there.
+pub fn seconds(text: &str, least: u64) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|e: SpanError| e.to_string())?;
+    match span.0 {
+        ms if ms % 1000 != 0 => Err(format!("{span} is not in whole seconds")),
+        ms if ms < least * 1000 => Err(format!("{span} is less than {least} s")),
+        _ => Ok(span),
+    }
+}
+
+/// The same for an argument of an action, once its text is known.
+pub fn seconds_of(action: &str, name: &str, text: &str) -> Result<Span, String> {
+    let kind = verb(action).and_then(|v| v.args.iter().find(|a| a.name == name)).map(|a| a.kind);
+    let least = if let Some(ArgKind::Seconds(least)) = kind { least } else { 0 };
+    seconds(text, least).map_err(|why| format!("`{name}`: {why}"))
 }

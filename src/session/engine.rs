@@ -4,7 +4,9 @@ use crate::event::{Actor, EffectId, Entry, Event, Outcome, Time};
 use crate::journal::{Health, Writer};
 use crate::observe;
 use crate::remote::Remote;
-use crate::run::{Effect, Intent, Look, Question, State, apply, decide, question, reading};
+use crate::run::{
+    Effect, Intent, Look, Question, State, apply, decide, doubted, question, reading,
+};
 use crate::runbook::namespaces;
 use crate::session::reopen::Resumed;
 use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
@@ -180,9 +182,14 @@ impl Engine {
 
     /// An intent of the system itself.
     async fn result(&mut self, intent: Intent) {
-        if let Intent::Looked { look, ticket, .. } = &intent
-            && self.asked_last.as_ref().is_some_and(|(l, t)| l == look && t == ticket)
-        {
+        let answers = |(look, ticket): &(Look, u64)| match &intent {
+            Intent::Looked { look: l, ticket: t, .. } => l == look && t == ticket,
+            Intent::Probed { step, ticket: t, .. } => {
+                *look == Look::Doubt(step.clone()) && t == ticket
+            }
+            _ => false,
+        };
+        if self.asked_last.as_ref().is_some_and(answers) {
             self.looking = false;
         }
         // A refusal of the system is only ever about a run that is over.
@@ -195,7 +202,16 @@ impl Engine {
             return self.unrecorded(actor, intent, &why, now);
         }
         match decide(&self.state, actor, intent, now) {
-            Ok(events) => self.record(actor, events, now).await,
+            Ok(events) => {
+                let recorded = self.record(actor, events, now).await;
+                match (&recorded, self.show_only.clone(), intent) {
+                    // The journal failed with this very result: it is told all the same.
+                    (Err(_), Some(why), Intent::EffectEnded { .. }) => {
+                        self.unrecorded(actor, intent, &why, now)
+                    }
+                    _ => recorded,
+                }
+            }
             Err(refusal) => {
                 let refused = Event::Refused { asked: intent.brief(), why: refusal.0.clone() };
                 if self.state.ended.is_none() {
@@ -310,6 +326,8 @@ impl Engine {
         // in flight only when its answer must be lost.
         let wait = match (&self.asked_last, self.looking) {
             (Some(last), _) if *last != question => Duration::ZERO,
+            // A probe may read a large file, or wait for a disk that hangs: not twice at once.
+            (_, true) if matches!(look, Look::Doubt(_)) => LOST * 15,
             (_, true) => LOST,
             (_, false) => every.duration(),
         };
@@ -320,6 +338,10 @@ impl Engine {
         self.looking = true;
         self.asked_last = Some(question);
         self.looked_at = Some(Instant::now());
+        if let Look::Doubt(step) = &look {
+            doubted(&self.state, step).into_iter().for_each(|probe| self.start_effect(probe));
+            return;
+        }
         let reading = reading(&self.state, &look);
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         tokio::spawn(async move {

@@ -9,6 +9,7 @@
 
 mod answers;
 mod engine;
+mod leave;
 mod open;
 mod plain;
 mod reopen;

@@ -6,6 +6,7 @@ use crate::journal::Health;
 use crate::observe;
 use crate::run::{Intent, State};
 use crate::session::engine::{Handle, Live};
+use crate::session::leave::{Leaving, leaving};
 use crate::session::terminal::{Taken, copy, resume, suspend, take};
 use crate::site::is_lab;
 use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, draw, key};
@@ -141,7 +142,7 @@ pub async fn tui(
     let first = notice.or_else(|| lab.then(|| FIRST.to_owned()));
     stage.model.message = first.map(|text| (text, handle.now()));
     let asking = Arc::new(AtomicUsize::new(0));
-    Cockpit { handle, actor, stage, tell, asking }.run(news).await
+    Cockpit { handle, actor, stage, tell, asking, warned: false }.run(news).await
 }
 
 struct Cockpit<'a> {
@@ -151,6 +152,8 @@ struct Cockpit<'a> {
     tell: mpsc::Sender<News>,
     /// Intents on their way to the loop.
     asking: Arc<AtomicUsize>,
+    /// That what is left is not recorded was said: the next `q` leaves.
+    warned: bool,
 }
 
 impl Cockpit<'_> {
@@ -227,10 +230,16 @@ impl Cockpit<'_> {
             }
             KeyCode::Char(_) if control => {}
             code => match key(&mut self.stage.model, &now.state, code, time) {
-                Asked::Quit => match self.kept(now) {
-                    Some(why) => self.message(why, time),
-                    None => return Ok(Then::Leave),
-                },
+                Asked::Quit => {
+                    match leaving(self.kept(now), now.show_only.is_some(), self.warned) {
+                        Leaving::Go => return Ok(Then::Leave),
+                        Leaving::Not(why) => self.message(why, time),
+                        Leaving::Warned(why) => {
+                            self.warned = true;
+                            self.message(why, time);
+                        }
+                    }
+                }
                 asked => self.dispatch(asked),
             },
         }

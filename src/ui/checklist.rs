@@ -123,13 +123,16 @@ fn steps(
             out.at = out.lines.len();
         }
         out.steps.push((out.lines.len(), addr.clone()));
-        let (sign, style) = theme::sign(s.status);
+        // What an attempt may have done is not settled by its step's not being needed any more.
+        let doubt = s.status == Status::NotNeeded && s.doubt.is_some();
+        let (sign, style) = theme::sign(if doubt { Status::InDoubt } else { s.status });
         let mark = if here { "▌ " } else { "  " };
         let tail = match s.status {
             Status::Pending | Status::Done => String::new(),
+            other if doubt => format!("{} · IN DOUBT", other.to_string().to_uppercase()),
             other => other.to_string().to_uppercase(),
         };
-        let room = width.saturating_sub(indent + 4 + tail.len() + 1);
+        let room = width.saturating_sub(indent + 4 + tail.chars().count() + 1);
         let title: Style = if here { theme::bright() } else { style };
         out.lines.push(Line::from(vec![
             Span::styled(

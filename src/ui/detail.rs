@@ -229,6 +229,10 @@ fn what(page: &mut Page, state: &State, addr: &StepAddr, s: &StepState) {
 }
 
 fn trouble(page: &mut Page, s: &StepState) {
+    if let Some((attempt, why)) = s.doubt.as_ref().filter(|(attempt, _)| *attempt < s.attempt) {
+        let text = format!("attempt {attempt} may or may not have been done: {why}");
+        page.say("doubt", &text, theme::alarm());
+    }
     if let Some(why) = &s.why {
         let bad = matches!(s.status, Status::Failed | Status::InDoubt);
         let style = if bad { theme::alarm() } else { theme::caution() };

@@ -1,7 +1,7 @@
 //! What the terminal shows of the run: cursor, panes, what is open on top. No part of the
 //! run's state.
 
-use crate::event::{StepAddr, Time};
+use crate::event::{Actor, StepAddr, Time};
 use crate::run::{State, Status};
 
 /// A pane.
@@ -43,8 +43,8 @@ pub struct View {
 pub enum Writing {
     /// Why a step is left out.
     Skip(StepAddr),
-    /// Why a gate is let be.
-    Override(StepAddr, String),
+    /// Why a gate is let be, and the mark of what it said when that was asked.
+    Override(StepAddr, String, String),
     /// Why the line is held.
     Hold,
     /// Why the run is given up.
@@ -109,6 +109,8 @@ pub enum Overlay {
     Write { what: Writing, text: String },
     /// The focused pane's filter is typed.
     Filter,
+    /// Whether the line is let go that was held so when that was asked.
+    Free { held: (String, Actor) },
     /// A question's branches.
     Choose { step: StepAddr, at: usize },
     /// Ways back.
@@ -210,6 +212,11 @@ impl Model {
     /// Keeps what is open in step with the run: a review begins anew when its step moved,
     /// and closes when there is nothing left to review.
     pub fn follow(&mut self, state: &State, now: Time) {
+        if let Overlay::Free { held } = &self.overlay
+            && state.line_held.as_ref() != Some(held)
+        {
+            self.overlay = Overlay::None;
+        }
         let Overlay::Review(review) = &self.overlay else { return };
         let s = state.steps.get(&review.step);
         let stands = matches!(

@@ -1,8 +1,8 @@
 //! What opens on top: commands, a typed line, a choice, text to read. The review has a
 //! room of its own.
 
-use crate::event::{StepAddr, Time};
-use crate::run::State;
+use crate::event::{Actor, StepAddr, Time};
+use crate::run::{State, Status};
 use crate::runbook::model::Does;
 use crate::ui::detail;
 use crate::ui::model::{Overlay, Reading, Writing};
@@ -10,6 +10,7 @@ use crate::ui::text::{cut, words, wrap};
 use crate::ui::{back, review, theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
@@ -19,6 +20,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, overlay: &O
         Overlay::Review(open) => review::draw(frame, area, state, open, now),
         Overlay::Command { step } => command(frame, area, state, step),
         Overlay::Write { what, text } => write(frame, area, state, what, text),
+        Overlay::Free { held } => free(frame, area, state, held),
         Overlay::Choose { step, at } => choose(frame, area, state, step, *at),
         Overlay::Back { at } => back::draw(frame, area, state, *at),
         Overlay::Text { text, typing } => reading(frame, area, text, *typing),
@@ -47,6 +49,10 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     let proposal = state.steps.get(addr).and_then(|s| s.proposal.as_ref());
     let cautions = proposal.map(|(p, _)| p.cautions.as_slice()).unwrap_or_default();
     let mut text: Vec<String> = cautions.iter().map(|c| format!("# {c}")).collect();
+    let reviewed = state.steps.get(addr).is_some_and(|s| s.status == Status::Confirming);
+    if reviewed && let Err(refusal) = state.showable(addr) {
+        text.push(format!("# not to be run now: {}", refusal.0));
+    }
     text.extend(detail::commands(state, addr));
     if text.is_empty() {
         text.push("# nothing is resolved yet: open the review (Enter) first".into());
@@ -64,10 +70,38 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
+/// Who holds the line and why, and what of it still stands.
+fn free(frame: &mut Frame<'_>, area: Rect, state: &State, (reason, by): &(String, Actor)) {
+    let width = inner_width(area);
+    let mut text = vec![format!("{by} holds the line: {reason}")];
+    text.extend(state.breached().map(|(id, g)| {
+        format!("guard {id} is still breached ({}): it stays a gate of every step", g.judged.why)
+    }));
+    let mut lines: Vec<Line<'static>> = text
+        .iter()
+        .flat_map(|t| words(t, width))
+        .map(|l| Line::styled(l, theme::caution()))
+        .collect();
+    lines.push(Line::raw("Enter lets it go: what waits then starts. Esc leaves it held."));
+    boxed(frame, area, " Free the line ", lines);
+}
+
+/// What a gate says that is being overridden; of one that says something else by now, that.
+fn overridden(state: &State, step: &StepAddr, gate: &str, seen: &str) -> (String, Style) {
+    let s = state.steps.get(step);
+    let found = s.and_then(|s| s.gates.iter().find(|g| g.gate == gate));
+    let (Some(s), Some(g)) = (s, found) else { return (String::new(), theme::calm()) };
+    let said = format!("{}: {} ({})", g.says, g.judged.verdict, g.judged.why);
+    if s.mark(gate).as_deref() == Some(seen) {
+        return (said, theme::calm());
+    }
+    (format!("It says something else now: {said}. Esc, and read it again."), theme::alarm())
+}
+
 fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text: &str) {
     let (title, ask) = match what {
         Writing::Skip(step) => (format!(" Skip {step} "), "Why is it left out?"),
-        Writing::Override(_, gate) => {
+        Writing::Override(_, gate, _) => {
             (format!(" Override {gate} "), "Why may it go on although this does not pass?")
         }
         Writing::Hold => (" Hold the line ".into(), "Why? Nothing new starts until it is let go."),
@@ -86,8 +120,12 @@ fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text:
             "START or START/END: now, +30m, 2026-04-25T22:00:00Z; END also as a length, 4h. Empty: now.",
         ),
     };
-    let mut lines: Vec<Line<'static>> =
-        words(ask, inner_width(area)).into_iter().map(Line::raw).collect();
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    if let Writing::Override(step, gate, seen) = what {
+        let (said, style) = overridden(state, step, gate, seen);
+        lines.extend(words(&said, inner_width(area)).into_iter().map(|l| Line::styled(l, style)));
+    }
+    lines.extend(words(ask, inner_width(area)).into_iter().map(Line::raw));
     if let (Writing::Window, Some(window)) = (what, state.window) {
         lines.push(Line::styled(format!("Until now: {window}"), theme::dim()));
     }

@@ -203,8 +203,25 @@ pub struct Node {
     pub cordoned: bool,
     /// VolumeAttachments on it.
     pub attached: i64,
-    /// The lowest limit that its CSI drivers state; 0 when none does.
-    pub attach_limit: i64,
+    /// Its CSI drivers, each with what it has attached and may attach.
+    #[serde(default)]
+    pub drivers: Vec<NodeDriver>,
+    /// The same in words.
+    #[serde(default)]
+    pub room: String,
+}
+
+/// A CSI driver on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct NodeDriver {
+    /// As a class's `provisioner` names it.
+    pub name: String,
+    /// VolumeAttachments of it on the node.
+    pub attached: i64,
+    /// It states how many volumes the node takes.
+    pub limit_known: bool,
+    /// How many; 0, and no number at all, where that is not known.
+    pub limit: i64,
 }
 
 /// A Secret's existence.

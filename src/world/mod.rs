@@ -14,7 +14,9 @@ mod source;
 mod table;
 
 pub use change::{Change, Keyed, Rows, Update};
-pub use kube::{Claim, Class, Consumers, CronJob, Node, Pod, Secret, StatefulSet, Volume};
+pub use kube::{
+    Claim, Class, Consumers, CronJob, Node, NodeDriver, Pod, Secret, StatefulSet, Volume,
+};
 pub use raft::{Answer, Raft, Voter, VoterVerdict};
 pub use reach::{Reach, Reading};
 pub use source::{Http, Source, Standing, Status};

@@ -1,7 +1,8 @@
 //! Broken files: each gives a place and a remedy, and nothing panics.
 
+mod places;
+
 use holdpoint::runbook::load;
-use holdpoint::site;
 use std::process::{Command, Stdio};
 
 const GOOD: &str = r#"format = 1
@@ -355,26 +356,6 @@ fn answers_write_only_where_the_site_says_so() {
 fn check(file: &str) -> (Option<i32>, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_holdpoint")).args(["check", file]).output().unwrap();
     (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
-}
-
-#[test]
-fn broken_site_files_say_where_and_what_to_do() {
-    let good = "format = 1\nname = \"e\"\n[kubernetes]\ncontext = \"e\"\n[vault]\n[[vault.voter]]\nname = \"a\"\naddress = \"http://127.0.0.1:1\"\n";
-    assert!(site::parse(good).is_ok());
-    for (from, to, wanted) in [
-        ("format = 1", "format = 9", "format = 1"),
-        ("name = \"e\"", "nam = \"e\"", "unknown field"),
-        ("context = \"e\"\n", "", "missing field"),
-        ("http://", "", "https://host:port"),
-        ("address = \"http://127.0.0.1:1\"\n", "", "port_forward"),
-        ("[vault]\n", "[vault]\ntoken = \"hvs.x\"\n", "token_file"),
-        ("name = \"a\"", "name = 3", "invalid type"),
-    ] {
-        let text = good.replacen(from, to, 1);
-        let problems = site::parse(&text).err().unwrap_or_else(|| panic!("{to} is accepted"));
-        let said = format!("{problems:?}");
-        assert!(said.contains(wanted), "{to}: {said}");
-    }
 }
 
 /// A site without what the change is about is refused before anything is asked.

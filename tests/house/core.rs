@@ -134,18 +134,10 @@ fn what_does_not_pass_is_not_released() {
             .map(|g| g.gate.clone())
             .collect();
         for gate in gates {
-            assert!(
-                run.ask(
-                    &driver(),
-                    Intent::Override { step: step.clone(), gate: gate.clone(), reason: " ".into() }
-                )
-                .is_err()
-            );
-            run.ask(
-                &driver(),
-                Intent::Override { step: step.clone(), gate, reason: "known".into() },
-            )
-            .unwrap();
+            let bare = run.overriding(&step, &gate, " ");
+            assert!(run.ask(&driver(), bare).is_err());
+            let known = run.overriding(&step, &gate, "known");
+            run.ask(&driver(), known).unwrap();
         }
         run.ask(&driver(), Intent::Release { step, digest, typed: "vault-0".into() }).unwrap();
     }

@@ -4,12 +4,14 @@
 mod every;
 
 use crate::support::{driver, header};
+use holdpoint::action;
 use holdpoint::cli::lab::rehearse::lab_site;
-use holdpoint::event::{Entry, Event, Mode, StepAddr, Time};
+use holdpoint::event::{EffectId, Entry, Event, Mode, Outcome, Probed, StepAddr, Time};
 use holdpoint::journal::{Disk, Writer, read_bytes};
 use holdpoint::lab::{self, Lab, World, kube, site};
-use holdpoint::run::{Intent, State, Status};
+use holdpoint::run::{Intent, State, Status, apply};
 use holdpoint::runbook::load;
+use holdpoint::runbook::model::{Arg, Call};
 use holdpoint::session::{Engine, Handle, Live};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -49,6 +51,8 @@ enum Fate {
     Full,
     /// They take longer than what was read before is worth.
     Slow,
+    /// They never come back, as long as the test lasts.
+    Hangs,
 }
 
 struct Odd {
@@ -63,6 +67,7 @@ impl Disk for Odd {
         if self.full || String::from_utf8_lossy(bytes).contains(self.at) {
             match self.fate {
                 Fate::Slow => std::thread::sleep(Duration::from_millis(5_200)),
+                Fate::Hangs => std::thread::sleep(Duration::from_secs(3_600)),
                 Fate::Full => {
                     self.full = true;
                     return Err(io::Error::from(io::ErrorKind::StorageFull));
@@ -96,6 +101,12 @@ impl Begun {
 
     /// On any disk; who keeps what is written on it is whoever made it.
     async fn on(disk: Box<dyn Disk>) -> Self {
+        Self::behind(disk, false).await
+    }
+
+    /// The same with the step in doubt from the beginning: its delete gave no answer, and nothing
+    /// came of it.
+    async fn behind(disk: Box<dyn Disk>, in_doubt: bool) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| site::world(1, BEGAN)).clone();
         let clock = lab::clock(world.now);
@@ -114,9 +125,13 @@ impl Begun {
             actor: driver(),
             event: Event::Opened { header: Box::new(header.clone()) },
         };
-        let state = State::new(header, runbook, clock());
+        let mut state = State::new(header, runbook, clock());
+        if in_doubt {
+            doubted(&mut state, &remote, clock()).await;
+        }
         let theirs = Arc::clone(&clock);
-        let writer = Writer::start(disk, None, Box::new(move || theirs())).unwrap();
+        let patience = Duration::from_secs(10);
+        let writer = Writer::patient(disk, None, Box::new(move || theirs()), patience).unwrap();
         writer.append(vec![first], true, Box::new(drop));
         let (handle, _) = Engine::start(state, writer, Arc::new(remote));
         Self { handle, lab, kept: Arc::default(), drives }
@@ -140,6 +155,12 @@ impl Begun {
         self.handle.ask(&driver(), Intent::Release { step: step(), digest, typed }).await
     }
 
+    async fn deleted_elsewhere(&self) {
+        let path = "/api/v1/namespaces/vault/pods/vault-0?gracePeriodSeconds=0";
+        let delete = http::Request::delete(path).body(Vec::new()).unwrap();
+        kube::client(&self.lab).request::<serde_json::Value>(delete).await.unwrap();
+    }
+
     fn pod_uid(&self) -> Option<String> {
         let pods = kube::kind("pods").unwrap();
         self.lab.with(|world| {
@@ -153,6 +174,28 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         self.drives.abort();
+    }
+}
+
+/// Everything up to an effect that gave no answer, as the loop would have folded it.
+async fn doubted(state: &mut State, remote: &holdpoint::remote::Remote, at: Time) {
+    let of = |name: &str, text: &str| (name.to_owned(), Arg::Text(text.to_owned()));
+    let args = [of("namespace", "vault"), of("name", "vault-0")].into();
+    let call = Call { verb: "kube.delete_pod".into(), args };
+    let proposal = action::resolve(remote, &state.header.pins, &call).await.unwrap();
+    let (effect, digest) = (EffectId(1), proposal.digest());
+    let (outcome, result) = (Outcome::Unknown("no answer".into()), serde_json::json!(null));
+    for event in [
+        Event::PhaseOpened { phase: "only".into(), items: None },
+        Event::StepOpened { step: step() },
+        Event::ReviewOpened { step: step() },
+        Event::Proposed { step: step(), proposal: Box::new(proposal), digest: digest.clone() },
+        Event::Released { step: step(), digest: digest.clone() },
+        Event::EffectStarted { step: step(), effect, digest },
+        Event::EffectEnded { step: step(), effect, outcome, result },
+    ] {
+        let entry = Entry { seq: state.seq + 1, at, actor: driver(), event };
+        apply(state, &entry).unwrap();
     }
 }
 
@@ -203,9 +246,7 @@ async fn with_a_full_disk_nothing_is_sent_and_the_panes_go_on() {
     let written = begun.kept.lock().unwrap().len();
     let uid = before.unwrap();
     let gone = uid.clone();
-    let path = "/api/v1/namespaces/vault/pods/vault-0?gracePeriodSeconds=0";
-    let delete = http::Request::delete(path).body(Vec::new()).unwrap();
-    kube::client(&begun.lab).request::<serde_json::Value>(delete).await.unwrap();
+    begun.deleted_elsewhere().await;
     begun
         .until("another vault-0", |l| {
             l.state.world.pods.iter().any(|p| p.name == "vault-0" && p.uid != gone)
@@ -230,4 +271,50 @@ async fn with_a_full_disk_a_command_can_still_be_looked_up() {
     assert!(refused.contains("show-only"), "{refused}");
     let skip = Intent::Skip { step: step(), reason: "it is late".into() };
     assert!(begun.handle.ask(&driver(), skip).await.unwrap_err().contains("show-only"));
+}
+
+/// The disk answers nothing any more: after a while the session says so, starts nothing, and goes
+/// on showing.
+#[tokio::test]
+async fn with_a_disk_that_hangs_the_session_goes_on_and_starts_nothing() {
+    let begun = Begun::new("effect-started", Fate::Hangs).await;
+    let before = begun.pod_uid();
+    let digest = begun.review().await;
+    begun.release(digest.clone()).await.unwrap();
+    let live = begun.until("show-only", |l| l.show_only.is_some()).await;
+    let why = live.show_only.unwrap();
+    assert!(why.contains("has not answered for 10 s") && why.contains("holdpoint resume"), "{why}");
+    assert!(begun.release(digest).await.unwrap_err().starts_with("show-only: the journal has not"));
+    assert_eq!((begun.pod_uid(), live.state.running.is_none()), (before, true));
+}
+
+/// It hangs when the effect was sent already: how that ended is told, though no record says so,
+/// and then nothing keeps anybody.
+#[tokio::test]
+async fn what_was_sent_before_the_disk_hung_is_told() {
+    for fate in [Fate::Hangs, Fate::Full] {
+        let begun = Begun::new("effect-ended", fate).await;
+        let digest = begun.review().await;
+        begun.release(digest).await.unwrap();
+        let live = begun
+            .until("told", |l| l.show_only.as_ref().is_some_and(|w| w.contains("unrecorded")))
+            .await;
+        let why = live.show_only.unwrap();
+        assert!(why.starts_with("only/pod was done, unrecorded; "), "{why}");
+        assert!(live.state.running.is_none() && holdpoint::ui::busy(&live.state).is_none());
+    }
+}
+
+/// What was not so when its probe looked first is so a while later: the doubt is settled without
+/// anybody's trying again.
+#[tokio::test]
+async fn a_doubt_is_asked_again_by_itself() {
+    let disk = Odd { kept: Arc::default(), at: "no such line", fate: Fate::Full, full: false };
+    let begun = Begun::behind(Box::new(disk), true).await;
+    let probed = |l: &Live| l.state.steps.get(&step())?.probed.as_ref().map(|(p, _)| *p);
+    begun.until("looked at", |l| probed(l) == Some(Probed::NotDone)).await;
+    begun.deleted_elsewhere().await;
+    let live = begun.until("done", |l| probed(l) == Some(Probed::Done)).await;
+    assert_eq!((status(&live), live.state.steps[&step()].attempt), (Some(Status::InDoubt), 1));
+    begun.handle.ask(&driver(), Intent::Accept { step: step() }).await.unwrap();
 }

@@ -61,3 +61,39 @@ fn voters_that_are_missing_or_mixed_up_are_named_with_a_remedy() {
         assert!(!said.contains("ok   voters"), "{said}");
     }
 }
+
+/// A tool that hangs, as one on a file system that does, is named and not waited for.
+#[test]
+fn a_tool_that_never_answers_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let tool = |name: &str, does: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    tool("kubectl", "exec /bin/sleep 600");
+    tool("vault", "echo Vault v9");
+    std::fs::write(dir.path().join("site.toml"), "format = 1\nname = \"e\"\n").unwrap();
+    let mut doctor = std::process::Command::new(env!("CARGO_BIN_EXE_holdpoint"))
+        .args(["doctor", "--site", "site.toml", "--state", "runs"])
+        .current_dir(dir.path())
+        .env("PATH", dir.path())
+        .env("HOME", dir.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while doctor.try_wait().unwrap().is_none() {
+        if std::time::Instant::now() > end {
+            doctor.kill().unwrap();
+            panic!("it waits for a tool that hangs");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let said = String::from_utf8_lossy(&doctor.wait_with_output().unwrap().stdout).into_owned();
+    assert!(said.contains("warn kubectl: gives no version in 5 s; does it hang?"), "{said}");
+    assert!(said.contains("ok   vault: Vault v9"), "{said}");
+}

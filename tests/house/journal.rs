@@ -274,6 +274,32 @@ fn closing_gives_up_on_a_disk_that_hangs() {
     drop(never);
 }
 
+/// Whoever waits is told in the end, once, and nothing more is begun: the disk may come back in
+/// the middle of anything.
+#[test]
+fn a_disk_that_hangs_is_given_up() {
+    let (go, gate) = channel();
+    let written = Arc::default();
+    let disk = BadDisk { fail_at: None, calls: 0, gate: Some(gate), written: Arc::clone(&written) };
+    let patience = Duration::from_millis(300);
+    let writer = Writer::patient(Box::new(disk), None, Box::new(|| Time(7)), patience).unwrap();
+    let (first, second) = (append(&writer, 0), append(&writer, 1));
+    for wait in [&first, &second] {
+        let why = wait.recv_timeout(Duration::from_secs(60)).unwrap().unwrap_err();
+        assert!(why.contains("has not answered for 0 s"), "{why}");
+    }
+    assert!(matches!(writer.health().state, HealthState::Waiting { .. }));
+    assert!(append(&writer, 2).recv_timeout(Duration::from_secs(60)).unwrap().is_err());
+    // It answers at last: what it had taken is there, what came later is not, and nobody who
+    // was told that it is not is told otherwise.
+    drop(go);
+    writer.close();
+    assert!(first.try_recv().is_err() && second.try_recv().is_err());
+    let written = String::from_utf8_lossy(&written.lock().unwrap()).into_owned();
+    assert!(written.contains("\"seq\":0"), "{written}");
+    assert!(!written.contains("\"seq\":1") && !written.contains("\"seq\":2"), "{written}");
+}
+
 #[test]
 fn copies_are_compared() {
     let lines = lines();

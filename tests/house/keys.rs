@@ -50,7 +50,7 @@ fn a_review_that_is_come_back_to_is_armed_anew() {
     for (from, keys) in [
         (Overlay::Command { step: step.clone() }, [KeyCode::Esc, KeyCode::Enter]),
         (
-            write(Writing::Override(step.clone(), "healthy".into())),
+            write(Writing::Override(step.clone(), "healthy".into(), String::new())),
             [KeyCode::Enter, KeyCode::Enter],
         ),
     ] {
@@ -151,6 +151,9 @@ fn models(run: &Run) -> Vec<Model> {
         all.push(over(Overlay::Write { what: Writing::Hold, text: "x".into() }));
     }
     all.push(over(Overlay::Filter));
+    if let Some(held) = run.state.line_held.clone() {
+        all.push(over(Overlay::Free { held }));
+    }
     all
 }
 
@@ -257,6 +260,76 @@ fn text_is_searched_and_the_steps_commands_are_copied() {
     assert_eq!(press(&mut model, &run, "q"), Asked::Nothing);
     let Asked::Copy(text) = press(&mut model, &run, "y") else { panic!() };
     assert!(text.contains("kubectl --context example delete"), "{text}");
+}
+
+/// Letting go is asked back: one key too many frees nothing, nor does an answer to what is no
+/// longer so.
+#[test]
+fn a_held_line_is_not_freed_by_one_key() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    run.system(Intent::Tick);
+    let mut model = Model::default();
+    run.ask(&driver(), Intent::HoldLine { reason: "wait".into() }).unwrap();
+    assert_eq!(press(&mut model, &run, "h"), Asked::Nothing);
+    assert!(matches!(model.overlay, Overlay::Free { .. }), "{model:?}");
+    assert_eq!(press(&mut model, &run, "h"), Asked::Nothing, "struck twice");
+    key(&mut model, &run.state, KeyCode::Esc, run.now);
+    assert_eq!(model.overlay, Overlay::None);
+    press(&mut model, &run, "h");
+    // Held anew for another reason: what was asked was about the one before.
+    run.ask(&driver(), Intent::HoldLine { reason: "quorum".into() }).unwrap();
+    model.follow(&run.state, run.now);
+    assert_eq!(model.overlay, Overlay::None);
+    assert_eq!(press(&mut model, &run, "h\n"), Asked::Intent(Box::new(Intent::FreeLine)));
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    // Holding stays one key, and a reason.
+    press(&mut model, &run, "h");
+    assert!(matches!(model.overlay, Overlay::Write { what: Writing::Hold, .. }), "{model:?}");
+}
+
+/// The way around a gate is its override: `m` is not offered before that, and the command is.
+#[test]
+fn what_its_gates_hold_back_is_shown_and_not_handed_over() {
+    let mut run = Run::new(RUNBOOK, Mode::ReadOnly);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let mut bad = raft("vault-2");
+    bad.voters[0].healthy = false;
+    let now = run.now;
+    let bad = vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))];
+    run.prepared(bad, Ok(proposal("vault-0", "uid-vault-0")));
+    let overlay = Overlay::Command { step: step.clone() };
+    let mut model = Model { overlay, ..Model::default() };
+    assert_eq!(press(&mut model, &run, "m"), Asked::Nothing);
+    assert!(matches!(press(&mut model, &run, "y"), Asked::Copy(_)));
+    let asked = run.overriding(&step, "healthy", "it is being unsealed");
+    run.ask(&driver(), asked).unwrap();
+    let shown = Intent::Show { step };
+    assert_eq!(press(&mut model, &run, "m"), Asked::Intent(Box::new(shown)));
+}
+
+/// An override carries the failure that stood there when its reason was begun.
+#[test]
+fn an_override_is_of_what_stood_there_when_it_was_asked_for() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let picture = |at, ill: usize| {
+        let mut bad = raft("vault-2");
+        bad.voters[ill].healthy = false;
+        vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+    };
+    run.prepared(picture(run.now, 0), Ok(proposal("vault-0", "uid-vault-0")));
+    let overlay = Overlay::Review(Review::new(step.clone(), &run.state, Time(0)));
+    let mut model = Model { overlay, ..Model::default() };
+    key(&mut model, &run.state, KeyCode::Tab, run.now);
+    let wanted = run.overriding(&step, "healthy", "seen");
+    run.pass(5_000);
+    run.look(picture(run.now, 1));
+    let Asked::Intent(asked) = press(&mut model, &run, "seen\n") else { panic!("{model:?}") };
+    assert_eq!(*asked, wanted);
+    assert!(run.ask(&driver(), *asked).unwrap_err().contains("read it again"));
 }
 
 /// A step that was not needed, and is needed now that the leadership has moved.

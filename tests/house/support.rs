@@ -298,6 +298,13 @@ impl Run {
         self.system(Intent::Looked { look: want.look, ticket: want.ticket, changes })
     }
 
+    /// An override of what a gate says now, as whoever reads it would give it.
+    pub fn overriding(&self, step: &StepAddr, gate: &str, reason: &str) -> Intent {
+        let seen = self.state.steps.get(step).and_then(|s| s.mark(gate)).unwrap_or_default();
+        let (gate, reason) = (gate.to_owned(), reason.to_owned());
+        Intent::Override { step: step.clone(), gate, seen, reason }
+    }
+
     pub fn pass(&mut self, ms: i64) {
         self.now = Time(self.now.0 + ms);
     }

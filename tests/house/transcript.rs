@@ -101,18 +101,17 @@ fn an_action_from_its_turn_to_its_end() {
     s.ana(Intent::Review { step: step.clone() });
     s.prepared("", plan(), hung);
     s.release("roll[vault-2]/claims", "data-vault-2");
-    let gate = |gate: &str, reason: &str| Intent::Override {
-        step: "roll[vault-2]/claims".parse().unwrap(),
-        gate: gate.into(),
-        reason: reason.into(),
+    let over = |s: &mut Scene, gate: &str, reason: &str| {
+        let asked = s.run.overriding(&"roll[vault-2]/claims".parse().unwrap(), gate, reason);
+        s.ana(asked);
     };
-    s.ana(gate("healthy", ""));
-    s.ana(gate("nope", "because"));
-    s.ana(gate("healthy", "seen with our own eyes"));
-    s.ana(gate("guard:quorum", "seen as well"));
+    over(&mut s, "healthy", "");
+    over(&mut s, "nope", "because");
+    over(&mut s, "healthy", "seen with our own eyes");
+    over(&mut s, "guard:quorum", "seen as well");
     s.release("roll[vault-2]/claims", "vault-2");
     s.look("well again", |_| {});
-    s.ana(gate("healthy", "it passes"));
+    over(&mut s, "healthy", "it passes");
     s.ana(Intent::FreeLine);
     s.ana(Intent::HoldLine { reason: "a call".into() });
     s.release("roll[vault-2]/claims", "data-vault-2");
@@ -263,11 +262,8 @@ fn done_elsewhere_two_people_and_a_soak_that_breaks() {
     s.look("opens", |_| {});
     s.ana(Intent::Review { step: two.clone() });
     s.prepared("", plan(), |_| {});
-    s.ana(Intent::Override {
-        step: two.clone(),
-        gate: "second-person".into(),
-        reason: "alone tonight".into(),
-    });
+    let alone = s.run.overriding(&two, "second-person", "alone tonight");
+    s.ana(alone);
     s.ana(Intent::Skip { step: two.clone(), reason: "not now".into() });
     s.ana(Intent::CloseReview { step: two.clone() });
     s.ana(Intent::Skip { step: two.clone(), reason: "not now".into() });

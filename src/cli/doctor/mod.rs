@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -39,6 +40,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
+
+/// A tool that takes longer to say its version hangs, as one on a file system that does.
+const TOOL: Duration = Duration::from_secs(5);
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -214,10 +218,18 @@ async fn watches(remote: &Remote, named: &BTreeSet<String>, report: &mut Report)
 
 /// The tools of the equivalent commands.
 async fn tools(report: &mut Report) {
-    for (tool, args) in [("kubectl", &["version", "--client"][..]), ("vault", &["version"])] {
-        let out = tokio::process::Command::new(tool).args(args).output().await;
+    let tools = [("kubectl", &["version", "--client"][..]), ("vault", &["version"])];
+    let asked = tools.map(|(tool, args)| async move {
+        let out = tokio::process::Command::new(tool).args(args).kill_on_drop(true).output();
+        (tool, tokio::time::timeout(TOOL, out).await)
+    });
+    for (tool, out) in futures::future::join_all(asked).await {
         match out {
-            Ok(out) => {
+            Err(_) => {
+                let why = format!("gives no version in {} s; does it hang?", TOOL.as_secs());
+                report.say(Level::Warn, tool, &why);
+            }
+            Ok(Ok(out)) => {
                 let text = String::from_utf8_lossy(&out.stdout);
                 report.say(
                     Level::Ok,
@@ -225,7 +237,7 @@ async fn tools(report: &mut Report) {
                     &crate::text::clean_line(text.lines().next().unwrap_or("")),
                 );
             }
-            Err(_) => {
+            Ok(Err(_)) => {
                 report.say(Level::Warn, tool, "not in PATH; shown commands cannot be run here")
             }
         }

@@ -15,8 +15,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use unattended::{Go, Unattended};
 
 const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
-skip REASON · override GATE REASON · choose BRANCH · end-soak REASON · hold REASON · free · \
+skip REASON · override GATE#MARK REASON · choose BRANCH · end-soak REASON · hold REASON · free · \
 window START[/END] · back [SECTION REASON] · forward REASON · abort REASON · status · quit";
+
+const MARK: &str = "the mark stands behind the gate's name wherever the gate is printed that does \
+not pass, and names the failure that you read";
 
 /// An unattended run answers this long after something changed.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -46,7 +49,8 @@ impl Lines<'_> {
         let why = now.show_only.as_ref().filter(|_| now.state.running.is_none())?;
         self.say(format!("SHOW-ONLY: the journal cannot be written: {why}"));
         self.say(
-            "nothing is executed any more; make room, then go on with holdpoint resume".into(),
+            "nothing is executed any more; see to its disk, then go on with holdpoint resume"
+                .into(),
         );
         Some(false)
     }
@@ -89,10 +93,13 @@ pub async fn plain<'a>(
                     }
                     Typed::Status => printer.status(&now.state),
                     Typed::Say(text) => out.say(text),
-                    Typed::Quit if now.state.running.is_some() => out.say(
+                    Typed::Quit if now.state.running.is_some() && now.show_only.is_none() => out.say(
                         "REFUSED: something is running; wait for its result, then quit".into(),
                     ),
                     Typed::Quit => {
+                        if let Some((_, step)) = &now.state.running {
+                            out.say(format!("how {step} ends is not recorded: it is in doubt"));
+                        }
                         out.say("left; the run stays open in its journal".into());
                         return false;
                     }
@@ -201,7 +208,10 @@ fn command(state: &State, line: &str) -> Typed {
         "end-soak" => Intent::EndSoak { step, reason: rest },
         "override" => {
             let (gate, reason) = rest.split_once(' ').unwrap_or((rest.as_str(), ""));
-            Intent::Override { step, gate: gate.into(), reason: reason.into() }
+            let Some((gate, seen)) = gate.rsplit_once('#') else {
+                return Typed::Say(format!("`override {gate}#MARK REASON`: {MARK}"));
+            };
+            Intent::Override { step, gate: gate.into(), seen: seen.into(), reason: reason.into() }
         }
         other => return Typed::Say(format!("`{other}` is no command; {HELP}")),
     })

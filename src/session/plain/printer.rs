@@ -1,6 +1,6 @@
 //! What is new, in lines.
 
-use crate::event::{Probed, Slot, StepAddr, Verdict};
+use crate::event::{GateJudged, Probed, Slot, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(super) struct Printer {
     reviewed: BTreeMap<StepAddr, u64>,
     failed: BTreeMap<StepAddr, String>,
     probed: BTreeMap<StepAddr, (Probed, String)>,
-    gates: BTreeMap<StepAddr, Vec<(String, Verdict)>>,
+    gates: BTreeMap<StepAddr, Vec<(String, String)>>,
     guards: BTreeMap<String, bool>,
     line: Option<String>,
     back: Vec<String>,
@@ -154,6 +154,9 @@ impl Printer {
         if let Some(why) = &s.why {
             say!(self, "  {why}");
         }
+        if let Some((attempt, why)) = s.doubt.as_ref().filter(|(attempt, _)| *attempt < s.attempt) {
+            say!(self, "  attempt {attempt} may or may not have been done: {why}");
+        }
         if !s.changed.is_empty() && s.status != Status::Released {
             say!(self, "  nothing was done: between release and effect this changed");
             s.changed.iter().for_each(|line| say!(self, "  changed: {line}"));
@@ -211,17 +214,23 @@ impl Printer {
 
     fn verdicts(&mut self, state: &State, addr: &StepAddr) {
         let Some(s) = state.steps.get(addr) else { return };
-        let now: Vec<_> = s.gates.iter().map(|g| (g.gate.clone(), g.judged.verdict)).collect();
+        let marked = |g: &GateJudged| (g.gate.clone(), s.mark(&g.gate).unwrap_or_default());
+        let now: Vec<_> = s.gates.iter().map(marked).collect();
         if now.is_empty() || self.gates.get(addr) == Some(&now) {
             return;
         }
-        for g in &s.gates {
+        for (g, (_, mark)) in s.gates.iter().zip(&now) {
             let why = if g.judged.why.is_empty() {
                 String::new()
             } else {
                 format!(" ({})", g.judged.why)
             };
-            say!(self, "  gate {} {}: {}{why}", g.gate, g.judged.verdict, g.says);
+            // Named with its mark, an override can only be of the failure that was read here.
+            let mark = match g.judged.verdict {
+                Verdict::Pass => String::new(),
+                _ => format!("#{mark}"),
+            };
+            say!(self, "  gate {}{mark} {}: {}{why}", g.gate, g.judged.verdict, g.says);
         }
         self.gates.insert(addr.clone(), now);
     }
@@ -245,5 +254,79 @@ impl Printer {
         for v in &state.world.raft.voters {
             say!(self, "  {} {} applied {} behind {}", v.name, v.verdict, v.applied, v.behind);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Actor, Entry, Event, FORMAT, Header, Judged, Mode, Role, Time};
+    use crate::run::{Intent, apply};
+    use crate::session::plain::{Typed, command};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    const ONE: &str = "format = 1\nid = \"x\"\ntitle = \"X\"\nowner = \"o\"\n[[phase]]\nid = \"a\"\n\
+        title = \"A\"\n[[phase.step]]\nid = \"s\"\ntitle = \"S\"\nmanual.instruction = \"Do it.\"\n\
+        [[phase.step.gate]]\nid = \"g\"\nthat = 'raft.unsealed > 1'\nsays = \"two\"\n";
+
+    fn put(state: &mut State, event: Event) {
+        let actor = Actor::Person { name: "ana".into(), role: Role::Driver };
+        let entry = Entry { seq: state.seq + 1, at: Time(0), actor, event };
+        apply(state, &entry).unwrap();
+    }
+
+    /// A gate that says something else is printed anew, with a mark of its own; an override
+    /// names the mark, and so the failure that was read.
+    #[test]
+    fn an_override_names_the_failure_that_was_printed() {
+        let header = Header {
+            format: FORMAT,
+            run: "r".into(),
+            runbook: ONE.into(),
+            runbook_path: "x.toml".into(),
+            params: BTreeMap::new(),
+            site: "e".into(),
+            site_from: String::new(),
+            site_values: BTreeMap::new(),
+            pins: BTreeMap::new(),
+            mode: Mode::Write,
+            version: "0".into(),
+            opened_by: Actor::System,
+            continues: None,
+            window: None,
+        };
+        let runbook = Arc::new(crate::runbook::load(ONE).unwrap().runbook);
+        let mut state = State::new(header, runbook, Time(0));
+        let step: StepAddr = "a/s".parse().unwrap();
+        put(&mut state, Event::PhaseOpened { phase: "a".into(), items: None });
+        put(&mut state, Event::StepOpened { step: step.clone() });
+        put(&mut state, Event::ReviewOpened { step: step.clone() });
+        let mut printer = Printer::default();
+        let mut marks = Vec::new();
+        for (why, news) in [
+            ("raft.unsealed is 1", true),
+            ("raft.unsealed is 1", false),
+            ("raft.unsealed is 0", true),
+        ] {
+            let judged =
+                Judged { verdict: Verdict::Fail, why: why.into(), values: vec![], at: Time(0) };
+            let gates = vec![GateJudged { gate: "g".into(), says: "two".into(), judged }];
+            put(&mut state, Event::GatesJudged { step: step.clone(), gates });
+            printer.print(&state);
+            let said = printer.take().into_iter().find(|l| l.contains("gate g#"));
+            assert_eq!(said.is_some(), news, "{why}: {said:?}");
+            let Some(said) = said else { continue };
+            let (mark, told) = said.split_once('#').unwrap().1.split_once(' ').unwrap();
+            assert_eq!(told, format!("fail: two ({why})"));
+            let typed = command(&state, &format!("override g#{mark} it is known"));
+            let Typed::Intent(asked) = typed else { panic!("{said}") };
+            let (gate, reason, seen) = ("g".into(), "it is known".into(), mark.to_owned());
+            assert_eq!(*asked, Intent::Override { step: step.clone(), gate, seen, reason });
+            marks.push(mark.to_owned());
+        }
+        assert_ne!(marks[0], marks[1]);
+        let Typed::Say(said) = command(&state, "override g it is known") else { panic!() };
+        assert!(said.contains("override g#MARK REASON"), "{said}");
     }
 }

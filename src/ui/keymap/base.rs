@@ -15,8 +15,12 @@ pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) ->
         KeyCode::Char('d') => return entry().map_or(Asked::Nothing, Asked::Describe),
         KeyCode::Char('l') => return entry().map_or(Asked::Nothing, |e| Asked::Logs(e, false)),
         KeyCode::Char('L') => return entry().map_or(Asked::Nothing, |e| Asked::Logs(e, true)),
-        KeyCode::Char('h') if state.line_held.is_some() => return ask(Intent::FreeLine),
-        KeyCode::Char('h') => return open_write(model, Writing::Hold),
+        // Holding costs a moment. Letting go is what a breach, or somebody else, may have had
+        // reason to prevent: it is asked back.
+        KeyCode::Char('h') => match state.line_held.clone() {
+            Some(held) => model.overlay = Overlay::Free { held },
+            None => return open_write(model, Writing::Hold),
+        },
         KeyCode::Char('A') => return open_write(model, Writing::Abort),
         KeyCode::Char('F') => return open_write(model, Writing::LeaveBack),
         KeyCode::Char('W') => return open_write(model, Writing::Window),

@@ -50,6 +50,10 @@ pub fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         Overlay::Review(open) => review::key(model, state, code, open, now),
         Overlay::Command { step } => review::command(model, state, code, step, now),
         Overlay::Write { what, text } => text::write(model, state, code, (what, text), now),
+        Overlay::Free { .. } => {
+            model.overlay = Overlay::None;
+            if code == KeyCode::Enter { ask(Intent::FreeLine) } else { Asked::Nothing }
+        }
         Overlay::Filter => text::filter(model, state, code, now),
         Overlay::Choose { step, at } => review::choose(model, state, code, step, at),
         Overlay::Back { at } => base::back_list(model, state, code, at),

@@ -46,7 +46,8 @@ pub(super) fn key(
         KeyCode::Tab => {
             // The first gate that does not pass and is not overridden yet.
             if let Some(gate) = s.gates.iter().find(|g| s.lacks(g)).map(|g| g.gate.clone()) {
-                return open_write(model, Writing::Override(step, gate));
+                let seen = s.mark(&gate).unwrap_or_default();
+                return open_write(model, Writing::Override(step, gate, seen));
             }
         }
         KeyCode::PageDown => open.scroll = open.scroll.saturating_add(5),

@@ -62,6 +62,10 @@ fn recorded(model: &Model, state: &State) -> Vec<Key> {
         Overlay::Write { .. } => {
             vec![key("Enter", "so be it", "so be it"), key("Esc", "not now", "not now")]
         }
+        Overlay::Free { .. } => vec![
+            act("Enter", "free the line", "free the line"),
+            key("Esc", "not now: it stays held", "not now"),
+        ],
         Overlay::Filter | Overlay::Text { typing: true, .. } => {
             vec![key("Enter", "keep it", "keep"), key("Esc", "clear it", "clear")]
         }
@@ -109,7 +113,7 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
                 "free the line; what is breached stays a gate of every step",
                 "free the line",
             ),
-            Some(_) => act("h", "free the line", "free the line"),
+            Some(_) => act("h", "free the line; asks once more", "free the line"),
             None => act("h", "hold the line: nothing new starts; with a reason", "hold the line"),
         });
     }
@@ -232,7 +236,9 @@ fn review(open: &Review, state: &State) -> Vec<Key> {
 
 fn command(step: &StepAddr, state: &State) -> Vec<Key> {
     let mut keys = match state.steps.get(step).map(|s| s.status) {
-        Some(Status::Confirming) => vec![act("m", "I run it myself", "I run it myself")],
+        Some(Status::Confirming) if state.showable(step).is_ok() => {
+            vec![act("m", "I run it myself", "I run it myself")]
+        }
         Some(Status::Shown) => vec![act("D", "it is done; Holdpoint looks", "it is done")],
         _ => vec![],
     };

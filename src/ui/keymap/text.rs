@@ -24,7 +24,7 @@ pub(super) fn write(
     // An override goes back to the review that it was asked in, which is armed anew: the key
     // that ended the reason, struck twice, is no release.
     model.overlay = match &what {
-        Writing::Override(step, _) => Overlay::Review(Review::new(step.clone(), state, now)),
+        Writing::Override(step, ..) => Overlay::Review(Review::new(step.clone(), state, now)),
         _ => Overlay::None,
     };
     if code != KeyCode::Enter {
@@ -32,7 +32,7 @@ pub(super) fn write(
     }
     ask(match what {
         Writing::Skip(step) => Intent::Skip { step, reason: text },
-        Writing::Override(step, gate) => Intent::Override { step, gate, reason: text },
+        Writing::Override(step, gate, seen) => Intent::Override { step, gate, seen, reason: text },
         Writing::Hold => Intent::HoldLine { reason: text },
         Writing::Abort => Intent::Abort { reason: text },
         Writing::EndSoak(step) => Intent::EndSoak { step, reason: text },

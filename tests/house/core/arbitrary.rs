@@ -51,9 +51,7 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         0 => (driver(), Intent::Review { step }),
         1 => (driver(), Intent::CloseReview { step }),
         2 | 3 => (driver(), Intent::Release { step, digest, typed }),
-        4 => {
-            (driver(), Intent::Override { step, gate: "healthy".into(), reason: "because".into() })
-        }
+        4 => (driver(), run.overriding(&step, "healthy", "because")),
         5 => (driver(), Intent::Show { step }),
         6 => (driver(), Intent::Claim { step }),
         7 => (driver(), Intent::Unclaim { step }),

@@ -27,8 +27,8 @@ fn overridden() -> (Run, StepAddr) {
     assert_eq!(gate(&run, &step), Verdict::Inconclusive);
     let lacking: Vec<_> = run.state.steps[&step].gates.iter().map(|g| g.gate.clone()).collect();
     for gate in lacking {
-        let reason = "seen by hand".into();
-        run.ask(&driver(), Intent::Override { step: step.clone(), gate, reason }).unwrap();
+        let asked = run.overriding(&step, &gate, "seen by hand");
+        run.ask(&driver(), asked).unwrap();
     }
     assert!(run.state.releasable(&step).is_ok());
     (run, step)
@@ -68,11 +68,7 @@ fn what_an_earlier_look_saw_is_not_overridden() {
     let (mut run, step) = overridden();
     run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
-    let early = Intent::Override {
-        step: step.clone(),
-        gate: "healthy".into(),
-        reason: "seen by hand".into(),
-    };
+    let early = run.overriding(&step, "healthy", "seen by hand");
     let why = run.ask(&driver(), early.clone()).unwrap_err();
     assert!(why.contains("still being read"), "{why}");
     run.prepared(vec![], Ok(proposal("vault-0", "uid-vault-0")));
@@ -94,6 +90,43 @@ fn a_release_under_an_override_is_void_when_the_gate_fails() {
     assert!(s.overrides.is_empty());
 }
 
+/// Its reason took a while to write, and the gate says something else by then: what was read is
+/// not what would be overridden. Ages that move on meanwhile are no other thing.
+#[test]
+fn an_override_is_of_what_was_read_when_its_reason_was_begun() {
+    let picture = |at: Time, ill: usize| {
+        let mut bad = raft("vault-2");
+        bad.voters[ill].healthy = false;
+        vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+    };
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(picture(run.now, 0), Ok(proposal("vault-0", "uid-vault-0")));
+    let begun = run.overriding(&step, "healthy", "it is being unsealed");
+    run.pass(30_000);
+    run.look(picture(run.now, 1));
+    let why = run.ask(&driver(), begun.clone()).unwrap_err();
+    assert!(why.starts_with("the gate says something else now: every voter is healthy"), "{why}");
+    assert!(why.contains("vault-1") && why.ends_with("read it again"), "{why}");
+    assert!(run.state.steps[&step].overrides.is_empty());
+    // The same failure again is the one that was read.
+    run.pass(5_000);
+    run.look(picture(run.now, 0));
+    run.ask(&driver(), begun.clone()).unwrap();
+    // And one that only got older is.
+    let (mut old, step) = overridden();
+    old.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    old.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    old.prepared(vec![], Ok(proposal("vault-0", "uid-vault-0")));
+    let begun = old.overriding(&step, "healthy", "seen by hand");
+    old.pass(61_000);
+    let before = old.state.steps[&step].gates[0].judged.why.clone();
+    old.look(vec![]);
+    assert_ne!(old.state.steps[&step].gates[0].judged.why, before);
+    old.ask(&driver(), begun).unwrap();
+}
+
 /// It was given for one voter: neither another one nor one more of them, nor the same voter in
 /// another way, is what was looked at.
 #[test]
@@ -111,8 +144,8 @@ fn an_override_does_not_cover_another_object_or_reason() {
     let step = run.reach_first_step();
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     run.prepared(picture(run.now, &[(0, sealed)]), Ok(proposal("vault-0", "uid-vault-0")));
-    let (gate, reason) = ("healthy".to_owned(), "it is being unsealed".to_owned());
-    run.ask(&driver(), Intent::Override { step: step.clone(), gate, reason }).unwrap();
+    let asked = run.overriding(&step, "healthy", "it is being unsealed");
+    run.ask(&driver(), asked).unwrap();
     for (ill, covered) in [
         (&[(0, sealed)][..], true),
         (&[(1, sealed)], false),

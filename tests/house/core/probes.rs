@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Effect, Intent, Status};
+use holdpoint::run::{Effect, Intent, Look, Status, doubted, wants};
 use holdpoint::world::*;
 use serde_json::{Value, json};
 
@@ -295,4 +295,31 @@ fn what_was_kept_before_a_step_failed_is_kept() {
     assert_eq!(run.state.steps[&step].status, Status::Failed);
     run.ask(&driver(), Intent::Skip { step, reason: "seen".into() }).unwrap();
     assert!(run.state.evidence.contains_key("old") && run.state.lost.is_empty());
+}
+
+/// The world goes on while a step is in doubt: it is looked at again and again, what is new is
+/// told, and the same in other words of age is not.
+#[test]
+fn a_doubt_is_looked_at_until_it_is_settled() {
+    let (mut run, step) = in_doubt();
+    answer(&mut run, Probed::NotDone, "it is there, seen 2s ago", json!(null), vec![]);
+    let probed = |run: &mut Run, verdict, why: &str| {
+        let want = wants(&run.state).expect("it is still asked");
+        assert_eq!((&want.look, want.reading), (&Look::Doubt(step.clone()), Reading::default()));
+        let asked = doubted(&run.state, &step).expect("a look");
+        let Effect::Probe { ticket, .. } = asked else { panic!("{asked:?}") };
+        assert_eq!(ticket, want.ticket);
+        let (why, changes) = (why.into(), claims(run.now, verdict == Probed::Done));
+        let (step, result) = (step.clone(), json!(null));
+        run.system(Intent::Probed { step, ticket, verdict, why, result, changes }).len()
+    };
+    run.pass(5_000);
+    assert_eq!(probed(&mut run, Probed::NotDone, "it is there, seen 7s ago"), 0);
+    assert_eq!(probed(&mut run, Probed::NotDone, "half of it is there, seen 7s ago"), 1);
+    assert!(run.ask(&driver(), Intent::Accept { step: step.clone() }).is_err());
+    assert!(probed(&mut run, Probed::Done, "it is gone") > 1, "with what it proves");
+    assert_eq!(wants(&run.state), None, "it waits for a person");
+    let attempt = run.state.steps[&step].attempt;
+    run.ask(&driver(), Intent::Accept { step: step.clone() }).unwrap();
+    assert_eq!((run.state.steps[&step].status, attempt), (Status::Verifying, 1));
 }

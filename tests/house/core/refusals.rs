@@ -3,6 +3,7 @@
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::run::{Intent, Status};
+use holdpoint::world::{Source, Update};
 use serde_json::json;
 
 /// Wherever a step is, a request that has no place there says which, why and what to do.
@@ -15,14 +16,17 @@ fn a_refusal_says_what_was_asked_and_what_would_help() {
     }
     let step = run.state.current().unwrap();
     let all = || {
-        let (gate, reason) = ("healthy".to_owned(), "seen".to_owned());
+        let (gate, reason, seen) = ("healthy".to_owned(), "seen".to_owned(), String::new());
         let (digest, typed) = (String::new(), String::new());
         let (step, branch) = (step.clone(), "x".into());
         [
             ("reviewed", Intent::Review { step: step.clone() }),
             ("left", Intent::CloseReview { step: step.clone() }),
             ("released", Intent::Release { step: step.clone(), digest, typed }),
-            ("overridden", Intent::Override { step: step.clone(), gate, reason: reason.clone() }),
+            (
+                "overridden",
+                Intent::Override { step: step.clone(), gate, seen, reason: reason.clone() },
+            ),
             ("shown", Intent::Show { step: step.clone() }),
             ("claimed done", Intent::Claim { step: step.clone() }),
             ("taken back", Intent::Unclaim { step: step.clone() }),
@@ -144,5 +148,47 @@ do.vault.step_down = { node = "vault-2" }
         assert_eq!(s.status, status);
         let told = s.why.as_ref().is_some_and(|w| w.contains("the API does not answer"));
         assert_eq!(told, status == Status::Ready, "{:?}", s.why);
+    }
+}
+
+/// Doing it elsewhere is no way around what stops it here: gates, a held line, and a plan that
+/// is not there yet. Looked at, the command may be at any time; claimed, what was handed over.
+#[test]
+fn a_step_is_handed_over_only_where_it_could_be_released() {
+    let by_hand = RUNBOOK.replacen(
+        "do.kube.delete_claims = { of_pod = \"{{ voter }}\" }",
+        "hold = \"release\"\nmanual.instruction = \"Delete them.\"",
+        1,
+    );
+    for (text, mode) in [
+        (RUNBOOK, Mode::Write),
+        (RUNBOOK, Mode::ReadOnly),
+        (by_hand.as_str(), Mode::Write),
+        (by_hand.as_str(), Mode::ReadOnly),
+    ] {
+        let mut run = Run::new(text, mode);
+        let step = run.reach_first_step();
+        let show = || Intent::Show { step: step.clone() };
+        let acts = text == RUNBOOK;
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        let why = run.ask(&driver(), show()).unwrap_err();
+        assert!(why.contains("gates are still being read"), "{why}");
+        let mut bad = raft("vault-2");
+        bad.voters[0].healthy = false;
+        let bad = vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad)))];
+        run.prepared_or_not(bad, acts.then(|| Ok(proposal("vault-0", "uid-vault-0"))));
+        let why = run.ask(&driver(), show()).unwrap_err();
+        assert!(why.contains("every voter is healthy") && why.contains("override it"), "{why}");
+        let asked = run.overriding(&step, "healthy", "it is being unsealed");
+        run.ask(&driver(), asked).unwrap();
+        run.ask(&driver(), Intent::HoldLine { reason: "a call".into() }).unwrap();
+        let why = run.ask(&driver(), show()).unwrap_err();
+        assert!(why.contains("holds the line: a call; free it first"), "{why}");
+        run.ask(&driver(), Intent::FreeLine).unwrap();
+        run.ask(&driver(), show()).unwrap();
+        assert_eq!(run.state.steps[&step].status, Status::Shown);
+        // What was handed over is claimed whatever became of it since.
+        run.ask(&driver(), Intent::HoldLine { reason: "another".into() }).unwrap();
+        run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
     }
 }

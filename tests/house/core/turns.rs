@@ -252,3 +252,80 @@ fn only_what_hangs_on_a_question_is_asked_again() {
     assert!(retry(&mut run, "a/never").unwrap_err().contains("not a/never's turn"));
     retry(&mut run, "a/maybe").unwrap();
 }
+
+/// The leadership moved while it was stepped down, so that it failed, or nobody knows: tried
+/// again, it is asked first whether it is needed at all. What an attempt may have done is not
+/// forgotten with that.
+#[test]
+fn what_is_tried_again_is_asked_again_whether_it_is_needed() {
+    let text = crate::support::RUNBOOK.replacen(
+        "id = \"claims\"\n",
+        "id = \"claims\"\nwhen = 'raft.leader != \"vault-1\"'\n",
+        1,
+    );
+    let at = "one[vault-0]/claims";
+    for (outcome, doubt) in [
+        (Outcome::Failed("it does not lead".into()), None),
+        (Outcome::Unknown("no answer".into()), Some("no answer; its probe: half")),
+    ] {
+        let unknown = doubt.is_some();
+        let mut run = Run::new(&text, Mode::Write);
+        let (step, effect) = run.reach_running();
+        run.system(Intent::EffectEnded { effect, outcome, result: serde_json::json!(null) });
+        if unknown {
+            let ticket = run.state.steps[&step].ticket;
+            run.system(Intent::Probed {
+                step: step.clone(),
+                ticket,
+                verdict: Probed::Partly,
+                why: "half".into(),
+                result: serde_json::json!(null),
+                changes: vec![],
+            });
+        }
+        let mut needed = run.fork();
+        retry(&mut run, at).unwrap();
+        assert_eq!((run.status(at), run.state.steps[&step].attempt), (Status::Pending, 2));
+        run.look(leads(&run, "vault-1"));
+        let s = &run.state.steps[&step];
+        assert_eq!(s.status, Status::NotNeeded);
+        let said = s.doubt.as_ref().map(|(attempt, why)| (*attempt, why.as_str()));
+        assert_eq!(said, doubt.map(|why| (1, why)));
+        // What it may have kept is not what an earlier one kept.
+        assert_eq!(run.state.lost.contains_key("old"), unknown);
+        let again = holdpoint::session::fold(&run.entries).unwrap();
+        assert_eq!(again.steps[&step].doubt, s.doubt);
+        // Where it still is, it goes its way from its gates; the doubt ends when it is done.
+        retry(&mut needed, at).unwrap();
+        for _ in 0..2 {
+            needed.look(well(needed.now));
+        }
+        assert_eq!(needed.status(at), Status::Ready);
+        assert_eq!(needed.state.steps[&step].doubt.is_some(), unknown);
+        needed.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        let plan = || Ok(proposal("vault-0", "uid-vault-0"));
+        needed.prepared(well(needed.now), plan());
+        let digest = needed.state.steps[&step].proposal.as_ref().unwrap().1.clone();
+        let typed = "vault-0".into();
+        needed.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+        needed.prepared(well(needed.now), plan());
+        let (effect, _) = needed.state.running.clone().unwrap();
+        let (outcome, result) = (Outcome::Ok, serde_json::json!({}));
+        needed.system(Intent::EffectEnded { effect, outcome, result });
+        let gone = |at| vec![live(Source::Claims, at, Update::Claims(Rows::all(vec![])))];
+        for _ in 0..3 {
+            needed.look(gone(needed.now));
+            needed.pass(1_000);
+        }
+        assert_eq!((needed.status(at), &needed.state.steps[&step].doubt), (Status::Done, &None));
+    }
+}
+
+/// A journal of before says only that it is tried again: that led to its gates.
+#[test]
+fn an_older_journal_folds_as_it_was_written() {
+    let text = r#"{"type":"retried","step":"a/b","attempt":2}"#;
+    let event: Event = serde_json::from_str(text).unwrap();
+    assert_eq!(event, Event::Retried { step: addr("a/b"), attempt: 2, anew: false });
+    assert_eq!(serde_json::to_string(&event).unwrap(), text);
+}

@@ -72,8 +72,8 @@ fn a_breach_holds_the_line_until_a_person_frees_it() {
     run.look(silent(run.now));
     assert_eq!((run.state.breached().count(), &run.state.line_held), (1, &None));
     assert!(run.ask(&driver(), release.clone()).unwrap_err().contains("the leader answers"));
-    let (gate, reason) = ("guard:quorum".to_owned(), "seen by hand".to_owned());
-    run.ask(&driver(), Intent::Override { step, gate, reason }).unwrap();
+    let asked = run.overriding(&step, "guard:quorum", "seen by hand");
+    run.ask(&driver(), asked).unwrap();
     run.ask(&driver(), release).unwrap();
     run.prepared(silent(run.now), Ok(proposal("vault-0", "uid-vault-0")));
     assert!(run.state.running.is_some());

@@ -61,12 +61,14 @@ fn going_forward_needs_time_in_the_window() {
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     let now = run.now;
     run.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
-    let gate = |gate: &str| Intent::Override {
+    let seen = run.state.steps[&step].mark(WINDOW).unwrap();
+    let gate = Intent::Override {
         step: step.clone(),
-        gate: gate.into(),
+        gate: WINDOW.into(),
+        seen,
         reason: "the last voter".into(),
     };
-    run.ask(&driver(), gate(WINDOW)).unwrap();
+    run.ask(&driver(), gate).unwrap();
     assert!(run.state.releasable(&step).is_ok());
     after(&mut run, &step, 1);
     assert!(run.state.releasable(&step).is_ok(), "a minute less is the same failure");
@@ -93,8 +95,12 @@ fn nothing_starts_before_the_window_opens() {
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     let now = run.now;
     run.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
-    let early =
-        Intent::Override { step: step.clone(), gate: WINDOW.into(), reason: "I am here".into() };
+    let early = Intent::Override {
+        step: step.clone(),
+        gate: WINDOW.into(),
+        seen: run.state.steps[&step].mark(WINDOW).unwrap(),
+        reason: "I am here".into(),
+    };
     let why = run.ask(&driver(), early).unwrap_err();
     assert!(why.contains("nothing starts early"), "{why}");
     assert_eq!(after(&mut run, &step, 20).0, Verdict::Pass);

@@ -89,7 +89,6 @@ async fn driven(begun: &Begun, how: How) -> bool {
         assert!(Instant::now() < end, "neither done nor stopped");
         let now = live.borrow_and_update().clone();
         if now.show_only.is_some() {
-            assert_eq!(how, How::Fails);
             return false;
         }
         if now.state.ended.is_some() {

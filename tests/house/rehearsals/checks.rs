@@ -102,3 +102,27 @@ fn without_a_group() -> World {
         context.as_object_mut().unwrap().remove("fsGroup");
     })
 }
+
+/// The class's driver states no limit: a node may be at it. (Of the driver that is being left
+/// nobody here states one, and every other run passes.)
+#[test]
+fn a_limit_that_is_not_known_is_none_that_is_kept() {
+    let nodes = Shown::of("preflight/nodes verify", "preflight/nodes", PASSES);
+    shown(&Shown { from: unlimited, ..nodes });
+}
+
+fn unlimited() -> World {
+    let mut world = small();
+    let csi = kind("csinodes.storage.k8s.io").unwrap();
+    let keys: Vec<Key> = world.store.list(csi, None).map(|(key, _)| key.clone()).collect();
+    assert!(!keys.is_empty());
+    for key in keys {
+        let free = |node: &mut Value| {
+            for driver in node["spec"]["drivers"].as_array_mut().unwrap() {
+                driver.as_object_mut().unwrap().remove("allocatable");
+            }
+        };
+        world.store.update(&key, free).unwrap();
+    }
+    world
+}

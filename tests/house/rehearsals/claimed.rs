@@ -57,8 +57,10 @@ fn what_is_claimed_is_looked_at_by_the_runbooks_probe() {
             };
             until(&playing, is(Status::Ready)).await;
             tokio::time::sleep(Duration::from_secs(5)).await;
+            playing.handle.ask(&actor, Intent::Review { step: step.clone() }).await.unwrap();
+            // It is handed over once its gates are read.
+            until(&playing, |s: &State| s.showable(&step).is_ok()).await;
             for (intent, comes) in [
-                (Intent::Review { step: step.clone() }, Status::Confirming),
                 (Intent::Show { step: step.clone() }, Status::Shown),
                 (
                     Intent::Claim { step: step.clone() },

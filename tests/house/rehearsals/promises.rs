@@ -58,7 +58,7 @@ fn released(entries: &[Entry]) -> Option<String> {
     None
 }
 
-/// A release only over gates that were judged in this review and pass, or were overridden in
+/// A release, or a command handed over, only over gates that were judged in this review and pass, or were overridden in
 /// it, with a reason and as they stood then.
 fn only_gates_that_pass(entries: &[Entry]) -> Option<String> {
     let mut judged: BTreeMap<&StepAddr, &[GateJudged]> = BTreeMap::new();
@@ -78,7 +78,9 @@ fn only_gates_that_pass(entries: &[Entry]) -> Option<String> {
             | Event::Unclaimed { step }
             | Event::Changed { step, .. }
             | Event::Retried { step, .. } => overridden.retain(|(s, _), _| *s != step),
-            Event::Released { step, .. } | Event::EffectStarted { step, .. } => {
+            Event::Released { step, .. }
+            | Event::Shown { step, .. }
+            | Event::EffectStarted { step, .. } => {
                 let Some(gates) = judged.get(step) else {
                     return Some(format!("{step} went on at {} and no gate was judged", entry.seq));
                 };

@@ -280,10 +280,11 @@ fn summary(state: &State, start: Time) -> BTreeMap<String, String> {
     }
     for (addr, s) in &state.steps {
         let verify = s.verify.as_ref().map(|v| format!("{} {}", v.verdict, v.why));
+        let doubt = s.doubt.as_ref().map(|d| format!(" doubt {d:?}")).unwrap_or_default();
         map.insert(
             format!("step {addr}"),
             format!(
-                "{} #{} ticket {} {}..{} way {:?} why {:?} gates [{}] at {} pass {} overrides {:?} plan {:?} {:?} changed {:?} {} verify {verify:?} streak {} since {} from {} probed {:?} result {:?} soak {} {} {:?} type {:?} title {:?}",
+                "{} #{} ticket {} {}..{} way {:?} why {:?} gates [{}] at {} pass {} overrides {:?} plan {:?} {:?} changed {:?} {} verify {verify:?} streak {} since {} from {} probed {:?} result {:?} soak {} {} {:?} type {:?} title {:?}{doubt}",
                 s.status, s.attempt, s.ticket, at(&s.began), at(&s.ended), s.way, s.why,
                 judged(&s.gates), at(&s.gates_at), s.gates_pass(), s.overrides,
                 s.proposal.as_ref().map(|p| &p.1[..6]), s.proposal_error, s.changed, s.other_objects,
