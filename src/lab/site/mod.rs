@@ -97,6 +97,7 @@ pub fn with_applications(seed: u64, now: Time, most: usize) -> World {
     let settled = now - AGE + Span::secs(3600);
     world.advance(settled);
     start_vault(&mut world);
+    world.vault.key_in = Some((world.stage.namespace.clone(), world.stage.unseal_secret.clone()));
     place(&mut world, manifests::backup());
     world.advance(now);
     world.doors.insert(DOOR.to_owned());
