@@ -4,6 +4,7 @@
 mod broken;
 mod checks;
 mod claimed;
+mod figures;
 mod files;
 mod gates;
 mod impatient;
