@@ -93,11 +93,14 @@ impl Struck {
         at >= self.at && self.over.is_none_or(|over| at <= over + AFTERWARDS)
     }
 
-    /// Nothing of the run came after it but its end.
+    /// No step and no guard looked at anything after it.
     fn is_late(&self, entries: &[Entry]) -> bool {
-        let ends = |e: &&Entry| matches!(e.event, Event::Ended { .. });
-        let last = entries.iter().rev().find(|e| !ends(e));
-        last.is_some_and(|last| self.at >= last.at)
+        let guards = |e: &Event| {
+            matches!(e, Event::GuardJudged { .. } | Event::GuardBreached { .. })
+                || matches!(e, Event::GuardHolds { .. })
+        };
+        let looked = |e: &&Entry| e.event.step().is_some() || guards(&e.event);
+        entries.iter().rev().find(looked).is_none_or(|last| self.at >= last.at)
     }
 
     /// Where it came too late for what should catch it: that.
