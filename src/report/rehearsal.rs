@@ -93,13 +93,9 @@ impl Struck {
         at >= self.at && self.over.is_none_or(|over| at <= over + AFTERWARDS)
     }
 
-    /// No step and no guard looked at anything after it.
+    /// No step looked at anything after it. A guard may have, without time for a breach.
     fn is_late(&self, entries: &[Entry]) -> bool {
-        let guards = |e: &Event| {
-            matches!(e, Event::GuardJudged { .. } | Event::GuardBreached { .. })
-                || matches!(e, Event::GuardHolds { .. })
-        };
-        let looked = |e: &&Entry| e.event.step().is_some() || guards(&e.event);
+        let looked = |e: &&Entry| e.event.step().is_some();
         entries.iter().rev().find(looked).is_none_or(|last| self.at >= last.at)
     }
 
@@ -158,7 +154,7 @@ pub fn rehearsal(
                         .into()
                 }
                 _ if fault.is_late(entries) => {
-                    "  it began as the run ended: nothing looked any more".into()
+                    "  it began as the run ended: no step looked any more".into()
                 }
                 true => format!("  nothing refused, failed or warned after it{over}"),
                 false => "  nothing caught is known to be its".into(),
@@ -345,6 +341,6 @@ mod tests {
         );
         let sooner = [opened(1), opened(2), ended(3)];
         assert_eq!(said(1, &sooner), "  nothing refused, failed or warned after it");
-        assert_eq!(said(3, &sooner), "  it began as the run ended: nothing looked any more");
+        assert_eq!(said(3, &sooner), "  it began as the run ended: no step looked any more");
     }
 }
