@@ -10,6 +10,10 @@ test:
 soak RUNS="2000":
     HOLDPOINT_RUNS={{RUNS}} cargo test --locked --test house impatient -- --nocapture
 
+# how long each rehearsal of the tests takes, in the test profile
+figures:
+    cargo test --locked --test house how_long_rehearsals_take -- --ignored --nocapture
+
 # as many kills at random moments, each run resumed to its end: long
 killed KILLS="1000":
     HOLDPOINT_KILLS={{KILLS}} cargo test --locked --test house kills -- --nocapture

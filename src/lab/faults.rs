@@ -1,7 +1,9 @@
 //! What can go wrong in a lab, by name, from what went wrong at real sites.
 
+mod planned;
 mod start;
 
+pub use self::planned::Planned;
 pub use self::start::{MOMENTS, Moment, Start};
 
 use crate::event::Span;

@@ -1,10 +1,10 @@
 //! Everything that exists in a lab, and the handle to it.
 
 use crate::event::{Span, Time};
-use crate::lab::faults::kind_of;
+use crate::lab::faults::{Planned, kind_of};
 use crate::lab::kube::{Access, Console, Store, control};
 use crate::lab::vault::Raft;
-use crate::lab::{Chance, Files, Stage, Task, Unseen};
+use crate::lab::{Chance, Files, Stage, Stock, Task, Unseen};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -42,8 +42,17 @@ pub struct World {
     /// What the change is about: where faults act.
     #[serde(default)]
     pub stage: Stage,
+    /// What there was as the change began.
+    #[serde(default)]
+    pub stock: Stock,
     /// What goes wrong just now, by name; a second one of a kind is called `NAME#2`.
     pub faults: BTreeSet<String>,
+    /// What is to go wrong in this rehearsal, and what did.
+    #[serde(default)]
+    pub planned: Vec<Planned>,
+    /// How many times as fast as a clock on the wall its time was to go; nothing: as fast.
+    #[serde(default)]
+    pub speed: Option<u32>,
     /// Files of the real machine that were read.
     #[serde(default)]
     pub read: BTreeSet<PathBuf>,
@@ -91,7 +100,10 @@ impl World {
             doors: BTreeSet::new(),
             unseen: None,
             stage: Stage::default(),
+            stock: Stock::default(),
             faults: BTreeSet::new(),
+            planned: Vec::new(),
+            speed: None,
             read: BTreeSet::new(),
             agenda: BTreeMap::new(),
             deeds: VecDeque::new(),
@@ -137,7 +149,8 @@ impl World {
         vault.requests = 0;
         let vault = serde_json::to_string(&vault).unwrap_or_default();
         let (store, next) = (self.store.version(), self.next());
-        format!("{store} {next:?} {:?} {} {vault}", self.faults, self.files.mark())
+        let faults = format!("{:?} {:?}", self.faults, self.planned);
+        format!("{store} {next:?} {faults} {} {vault}", self.files.mark())
     }
 
     /// Lets controllers look at what changed until none has anything to do.

@@ -12,6 +12,8 @@ pub struct Catch {
     pub kind: &'static str,
     /// `phase/step` without its item, `guard ID`, or the phase.
     pub place: String,
+    /// Which of several there: a gate's id.
+    pub id: String,
     /// What it said.
     pub why: String,
 }
@@ -25,6 +27,8 @@ pub struct Struck {
     pub asked: String,
     /// What its row in the list of faults says may catch it, if it began where its row has it.
     pub row: Option<&'static [&'static str]>,
+    /// What that row says, wherever it began.
+    pub places: &'static [&'static str],
     /// When it began.
     pub at: Time,
     /// When it was over, if it was.
@@ -38,14 +42,16 @@ pub fn catches(entries: &[Entry]) -> Vec<Catch> {
 }
 
 fn of(at: Time, event: &Event) -> Vec<Catch> {
-    let one = |kind, place: String, why: &str| vec![Catch { at, kind, place, why: why.into() }];
+    let one = |kind, place: String, why: &str| {
+        vec![Catch { at, kind, place, id: String::new(), why: why.into() }]
+    };
     match event {
         Event::GatesJudged { step, gates } => gates
             .iter()
             .filter(|g| g.judged.verdict != Verdict::Pass)
             .map(|g| {
                 let why = format!("{}: {} {}", g.says, g.judged.verdict, g.judged.why);
-                Catch { at, kind: "gate", place: step.place(), why }
+                Catch { at, kind: "gate", place: step.place(), id: g.gate.clone(), why }
             })
             .collect(),
         Event::ProposalFailed { step, why } => one("plan", step.place(), why),
@@ -68,11 +74,41 @@ fn of(at: Time, event: &Event) -> Vec<Catch> {
 /// What a fault did is seen so long after it healed.
 const AFTERWARDS: Span = Span::secs(60);
 
+impl Catch {
+    /// The same check said no, whatever it said.
+    fn is_of(&self, other: &Self) -> bool {
+        (self.kind, &self.place, &self.id) == (other.kind, &other.place, &other.id)
+    }
+
+    fn line(&self, when: &str) -> String {
+        let Self { kind, place, why, .. } = self;
+        format!("  caught by the {kind} of {place}{when}: {why}")
+    }
+}
+
 impl Struck {
     /// It was there then, or had been until just before.
     fn there(&self, at: Time) -> bool {
         // What healed has nothing to do with what comes much later.
         at >= self.at && self.over.is_none_or(|over| at <= over + AFTERWARDS)
+    }
+
+    /// No step looked at anything after it. A guard may have, without time for a breach.
+    fn is_late(&self, entries: &[Entry]) -> bool {
+        let looked = |e: &&Entry| e.event.step().is_some();
+        entries.iter().rev().find(looked).is_none_or(|last| self.at >= last.at)
+    }
+
+    /// Where it came too late for what should catch it: that.
+    fn over_before(&self, entries: &[Entry]) -> String {
+        let about = |place: &str| {
+            let of = |e: &&Entry| e.event.step().is_some_and(|step| step.place() == place);
+            entries.iter().rev().find(of).is_some_and(|last| last.at < self.at)
+        };
+        if self.places.is_empty() || !self.places.iter().all(|place| about(place)) {
+            return String::new();
+        }
+        format!("; what should catch it was over by then: {}", self.places.join(" and "))
     }
 
     /// What was caught may be what it did: it was there, and its row names that place or says
@@ -83,31 +119,46 @@ impl Struck {
     }
 }
 
-/// What was caught, what was missed, how long it took in the site's time.
+/// What was caught, what was missed, how long it took in the site's time. `without`: the same
+/// run without any fault, where it is known; what says no there, too, is no fault's.
 #[must_use]
-pub fn rehearsal(entries: &[Entry], struck: &[Struck], how: &str) -> Vec<String> {
-    let all = catches(entries);
+pub fn rehearsal(
+    entries: &[Entry],
+    struck: &[Struck],
+    without: Option<&[Entry]>,
+    how: &str,
+) -> Vec<String> {
+    let plain = without.map(catches).unwrap_or_default();
+    let (anyway, all): (Vec<Catch>, Vec<Catch>) =
+        catches(entries).into_iter().partition(|c| plain.iter().any(|p| p.is_of(c)));
     let mut out = vec![String::new(), format!("The rehearsal {how}.")];
     let took = match (entries.first(), entries.last()) {
         (Some(first), Some(last)) => last.at.since(first.at),
         _ => Span(0),
     };
     out.push(format!("It took {} of the site's time.", took.brief()));
+    let same = without.is_some_and(|without| is_same(entries, without));
     for (n, fault) in struck.iter().enumerate() {
         let over = fault.over.map(|t| format!(", over after {}", t.since(fault.at).brief()));
         out.push(format!("fault {} at {}{}", fault.asked, fault.at, over.unwrap_or_default()));
-        // A fault that came alone did whatever came after it.
-        let alone = struck.len() == 1;
+        // What one that came alone changed is known where the run without it is.
+        let alone = struck.len() == 1 && without.is_some();
         let seen =
             firsts(all.iter().filter(|c| if alone { fault.there(c.at) } else { fault.meant(c) }));
         if seen.is_empty() {
             let quiet = !all.iter().any(|c| fault.there(c.at));
-            let what = if quiet {
-                "refused, failed or warned after it"
-            } else {
-                "caught is known to be its"
-            };
-            out.push(format!("  nothing {what}"));
+            let over = fault.over_before(entries);
+            out.push(match quiet {
+                _ if same => {
+                    "  it changed nothing that a step looks at: the run without it is the same"
+                        .into()
+                }
+                _ if fault.is_late(entries) => {
+                    "  it began as the run ended: no step looked any more".into()
+                }
+                true => format!("  nothing refused, failed or warned after it{over}"),
+                false => "  nothing caught is known to be its".into(),
+            });
         }
         for c in seen {
             let others = struck.iter().enumerate().filter(|(m, other)| *m != n && other.meant(c));
@@ -116,15 +167,30 @@ pub fn rehearsal(entries: &[Entry], struck: &[Struck], how: &str) -> Vec<String>
                 [] => String::new(),
                 others => format!(", unless that was {}", others.join(" or ")),
             };
-            let after = c.at.since(fault.at).brief();
-            let Catch { kind, place, why, .. } = c;
-            out.push(format!("  caught by the {kind} of {place} after {after}{or}: {why}"));
+            out.push(c.line(&format!(" after {}{or}", c.at.since(fault.at).brief())));
         }
     }
-    if struck.len() > 1 {
+    if struck.len() > 1 || without.is_none() {
         out.extend(nobodys(&all, struck));
     }
+    let anyway = if struck.is_empty() { Vec::new() } else { firsts(anyway.iter()) };
+    out.extend((!anyway.is_empty()).then(|| "without any fault, too:".to_owned()));
+    out.extend(anyway.iter().map(|c| c.line("")));
     out
+}
+
+/// The same was judged and done at the same times. How a run is called is not what happens in
+/// it, and what only panes show says nothing of its steps.
+fn is_same(entries: &[Entry], without: &[Entry]) -> bool {
+    let told = |e: &&Entry| !matches!(e.event, Event::Opened { .. } | Event::Observed { .. });
+    let (mut one, mut other) = (entries.iter().filter(told), without.iter().filter(told));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if (a.at, &a.event) == (b.at, &b.event) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// What was caught while faults were there of which none is known to be caught there.
@@ -133,11 +199,7 @@ fn nobodys(all: &[Catch], struck: &[Struck]) -> Vec<String> {
         struck.iter().filter(|s| s.there(c.at)).map(|s| s.asked.as_str()).collect()
     };
     let mine = |c: &&Catch| !there(c).is_empty() && !struck.iter().any(|s| s.meant(c));
-    let line = |c: &Catch| {
-        let Catch { kind, place, why, .. } = c;
-        let there = there(c).join(", ");
-        format!("  caught by the {kind} of {place}, while there was {there}: {why}")
-    };
+    let line = |c: &Catch| c.line(&format!(", while there was {}", there(c).join(", ")));
     let lines: Vec<String> = firsts(all.iter().filter(mine)).into_iter().map(line).collect();
     let head = (!lines.is_empty()).then(|| "of no fault for certain:".to_owned());
     head.into_iter().chain(lines).collect()
@@ -171,11 +233,15 @@ mod tests {
         over: Option<i64>,
     ) -> Struck {
         let over = over.map(|s| Time(s * 1000));
-        Struck { name: "", asked: asked.into(), row, at: Time(at * 1000), over }
+        Struck { name: "", asked: asked.into(), row, places: &[], at: Time(at * 1000), over }
     }
 
     fn told(entries: &[Entry], struck: &[Struck]) -> Vec<String> {
-        let lines = rehearsal(entries, struck, "ended").split_off(3);
+        beside(entries, struck, None)
+    }
+
+    fn beside(entries: &[Entry], struck: &[Struck], without: Option<&[Entry]>) -> Vec<String> {
+        let lines = rehearsal(entries, struck, without, "ended").split_off(3);
         let short = |line: String| line.replace(": not so", "");
         lines.into_iter().map(|l| short(l).split(" at ").next().unwrap().to_owned()).collect()
     }
@@ -228,19 +294,53 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_came_alone_did_what_came_after_it() {
+    fn of_a_fault_that_came_alone_is_what_the_run_without_it_does_not_say() {
         let judged = Judged::inconclusive("gone", Time(0));
         let breached = Event::GuardBreached { guard: "g".into(), judged };
         let guard = Entry { event: breached, ..failed(5, "p/s") };
         let one = [struck("a@p/s", Some(&[]), 2, None)];
-        let lines = told(&[failed(1, "p/s"), guard, failed(6, "q/t")], &one);
+        let entries = [failed(1, "p/s"), guard, failed(6, "q/t")];
+        let plain = [failed(1, "p/s"), failed(3, "q/t")];
         assert_eq!(
-            lines,
+            beside(&entries, &one, Some(&plain)),
             [
                 "fault a@p/s",
                 "  caught by the guard of guard g after 3s: gone",
-                "  caught by the verify of q/t after 4s"
+                "without any fault, too:",
+                "  caught by the verify of p/s",
+                "  caught by the verify of q/t",
             ]
         );
+        assert_eq!(
+            told(&entries, &one),
+            [
+                "fault a@p/s",
+                "  nothing caught is known to be its",
+                "of no fault for certain:",
+                "  caught by the guard of guard g, while there was a@p/s: gone",
+                "  caught by the verify of q/t, while there was a@p/s",
+            ],
+            "and where that is not known, what its row says"
+        );
+    }
+
+    #[test]
+    fn what_changed_nothing_and_what_came_too_late_were_not_lived_through() {
+        let opened = |at: i64| Entry {
+            event: Event::StepOpened { step: "p/s".parse().unwrap() },
+            ..failed(at, "p/s")
+        };
+        let ended = |at: i64| Entry { event: Event::Ended { done: true }, ..failed(at, "p/s") };
+        let run = [opened(1), opened(2), ended(4)];
+        let said = |at: i64, without: &[Entry]| {
+            beside(&run, &[struck("a@p/s", None, at, None)], Some(without))[1].clone()
+        };
+        assert_eq!(
+            said(1, &run),
+            "  it changed nothing that a step looks at: the run without it is the same"
+        );
+        let sooner = [opened(1), opened(2), ended(3)];
+        assert_eq!(said(1, &sooner), "  nothing refused, failed or warned after it");
+        assert_eq!(said(3, &sooner), "  it began as the run ended: no step looked any more");
     }
 }

@@ -1,6 +1,7 @@
 //! The list of what is kept, kind by kind: what the lab's controllers act on, what panes
 //! show and what gates read, and nothing else.
 
+use super::handle::{unaddressed, unserved};
 use super::mask::{Common, Mask, Shape};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -288,21 +289,6 @@ fn expressions(list: &Value, names: &mut BTreeSet<String>) {
     names.extend(keys.map(str::to_owned));
 }
 
-/// A handle without the server that some drivers put into it.
-fn unaddressed(handle: &str) -> String {
-    let mut rest = handle;
-    let mut kept = String::new();
-    while !rest.is_empty() {
-        let end = rest.find(['/', '#', ':']).unwrap_or(rest.len());
-        let (part, behind) = rest.split_at(end);
-        kept.push_str(if part.contains('.') { "server" } else { part });
-        let sign = behind.chars().next();
-        kept.extend(sign);
-        rest = &behind[sign.map_or(0, char::len_utf8)..];
-    }
-    kept
-}
-
 /// What of an object is kept. `labels` are those that something selects by; `misshapen`
 /// counts texts that have not the form they should have.
 #[must_use]
@@ -320,7 +306,10 @@ pub fn prune(
         let fits = wanted && shape.fits(text);
         fits.then(|| if shape == Shape::Handle { unaddressed(text) } else { text.to_owned() })
     };
-    let kept = kind.mask()?.keep(object, &mut leaf)?;
+    let mut kept = kind.mask()?.keep(object, &mut leaf)?;
+    if kept["spec"]["csi"].is_object() {
+        unserved(&mut kept);
+    }
     // What has no name is nowhere.
     kept["metadata"]["name"].as_str().filter(|name| !name.is_empty())?;
     Some(kept)
@@ -334,17 +323,6 @@ mod tests {
     fn every_list_can_be_read() {
         for kind in KINDS {
             assert!(kind.mask().is_some(), "{}", kind.id);
-        }
-    }
-
-    #[test]
-    fn a_handle_keeps_no_server() {
-        for (handle, kept) in [
-            ("pve/pve-1/local-lvm/vm-9999-pvc-1", "pve/pve-1/local-lvm/vm-9999-pvc-1"),
-            ("192.0.2.15#srv/nfs#pvc-1##", "server#srv/nfs#pvc-1##"),
-            ("nfs.example.net:/srv#pvc-1", "server:/srv#pvc-1"),
-        ] {
-            assert_eq!(unaddressed(handle), kept);
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod fields;
 mod file;
+mod handle;
 mod mask;
 mod names;
 mod site;

@@ -51,6 +51,60 @@ fn a_world_that_was_kept_goes_on_exactly_as_one_that_was_not() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// Faults that are to come, and how fast its time goes, are a part of what is kept.
+#[test]
+fn a_world_keeps_the_faults_that_are_to_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(1, Time(0));
+    let wanted = ["api-slow@10s,for=20s", "api-outage@roll/claims", "path-lost@1h30m"];
+    world.plan(&wanted.map(|fault| fault.parse().unwrap()));
+    let strike = |world: &mut World, secs: u64, place: &str| {
+        world.advance(Time(0) + Span::secs(secs));
+        let next = world.strike(|start| start.step() == Some(place));
+        beside::write(dir.path(), 1, world).unwrap();
+        *world = beside::read(dir.path()).unwrap().unwrap().world;
+        (next.map(|at| at.since(Time(0))), world.faults.iter().cloned().collect::<Vec<_>>())
+    };
+    let none: [&str; 0] = [];
+    let (next, there) = strike(&mut world, 9, "");
+    assert_eq!((next, there), (Some(Span::secs(10)), none.map(str::to_owned).to_vec()));
+    let (next, there) = strike(&mut world, 11, "");
+    assert_eq!((next, there), (Some(Span::secs(31)), vec!["api-slow".to_owned()]));
+    let (next, there) = strike(&mut world, 40, "roll/claims");
+    assert_eq!((next, there), (Some(Span::secs(5400)), vec!["api-outage".to_owned()]));
+    let seen = world.planned.iter().map(|p| (p.began.is_some(), p.over.is_some()));
+    assert_eq!(seen.collect::<Vec<_>>(), [(true, true), (true, false), (false, false)]);
+}
+
+/// A rehearsal that its person left goes on with its faults, as fast as it went.
+#[test]
+fn a_rehearsal_goes_on_with_its_faults_and_its_speed() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("runs").display().to_string();
+    let run = || std::fs::read_dir(home.path().join("runs")).ok()?.next()?.ok().map(|d| d.path());
+    let book = "runbooks/vault-raft-to-block.toml";
+    let args = ["rehearse", book, "--fault", "hung-leader@90h", "--speed", "8", "--state", &state];
+    let open = |args: &[&str]| {
+        let args: Vec<String> = args.iter().map(|&a| a.to_owned()).collect();
+        Cockpit::start(Path::new(HOLDPOINT), &args, &[], (40, 120))
+    };
+    let mut cockpit = open(&args);
+    cockpit.until("its world", |c| {
+        c.text().contains(" READY") && run().is_some_and(|dir| dir.join(beside::FILE).exists())
+    });
+    cockpit.send("q");
+    cockpit.until("ended", |c| c.ended().is_some());
+    let report = cockpit.raw();
+    assert!(report.contains("fault hung-leader@90h never began"), "{report}");
+    let before = beside::read(&run().unwrap()).unwrap().unwrap().world;
+    let mut again = open(&["resume", "--state", &state]);
+    again.until("taken up", |c| c.text().contains("its faults go on: hung-leader@90h (to come)"));
+    again.send("q");
+    again.until("ended", |c| c.ended().is_some());
+    let after = beside::read(&run().unwrap()).unwrap().unwrap().world;
+    assert_eq!((after.speed, &after.planned), (Some(8), &before.planned));
+}
+
 #[test]
 fn a_broken_world_is_said_and_what_to_do() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,6 +6,22 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Nobody reads WRITE without LAB, not for the moment that making the lab takes.
+#[test]
+fn the_first_frame_says_that_it_is_a_lab() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().display().to_string();
+    let book = "runbooks/vault-raft-to-block.toml";
+    for verb in [&["demo"][..], &["rehearse", book]] {
+        let mut args: Vec<String> = verb.iter().map(|&a| a.to_owned()).collect();
+        args.extend(["--state".to_owned(), state.clone()]);
+        let mut cockpit = Cockpit::start(Path::new(HOLDPOINT), &args, &[], (40, 120));
+        cockpit.until("drawn", |c| c.raw().contains("WRITE"));
+        let raw = cockpit.raw();
+        assert!(raw.find("LAB") < raw.find("WRITE") && raw.contains("LAB"), "{raw:?}");
+    }
+}
+
 /// The whole runbook, by keys, on a lab whose time goes faster than a person types.
 #[test]
 fn the_whole_runbook_is_walked_by_keys_on_the_demo() {

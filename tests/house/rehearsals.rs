@@ -5,11 +5,13 @@ mod back;
 mod broken;
 mod checks;
 mod claimed;
+mod figures;
 mod files;
 mod gates;
 mod impatient;
 mod promises;
 mod several;
+mod told;
 
 use holdpoint::cli::lab::play::{BEGINS, Play, Played, RUNBOOK, play};
 use holdpoint::cli::lab::rehearse::{everything, lab_site};
@@ -231,7 +233,7 @@ fn fair(played: &Played, begun: &World, told: &str) {
         panic!("{why}\n{told}");
     }
     if played.done
-        && let Some(why) = promises::untrue(played)
+        && let Some(why) = promises::untrue(played, begun)
     {
         panic!("done, and {why}\n{told}");
     }
@@ -299,18 +301,6 @@ fn a_breach_that_heals_goes_on_only_by_somebody() {
             }
         }
     }
-}
-
-/// A fault that could not come, or did not, is never taken for one that does no harm.
-#[test]
-fn a_fault_that_does_not_come_is_said() {
-    let run = |fault: &str| {
-        on_lab_time(play(what(RUNBOOK, &[fault], operator(), small()), &mut |_| true))
-    };
-    let Err(why) = run("hung-leader@roll/clams") else { panic!("it was taken") };
-    assert!(why.contains("no step roll/clams") && why.contains("hung-leader@90s"), "{why}");
-    let report = run("hung-leader@100h").unwrap().report().join("\n");
-    assert!(report.contains("hung-leader@4d never began"), "{report}");
 }
 
 /// The same seed, the same run, to the byte.

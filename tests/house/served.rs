@@ -66,6 +66,30 @@ fn its_files_lead_to_each_other_from_any_directory_and_are_its_own_to_replace() 
     assert_eq!(read("kubeconfig"), "of somebody\n");
 }
 
+/// Two labs of one seed are two: neither takes the other's place, nor its name.
+#[test]
+fn two_labs_of_one_seed_are_told_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let one = Served::up(home.path(), "one");
+    let why = refused(home.path(), &["--dir", "one"]);
+    assert!(why.contains("another lab that is up") && why.contains("another --dir"), "{why}");
+    let uid = |lab: &Served| {
+        let answer = answered(lab, "GET /api/v1/namespaces/kube-system", 0, "");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
+        let from = body.find('{').expect("an object");
+        let object: serde_json::Value =
+            serde_json::Deserializer::from_str(&body[from..]).into_iter().next().unwrap().unwrap();
+        object["metadata"]["uid"].as_str().unwrap().to_owned()
+    };
+    let two = Served::up(home.path(), "two");
+    let (first, second) = (uid(&one), uid(&two));
+    assert!(first.starts_with("1ab51de0-") && second.starts_with("1ab51de0-"), "{first} {second}");
+    assert_ne!(first, second);
+    drop((one, two));
+    // What was pinned is found again where the lab is offered again.
+    assert_eq!(uid(&Served::up(home.path(), "one")), first);
+}
+
 /// The status of the answer.
 fn sent(lab: &Served, head: &str, length: usize, body: &str) -> String {
     let answer = answered(lab, head, length, body);

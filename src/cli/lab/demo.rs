@@ -53,7 +53,7 @@ async fn headless(args: &Args) -> Result<bool, String> {
     let mut out = print::line;
     let played = play(what, &mut out).await?;
     played.report().iter().for_each(|line| outln!("{line}"));
-    Ok(played.done)
+    Ok(played.well())
 }
 
 async fn cockpit(args: &Args) -> Result<bool, String> {
@@ -64,6 +64,7 @@ async fn cockpit(args: &Args) -> Result<bool, String> {
         params: Vec::new(),
         manifest: true,
         site: lab_site()?,
+        identity: Some(labsite::identity(seed, "")),
         start: site::clock()(),
         world: Box::new(move |start| labsite::world(seed, start)),
         faults: Vec::new(),

@@ -1,27 +1,34 @@
 //! The directory of a served lab: files for other tools, and a note of what was written there.
 //! What a lab did not write, or somebody changed since, is not written over.
 
+use crate::cli::site;
 use crate::lab::real;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The note's name.
 const NOTE: &str = ".holdpoint-lab.json";
 
-/// What a lab wrote: each file's digest.
+/// What a lab wrote: each file's digest; and whose identities the labs of this directory have, so
+/// that a pin of one is good for the next.
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
     written: BTreeMap<String, String>,
+    #[serde(default)]
+    of: String,
 }
 
 /// A directory that a lab may write to.
 pub(super) struct Offered {
     dir: PathBuf,
     note: Note,
+    held: Option<File>,
 }
 
 impl Offered {
@@ -29,15 +36,19 @@ impl Offered {
     /// files that are read from other directories: the path is whole from here on.
     pub(super) fn at(dir: &Path, names: &[&str]) -> Result<Self, String> {
         let dir = std::path::absolute(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let held = hold(&dir)?;
         let path = dir.join(NOTE);
-        let note = match std::fs::symlink_metadata(&path) {
+        let mut note: Note = match std::fs::symlink_metadata(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => Note::default(),
             _ => real(&path)
                 .map_err(|e| e.to_string())
                 .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()))
                 .map_err(|e| format!("{}: {e}; name another --dir", path.display()))?,
         };
-        let offered = Self { dir, note };
+        if note.of.is_empty() {
+            note.of = [site::nonce(), site::nonce()].concat();
+        }
+        let offered = Self { dir, note, held };
         names.iter().try_for_each(|name| offered.free(name))?;
         Ok(offered)
     }
@@ -45,6 +56,11 @@ impl Offered {
     /// From the root.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What tells the labs of this directory from others of their seed.
+    pub(super) fn of(&self) -> &str {
+        &self.note.of
     }
 
     /// Nothing stands there, or what a lab wrote.
@@ -64,11 +80,15 @@ impl Offered {
         Err(format!("{shown} {what}, and is not written over; remove it, or name another --dir"))
     }
 
-    /// Writes them all, in place of an earlier lab's.
-    pub(super) fn write(mut self, files: &[(&str, String)]) -> Result<(), String> {
+    /// Writes them all, in place of an earlier lab's; the directory is this one's for as long as
+    /// what is given back is held.
+    pub(super) fn write(mut self, files: &[(&str, String)]) -> Result<Option<File>, String> {
         let (dir, failed) =
             (self.dir.clone(), |path: &Path, e: std::io::Error| format!("{}: {e}", path.display()));
         std::fs::create_dir_all(&dir).map_err(|e| failed(&dir, e))?;
+        if self.held.is_none() {
+            self.held = hold(&dir)?;
+        }
         for (name, text) in files {
             self.free(name)?;
             away(&dir.join(name))?;
@@ -83,7 +103,21 @@ impl Offered {
             let file = OpenOptions::new().write(true).create_new(true).open(&path);
             file.and_then(|mut f| f.write_all(text.as_bytes())).map_err(|e| failed(&path, e))?;
         }
-        Ok(())
+        Ok(self.held)
+    }
+}
+
+/// Locks a directory, if it is there: two labs would write over each other's files.
+fn hold(dir: &Path) -> Result<Option<File>, String> {
+    let Ok(file) = File::open(dir) else { return Ok(None) };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(format!(
+            "{}: another lab that is up has its files there; end it, or name another --dir",
+            dir.display()
+        )),
+        // Not every file system locks directories.
+        Err(_) => Ok(None),
+        Ok(()) => Ok(Some(file)),
     }
 }
 
@@ -105,7 +139,25 @@ mod tests {
     const NAMES: [&str; 2] = ["kubeconfig", "vault-token"];
 
     fn write(dir: &Path, text: &str) -> Result<(), String> {
+        write_and_hold(dir, text).map(drop)
+    }
+
+    fn write_and_hold(dir: &Path, text: &str) -> Result<Option<File>, String> {
         Offered::at(dir, &NAMES)?.write(&NAMES.map(|name| (name, text.to_owned())))
+    }
+
+    #[test]
+    fn a_directory_is_of_one_lab_at_a_time_and_of_one_identity() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("lab");
+        let held = write_and_hold(&dir, "one").unwrap();
+        assert!(held.is_some());
+        let why = Offered::at(&dir, &NAMES).err().unwrap();
+        assert!(why.contains("another lab that is up") && why.contains("--dir"), "{why}");
+        drop(held);
+        let of = |dir: &Path| Offered::at(dir, &NAMES).unwrap().of().to_owned();
+        assert_eq!(of(&dir), of(&dir));
+        assert_ne!(of(&dir), of(&home.path().join("other")));
     }
 
     #[test]

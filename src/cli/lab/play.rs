@@ -1,7 +1,7 @@
 //! A run on a lab that nobody watches: as fast as it can be lived through, the same for the
 //! same seed.
 
-use crate::cli::lab::strike::strike;
+use crate::cli::lab::strike::{missed, strike, struck};
 use crate::cli::run::{params, slot};
 use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, Span, Time};
 use crate::journal::read_bytes;
@@ -12,6 +12,7 @@ use crate::report::{Struck, rehearsal};
 use crate::run::State;
 use crate::runbook::load;
 use crate::runbook::model::Runbook;
+use crate::runbook::types::nearest;
 use crate::session::{Answers, Engine, Handle, Keep, Opening, Out, open, unattended};
 use crate::site::Site;
 use std::collections::BTreeMap;
@@ -50,6 +51,23 @@ pub struct Play {
     pub nonce: String,
 }
 
+impl Play {
+    /// The same without anything that goes wrong; nothing of it is kept.
+    pub(crate) fn without_faults(&self) -> Self {
+        Self {
+            text: self.text.clone(),
+            path: self.path.clone(),
+            params: self.params.clone(),
+            site: self.site.clone(),
+            world: self.world.clone(),
+            faults: Vec::new(),
+            answers: self.answers.clone(),
+            runs: None,
+            nonce: self.nonce.clone(),
+        }
+    }
+}
+
 /// How it went.
 pub struct Played {
     /// The change was done.
@@ -58,8 +76,8 @@ pub struct Played {
     pub entries: Vec<Entry>,
     /// The faults that came.
     pub struck: Vec<Struck>,
-    /// Those that were to come, in words.
-    pub wanted: Vec<String>,
+    /// The journal of the same run without any fault, where somebody played it.
+    pub without: Option<Vec<Entry>>,
     /// The last state.
     pub state: Arc<State>,
     /// The world afterwards.
@@ -83,27 +101,36 @@ impl Played {
                 None => "stopped between steps".to_owned(),
             },
         };
-        let mut lines = told(&self.entries, &self.struck, &self.wanted, &how);
+        let mut lines = told(&self.entries, &self.lab, self.without.as_deref(), &how);
         lines.extend(read(&self.lab));
         lines
+    }
+
+    /// What the change cost that it should not have, whatever the run says of itself.
+    #[must_use]
+    pub fn losses(&self) -> Vec<String> {
+        self.lab.with(|world| world.losses())
+    }
+
+    /// It was done, and cost nothing.
+    #[must_use]
+    pub fn well(&self) -> bool {
+        self.done && self.losses().is_empty()
     }
 }
 
 /// The end of a rehearsal, for a person; a fault that never came is no good news.
 pub(crate) fn told(
     entries: &[Entry],
-    struck: &[Struck],
-    wanted: &[String],
+    lab: &Lab,
+    without: Option<&[Entry]>,
     how: &str,
 ) -> Vec<String> {
-    let mut lines = rehearsal(entries, struck, how);
-    let mut came: Vec<&str> = struck.iter().map(|s| s.asked.as_str()).collect();
-    for fault in wanted {
-        match came.iter().position(|asked| asked == fault) {
-            Some(n) => drop(came.swap_remove(n)),
-            None => lines.push(format!("fault {fault} never began: the run ended before")),
-        }
-    }
+    let (came, missed, losses) = lab.with(|world| (struck(world), missed(world), world.losses()));
+    let mut lines = rehearsal(entries, &came, without, how);
+    let never = |fault| format!("fault {fault} never began: the run ended before");
+    lines.extend(missed.into_iter().map(never));
+    lines.extend(losses.into_iter().map(|what| format!("LOST: {what}")));
     lines
 }
 
@@ -113,27 +140,54 @@ pub(crate) fn read(lab: &Lab) -> Vec<String> {
     read.iter().map(|path| format!("read from this machine: {}", path.display())).collect()
 }
 
-/// Faults as they were asked for.
-pub(crate) fn named(faults: &[Fault]) -> Vec<String> {
-    faults.iter().map(|f| format!("{}@{}", f.kind.name, f.start)).collect()
+/// Refuses a fault that is to begin at a step or an item that the runbook does not have there.
+pub(crate) fn placed(runbook: &Runbook, site: &Site, faults: &[Fault]) -> Result<(), String> {
+    faults.iter().try_for_each(|fault| {
+        let Some(place) = fault.start.step() else { return Ok(()) };
+        lies(runbook, site, place).map_err(|why| {
+            let name = fault.kind.name;
+            format!("{why}; say when {name} begins: {name}@90s, or {name}@phase/step")
+        })
+    })
 }
 
-/// Refuses a fault that is to begin at a step that the runbook does not have.
-pub(crate) fn placed(runbook: &Runbook, faults: &[Fault]) -> Result<(), String> {
-    for fault in faults {
-        let Some(place) = fault.start.step() else { continue };
-        let Some((phase, step)) = place.split_once('/') else { continue };
-        let phase = phase.split('[').next().unwrap_or_default();
-        let steps = runbook.phases.iter().filter(|p| p.id == phase).flat_map(|p| &p.steps);
-        if !steps.into_iter().any(|s| s.id == step) {
-            return Err(format!(
-                "the runbook has no step {place}, at which {0} would begin; say when: {0}@90s, or \
-                 {0}@phase/step",
-                fault.kind.name
-            ));
+/// Whether there is such a place; if not, what is nearest.
+fn lies(runbook: &Runbook, site: &Site, place: &str) -> Result<(), String> {
+    let steps: Vec<String> = runbook
+        .phases
+        .iter()
+        .flat_map(|p| p.steps.iter().map(move |s| format!("{}/{}", p.id, s.id)))
+        .collect();
+    // An item may have any sign in its name, an id neither of these.
+    let (open, shut) = (place.find('['), place.rfind("]/"));
+    let (bare, item) = match (open, shut) {
+        (Some(open), Some(shut)) if open < shut => {
+            (format!("{}{}", &place[..open], &place[shut + 1..]), Some(&place[open + 1..shut]))
         }
+        _ => (place.to_owned(), None),
+    };
+    if !steps.contains(&bare) {
+        let near = nearest(&bare, steps.iter());
+        return Err(format!("the runbook has no step {place}: {near}"));
     }
-    Ok(())
+    let phase = bare.split('/').next().unwrap_or_default();
+    let each = runbook.phases.iter().find(|p| p.id == phase).and_then(|p| p.each.as_ref());
+    match (item, each) {
+        (Some(item), None) => Err(format!("{phase} is walked once, without {item}: write {bare}")),
+        // What else items come from is not known before their phase opens.
+        (Some(item), Some(each)) if each.of.text.contains("raft.voters") => {
+            let voters = site.vault.iter().flat_map(|v| v.voter.get_ref());
+            let names: Vec<String> = voters.map(|v| v.name.clone()).collect();
+            match names.iter().any(|name| name == item) {
+                true => Ok(()),
+                false => Err(format!(
+                    "the site has no voter {item} for {place}: {}",
+                    nearest(item, names.iter())
+                )),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The lab's own parameters for a runbook that has them; `manifest`: its machine has one.
@@ -186,8 +240,6 @@ pub struct Playing {
     task: JoinHandle<()>,
     /// The world's own life, and the faults that are to come.
     beside: Vec<JoinHandle<()>>,
-    struck: Arc<Mutex<Vec<Struck>>>,
-    wanted: Vec<String>,
     kept: Option<Arc<Mutex<Vec<u8>>>>,
     dir: PathBuf,
 }
@@ -205,9 +257,11 @@ pub async fn play(play: Play, out: &mut Out<'_>) -> Result<Played, String> {
 
 /// Opens it: from now on whoever holds it does what an operator does.
 pub async fn begin(play: Play, actor: Actor) -> Result<Playing, String> {
-    let Play { text, path, params: given, site, world, faults, answers: _, runs, nonce } = play;
+    let Play { text, path, params: given, site, mut world, faults, answers: _, runs, nonce } = play;
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
-    placed(&loaded.runbook, &faults)?;
+    placed(&loaded.runbook, &site, &faults)?;
+    world.take_stock();
+    world.plan(&faults);
     let manifest = world.files.get(labsite::MANIFEST.as_ref()).is_some();
     let values = params(&loaded.runbook, &lab_params(&loaded.runbook, &given, manifest))?;
     let header = header(&text, &path, values, &site, actor);
@@ -225,18 +279,16 @@ pub async fn begin(play: Play, actor: Actor) -> Result<Playing, String> {
     let opening = Opening { runs, header, runbook, nonce, clock, keep };
     let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
     let (handle, task) = Engine::start(state, writer, Arc::new(remote));
-    let (struck, wanted) = (Arc::default(), named(&faults));
     if !faults.is_empty() {
-        let (lab, live, struck) = (lab.clone(), handle.live.clone(), Arc::clone(&struck));
-        beside.push(tokio::spawn(strike(faults, lab, live, struck)));
+        beside.push(tokio::spawn(strike(lab.clone(), handle.live.clone())));
     }
-    Ok(Playing { handle, lab, task, beside, struck, wanted, kept, dir })
+    Ok(Playing { handle, lab, task, beside, kept, dir })
 }
 
 impl Playing {
     /// Closes it.
     pub async fn end(self, done: bool) -> Result<Played, String> {
-        let Self { handle, lab, task, beside, struck, wanted, kept, dir } = self;
+        let Self { handle, lab, task, beside, kept, dir } = self;
         let state = Arc::clone(&handle.live.borrow().state);
         handle.close();
         end(handle, task).await;
@@ -253,8 +305,8 @@ impl Playing {
             }
         };
         let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
-        let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Played { done, entries, struck, wanted, state, lab, journal })
+        let struck = lab.with(|world| struck(world));
+        Ok(Played { done, entries, struck, without: None, state, lab, journal })
     }
 }
 

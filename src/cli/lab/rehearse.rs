@@ -3,14 +3,14 @@
 use crate::cli::check::read;
 use crate::cli::lab::ground::{Ground, files, ground, needs};
 use crate::cli::lab::on_lab_time;
-use crate::cli::lab::play::{Play, play};
+use crate::cli::lab::play::{Play, Played, play};
 use crate::cli::lab::screen::{Screen, screen};
 use crate::cli::{print, refuse, site as cli_site};
 use crate::lab::faults::{Fault, idle};
 use crate::lab::site as labsite;
 use crate::problem::render;
 use crate::runbook::load;
-use crate::session::{Answers, parse_answers};
+use crate::session::{Answers, Out, parse_answers};
 use crate::site::Site;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -96,6 +96,7 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
             text,
             path: name,
             site,
+            identity: labsite::identified(&world),
             start: world.now,
             world: Box::new(|_| world),
             faults,
@@ -116,12 +117,23 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
         runs: args.state.clone(),
         nonce: cli_site::nonce(),
     };
-    let played = play(what, &mut out).await?;
+    let played = compared(what, &mut out).await?;
     played.report().iter().for_each(|line| outln!("{line}"));
     if let Some(journal) = &played.journal {
         outln!("journal: {}", journal.display());
     }
-    Ok(played.done)
+    Ok(played.well())
+}
+
+/// Plays it, and where there are faults once more without them, unseen: the difference is what
+/// they did.
+pub async fn compared(what: Play, out: &mut Out<'_>) -> Result<Played, String> {
+    let plain = (!what.faults.is_empty()).then(|| what.without_faults());
+    let mut played = play(what, out).await?;
+    if let Some(plain) = plain {
+        played.without = Some(play(plain, &mut |_| true).await?.entries);
+    }
+    Ok(played)
 }
 
 /// Whether an expression of it may read the site file's values; comments may be taken for one.

@@ -3,24 +3,23 @@
 
 use crate::cli::conduct::{Begin, Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, lab_params, named, placed, read, told};
+use crate::cli::lab::play::{header, lab_params, placed, read, told};
 use crate::cli::lab::rehearse::lab_site;
 use crate::cli::lab::strike::strike;
 use crate::cli::run::{params, slot};
 use crate::cli::site;
 use crate::event::{Actor, Header, Role, Time};
 use crate::journal::read_bytes;
-use crate::lab::faults::Fault;
+use crate::lab::faults::{Fault, Planned};
 use crate::lab::{self, Lab, World, beside, pace};
 use crate::problem::render;
 use crate::remote::{Clock, Remote};
-use crate::report::Struck;
 use crate::run::{State, Status};
 use crate::runbook::load;
 use crate::session::{Keep, Live, Reopened, Stage};
-use crate::site::Site;
+use crate::site::{KUBERNETES, Site};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// How many times as fast time goes while a soak is watched.
@@ -38,6 +37,8 @@ pub(crate) struct Screen {
     pub(crate) manifest: bool,
     /// How things are reached.
     pub(crate) site: Site,
+    /// What the lab's cluster will say that it is.
+    pub(crate) identity: Option<String>,
     /// When it begins.
     pub(crate) start: Time,
     /// The world as it is then; making it may take a moment.
@@ -56,21 +57,28 @@ pub(crate) struct Screen {
 /// runtime whose time is paused.
 pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     let Screen { text, path, params: given, manifest, site, start, world, faults, .. } = what;
-    let (times, ascii, runs) = (what.speed, what.ascii, what.runs);
+    let (times, ascii, runs, identity) = (what.speed, what.ascii, what.runs, what.identity);
     let loaded = load(&text).map_err(|p| render(&path, &text, &p))?;
-    placed(&loaded.runbook, &faults)?;
+    placed(&loaded.runbook, &site, &faults)?;
     let runbook = Arc::new(loaded.runbook);
     let values = params(&runbook, &lab_params(&runbook, &given, manifest))?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
     let window = slot(&runbook, None, start)?;
     let header = Header { window, ..header(&text, &path, values, &site, actor.clone()) };
-    let state = State::new(header.clone(), Arc::clone(&runbook), start);
+    // The first frame says LAB: nobody should read WRITE without it, for however short a time.
+    let known = identity.map(|uid| (KUBERNETES.to_owned(), uid)).into_iter().collect();
+    let shown = Header { pins: known, ..header.clone() };
+    let state = State::new(shown, Arc::clone(&runbook), start);
     let ground = Ground::lay(state, ascii, start, times)?;
-    let lab = ground.lab(world(start));
+    let mut world = world(start);
+    world.take_stock();
+    world.plan(&faults);
+    world.speed = Some(times);
+    let lab = ground.lab(world);
     let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
     let header = Box::new(Header { pins: remote.identities().await, ..header });
     let begin = Begin::New { runbook, header, runs, keep: Keep::Durable };
-    ground.walk(lab, remote, begin, actor, faults, None).await
+    ground.walk(lab, remote, begin, actor, None).await
 }
 
 /// Takes a run up again, on the world that lies beside it. On a runtime whose time is paused.
@@ -96,15 +104,26 @@ pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, Strin
         );
     }
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
-    let ground = Ground::lay(run.state.clone(), ascii, start, 1)?;
+    let times = beside.world.speed.unwrap_or(1);
+    let notice = goes_on(&beside.world.planned);
+    let ground = Ground::lay(run.state.clone(), ascii, start, times)?;
     let lab = ground.lab(beside.world);
     let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
-    let rehearsed = run.state.header.runbook_path != "demo";
-    let notice = rehearsed.then(|| {
-        "a rehearsal's faults are not kept: none begins any more, none that began ends by itself"
-            .to_owned()
-    });
-    ground.walk(lab, remote, Begin::Again(run), actor, Vec::new(), notice).await
+    ground.walk(lab, remote, Begin::Again(run), actor, notice).await
+}
+
+/// What becomes of its faults.
+fn goes_on(faults: &[Planned]) -> Option<String> {
+    let one = |p: &Planned| {
+        let stands = match (p.began, p.over) {
+            (None, _) => "to come",
+            (Some(_), None) => "there",
+            (Some(_), Some(_)) => "over",
+        };
+        format!("{} ({stands})", p.asked())
+    };
+    let all: Vec<String> = faults.iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("its faults go on: {}", all.join(", ")))
 }
 
 /// What a lab's run in the cockpit stands on.
@@ -138,20 +157,17 @@ impl Ground {
         remote: Remote,
         begin: Begin,
         actor: Actor,
-        faults: Vec<Fault>,
         notice: Option<String>,
     ) -> Result<bool, String> {
         let Self { stage, speed, times, .. } = self;
         let kept = Arc::new(OnceLock::<Keeper>::new());
         let keeps = Arc::clone(&kept);
-        let (struck, wanted) = (Arc::<Mutex<Vec<Struck>>>::default(), named(&faults));
-        let strikes = Arc::clone(&struck);
         let begun: Begun = Box::new(move |handle, dir| {
             // It is told once.
             let _ = keeps.set(Keeper::start(lab.clone(), handle.live.clone(), dir));
             tokio::spawn(hurry(handle.live.clone(), speed, times));
-            if !faults.is_empty() {
-                tokio::spawn(strike(faults, lab.clone(), handle.live.clone(), strikes));
+            if lab.with(|world| !world.planned.is_empty()) {
+                tokio::spawn(strike(lab.clone(), handle.live.clone()));
             }
         });
         let stage = Some(stage);
@@ -162,21 +178,18 @@ impl Ground {
             errln!("holdpoint: {why}");
         }
         read(keeper.lab()).iter().for_each(|line| outln!("{line}"));
-        if !wanted.is_empty() {
-            let struck = struck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            report(keeper.dir(), &struck, &wanted, done)?;
-        }
-        Ok(done)
+        report(keeper.dir(), keeper.lab(), done)?;
+        Ok(done && keeper.lab().with(|world| world.losses().is_empty()))
     }
 }
 
 /// What a rehearsal that nobody watches ends with, too.
-fn report(dir: &Path, struck: &[Struck], wanted: &[String], done: bool) -> Result<(), String> {
+fn report(dir: &Path, lab: &Lab, done: bool) -> Result<(), String> {
     let journal = dir.join(crate::journal::FILE);
     let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
     let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
     let how = if done { "ended: every step is done and verified" } else { "was left" };
-    told(&entries, struck, wanted, how).iter().for_each(|line| outln!("{line}"));
+    told(&entries, lab, None, how).iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
 

@@ -67,6 +67,7 @@ async fn serve(args: &Args) -> Result<(), String> {
     if args.pods > 0 {
         world.populate(args.pods);
     }
+    labsite::rename(&mut world, args.seed, offered.of());
     let faults = entries(args.faults.iter().map(String::as_str));
     faults.iter().for_each(|entry| fault(&mut world, entry, true));
     world.access.trust(kube::User::admin());
@@ -83,7 +84,7 @@ async fn serve(args: &Args) -> Result<(), String> {
         tokio::spawn(vault::serve(lab.clone(), name.into(), listener));
     }
     let dir = offered.dir().to_owned();
-    offered.write(&files(&dir, &url, &voters))?;
+    let _held = offered.write(&files(&dir, &url, &voters))?;
     let lines = [
         format!("lab at {url}, until interrupted"),
         format!("export KUBECONFIG={}", dir.join("kubeconfig").display()),

@@ -1,74 +1,62 @@
 //! Faults begin and heal when they are to: all of them by one task, in their order, so that
 //! the same seed gives the same run.
 
-use crate::event::{StepAddr, Time, Way};
-use crate::lab::faults::{Fault, Moment, Start, entries, fault};
+use crate::event::{StepAddr, Way};
+use crate::lab::faults::{Moment, Planned, Start, find};
 use crate::lab::{Lab, World};
 use crate::report::Struck;
 use crate::run::{State, Status};
 use crate::runbook::model::Does;
 use crate::session::Live;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
 
-/// Where a fault is.
-enum Turn {
-    /// It begins at that time; without one, when something happens in the run.
-    Waits(Option<Instant>),
-    /// Its place among those that struck, and when it is over.
-    Strikes(usize, Option<Instant>),
-}
-
-/// A fault that is to come or has come.
-struct One {
-    what: Fault,
-    /// Its name in the world: a second one of a kind is another.
-    entry: String,
-    turn: Turn,
-}
-
-/// Until the run is over.
-pub(super) async fn strike(
-    faults: Vec<Fault>,
-    lab: Lab,
-    mut live: watch::Receiver<Live>,
-    struck: Arc<Mutex<Vec<Struck>>>,
-) {
-    let begun = Instant::now();
-    let names = entries(faults.iter().map(|fault| fault.kind.name));
-    let waits = |(what, entry): (Fault, String)| {
-        let at = match &what.start {
-            Start::After(span) => Some(begun + span.duration()),
-            Start::Step(_) | Start::Event(_) => None,
-        };
-        One { what, entry, turn: Turn::Waits(at) }
-    };
-    let mut all: Vec<One> = faults.into_iter().zip(names).map(waits).collect();
+/// Until the run is over: what did not begin by then did not come.
+pub(super) async fn strike(lab: Lab, mut live: watch::Receiver<Live>) {
     let mut led = Led::default();
     loop {
         let state = Arc::clone(&live.borrow_and_update().state);
-        led.look(&state);
-        for one in &mut all {
-            one.look(&state, &led, &lab, &struck);
+        if state.ended.is_some() {
+            return;
         }
-        let next = all.iter().filter_map(|one| match &one.turn {
-            Turn::Waits(at) | Turn::Strikes(_, at) => *at,
+        led.look(&state);
+        let next = lab.with(|world| {
+            let next = world.strike(|start| came(&state, &led, start));
+            next.map(|at| at.since(world.now).duration())
         });
-        let next = next.min();
+        let due = async {
+            match next {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             changed = live.changed() => if changed.is_err() { return },
-            () = due(next) => {}
+            () = due => {}
         }
     }
 }
 
-async fn due(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+/// The faults that came.
+pub(crate) fn struck(world: &World) -> Vec<Struck> {
+    let mut struck: Vec<Struck> = world.planned.iter().filter_map(of).collect();
+    struck.sort_by_key(|s| s.at);
+    struck
+}
+
+fn of(planned: &Planned) -> Option<Struck> {
+    let kind = find(&planned.name)?;
+    // Elsewhere than the list of faults has it, its row says nothing.
+    let row = (planned.start == kind.start).then_some(kind.caught_by);
+    let at = planned.began?;
+    let (name, places) = (kind.name, kind.caught_by);
+    Some(Struck { name, asked: planned.asked(), row, places, at, over: planned.over })
+}
+
+/// Those that did not, in words.
+pub(crate) fn missed(world: &World) -> Vec<String> {
+    world.planned.iter().filter(|p| p.began.is_none()).map(Planned::asked).collect()
 }
 
 /// Who led, as the run saw it.
@@ -88,40 +76,13 @@ impl Led {
     }
 }
 
-impl One {
-    fn look(&mut self, state: &State, led: &Led, lab: &Lab, struck: &Mutex<Vec<Struck>>) {
-        let (now, what) = (Instant::now(), &self.what);
-        let begins = match (&self.turn, &what.start) {
-            (Turn::Waits(Some(at)), _) => *at <= now,
-            (Turn::Waits(None), Start::Step(place)) => at_step(state, place, has_begun),
-            (Turn::Waits(None), Start::Event(moment)) => happened(state, led, moment),
-            _ => false,
-        };
-        let mut all = struck.lock().unwrap_or_else(PoisonError::into_inner);
-        if begins {
-            let at = lab.with(|world| turned(world, &self.entry, true));
-            let start = what.start.to_string();
-            // Elsewhere than the list of faults has it, its row says nothing.
-            let row = (start == what.kind.start).then_some(what.kind.caught_by);
-            let asked = format!("{}@{start}", what.kind.name);
-            all.push(Struck { name: what.kind.name, asked, row, at, over: None });
-            let over = what.lasts.map(|lasts| now + lasts.duration());
-            self.turn = Turn::Strikes(all.len() - 1, over);
-        } else if let Turn::Strikes(mine, over) = &mut self.turn
-            && over.is_some_and(|at| at <= now)
-        {
-            let at = lab.with(|world| turned(world, &self.entry, false));
-            if let Some(s) = all.get_mut(*mine) {
-                s.over = Some(at);
-            }
-            *over = None;
-        }
+/// It has come to that.
+fn came(state: &State, led: &Led, start: &Start) -> bool {
+    match start {
+        Start::After(_) => false,
+        Start::Step(place) => at_step(state, place, has_begun),
+        Start::Event(moment) => happened(state, led, moment),
     }
-}
-
-fn turned(world: &mut World, entry: &str, on: bool) -> Time {
-    fault(world, entry, on);
-    world.now
 }
 
 /// It is so of a step: `phase/step` of whatever item, or `phase[item]/step`.

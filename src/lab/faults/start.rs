@@ -86,7 +86,7 @@ impl FromStr for Start {
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::After(span) => f.write_str(&span.brief()),
+            Self::After(span) => span.fmt(f),
             Self::Step(step) => f.write_str(step),
             Self::Event(Moment::Election) => f.write_str("election"),
             Self::Event(Moment::Soak) => f.write_str("soak"),

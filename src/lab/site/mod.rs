@@ -11,6 +11,7 @@ use crate::lab::kube::{Key, kind};
 use crate::lab::{World, vault};
 use crate::site::LAB_MARK;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// The class that Vault's claims are of.
@@ -85,8 +86,7 @@ pub fn with_applications(seed: u64, now: Time, most: usize) -> World {
     if let Some(namespaces) = kind("namespaces") {
         // The one identity that a cluster has; created just above.
         let _ = world.store.update(&Key::new(namespaces, "", "kube-system"), |o| {
-            let uid = o["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-            o["metadata"]["uid"] = marked(&uid);
+            o["metadata"]["uid"] = json!(identity(seed, ""));
         });
     }
     world.advance(now - AGE + Span::secs(600));
@@ -97,6 +97,7 @@ pub fn with_applications(seed: u64, now: Time, most: usize) -> World {
     let settled = now - AGE + Span::secs(3600);
     world.advance(settled);
     start_vault(&mut world);
+    world.vault.key_in = Some((world.stage.namespace.clone(), world.stage.unseal_secret.clone()));
     place(&mut world, manifests::backup());
     world.advance(now);
     world.doors.insert(DOOR.to_owned());
@@ -138,9 +139,44 @@ fn start_vault(world: &mut World) {
     }
 }
 
+/// The identity of the cluster of that seed, before there is one; `of`: of whose, where there may
+/// be several at a time.
+#[must_use]
+pub fn identity(seed: u64, of: &str) -> String {
+    mark(&uuid(seed, of))
+}
+
+/// A world that is offered to others has identities of its own.
+pub fn rename(world: &mut World, seed: u64, of: &str) {
+    if let Some(namespaces) = kind("namespaces") {
+        // The cluster's one namespace of that name is there in every lab.
+        let _ = world.store.update(&Key::new(namespaces, "", "kube-system"), |o| {
+            o["metadata"]["uid"] = json!(identity(seed, of));
+        });
+    }
+    vault::rename(world, &uuid(seed, of));
+}
+
+fn uuid(seed: u64, of: &str) -> String {
+    let digest = Sha256::digest(format!("{seed} {of}"));
+    let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
+}
+
+/// What identifies a world's cluster.
+#[must_use]
+pub fn identified(world: &World) -> Option<String> {
+    let found = world.store.get(&Key::new(kind("namespaces")?, "", "kube-system"))?;
+    found["metadata"]["uid"].as_str().map(str::to_owned)
+}
+
 /// Gives a lab's cluster its mark.
 pub(super) fn marked(uid: &str) -> Value {
-    json!(format!("{LAB_MARK}{}", uid.get(9..).unwrap_or_default()))
+    json!(mark(uid))
+}
+
+fn mark(uid: &str) -> String {
+    format!("{LAB_MARK}{}", uid.get(9..).unwrap_or_default())
 }
 
 #[cfg(test)]

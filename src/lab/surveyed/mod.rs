@@ -80,6 +80,10 @@ fn stage(world: &mut World, survey: &Survey) {
     let secrets = survey.kubernetes.iter().flat_map(|c| &c.secrets);
     let own = { secrets }.find(|s| s.namespace == *namespace && s.exists);
     world.stage.unseal_secret = own.map(|s| s.name.clone()).unwrap_or_default();
+    let by_itself = survey.vault.iter().flat_map(|v| &v.voters).any(opens_by_itself);
+    let named = !by_itself && !world.stage.unseal_secret.is_empty();
+    world.vault.key_in =
+        named.then(|| (world.stage.namespace.clone(), world.stage.unseal_secret.clone()));
     // A class that nobody stages with a Secret is not encrypted.
     let staged = "csi.storage.k8s.io/node-stage-secret-name";
     let plain = |c: &&Value| c["parameters"][staged].is_null();
@@ -205,10 +209,15 @@ fn peers(part: &survey::Vault, notes: &mut Vec<String>) -> BTreeMap<String, bool
     part.voters.iter().map(|v| (v.name.clone(), true)).collect()
 }
 
+/// Another kind of seal needs no key of a Secret.
+fn opens_by_itself(voter: &survey::VoterSeen) -> bool {
+    !voter.seal.is_empty() && voter.seal != "shamir"
+}
+
 /// Whether somebody unseals a voter that starts: itself, by another kind of seal, or a second
 /// container.
 fn sidecar(survey: &Survey, part: &survey::Vault, notes: &mut Vec<String>) -> bool {
-    if part.voters.iter().any(|v| !v.seal.is_empty() && v.seal != "shamir") {
+    if part.voters.iter().any(opens_by_itself) {
         notes.push("its seal opens by itself; so it does here, within ten seconds".into());
         return true;
     }

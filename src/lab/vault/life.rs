@@ -5,6 +5,7 @@ use super::state::{Follows, Process};
 use super::{SIDECAR_STUCK, SLOW_REJOIN, fault, raft, seal, truth};
 use crate::event::Span;
 use crate::lab::World;
+use crate::lab::kube::{Key, kind};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -178,13 +179,19 @@ fn sidecar(world: &mut World, pod: &str, boot: u64) {
     if !sealed(world) {
         return;
     }
-    if let Some(key) = world.vault.sidecar_key.clone() {
+    if let Some(key) = world.vault.sidecar_key.clone().filter(|_| key_is_read(world)) {
         // A key that does not fit is tried again and again, as the real one does.
         let _ = seal::unseal(world, pod, &key);
     }
     if sealed(world) {
         world.later(SIDECAR, crate::lab::Task::Vault(Task::Sidecar { pod: pod.to_owned(), boot }));
     }
+}
+
+/// Whether the sidecar gets at its key: without its Secret it does not, and tries again.
+fn key_is_read(world: &World) -> bool {
+    let Some((namespace, name)) = &world.vault.key_in else { return true };
+    kind("secrets").is_some_and(|kind| world.store.get(&Key::new(kind, namespace, name)).is_some())
 }
 
 /// It asks again, soon.

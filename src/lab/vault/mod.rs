@@ -40,7 +40,9 @@ pub use self::serve::serve;
 pub use self::state::{
     Data, Disk, Follows, Keyring, Led, Mount, Process, Raft, Rule, Secret, Token, Version, Voter,
 };
-pub use self::truth::{Truth, applied, has_quorum, initialise, is_voter, leader, ready, voters};
+pub use self::truth::{
+    Truth, applied, has_quorum, initialise, is_voter, leader, ready, rename, voters,
+};
 
 /// What opens every cluster of a lab: base64 of words that say what they are.
 pub const UNSEAL_KEY: &str = "TEFCLXVuc2VhbC1rZXktb2YtdGhlLXNpbXVsYXRpb24=";

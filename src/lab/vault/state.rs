@@ -17,6 +17,10 @@ pub struct Raft {
     pub led: Option<Led>,
     /// What the sidecars unseal with; none where there are no sidecars.
     pub sidecar_key: Option<String>,
+    /// The Secret that the sidecars have it from, by namespace and name; none: not from one. A
+    /// container that starts reads it anew.
+    #[serde(default)]
+    pub key_in: Option<(String, String)>,
     /// Pods of this namespace alone are voters; none: those of any.
     #[serde(default)]
     pub namespace: Option<String>,
@@ -43,6 +47,7 @@ impl Default for Raft {
             disks: BTreeMap::new(),
             led: None,
             sidecar_key: Some(super::UNSEAL_KEY.into()),
+            key_in: None,
             namespace: None,
             pending: None,
             plans: 0,

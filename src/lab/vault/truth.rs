@@ -148,6 +148,15 @@ pub fn initialise(world: &mut World, names: &[&str], disks: &[&str], leader: usi
     election::tidy(world);
 }
 
+/// Its cluster has another identity, on every disk.
+pub fn rename(world: &mut World, id: &str) {
+    for disk in world.vault.disks.values_mut() {
+        if let Some(keyring) = Arc::make_mut(&mut disk.data).keyring.as_mut() {
+            id.clone_into(&mut keyring.cluster_id);
+        }
+    }
+}
+
 /// What a cluster has from its beginning, and a bit of use.
 pub(super) fn fresh(world: &mut World) -> Data {
     let id = world.chance.uuid();

@@ -29,7 +29,7 @@ checks! {
     security_context: "preflight/security-context verify" of "preflight/security-context",
         from: without_a_group;
     old_volumes: "preflight/old-volumes verify" of "preflight/old-volumes",
-        faults: &["reclaim-delete"];
+        faults: &["reclaim-delete"], beside: &["roll/claims kept"];
     nodes: "preflight/nodes verify" of "preflight/nodes", faults: &["attach-limit"], from: world;
     backup: "preflight/backup verify" of "preflight/backup", faults: &["backup-stale"];
     orphan: "statefulset/orphan verify" of "statefulset/orphan",

@@ -97,7 +97,7 @@ fn one(seed: u64, tally: &Tally) {
     }
     if played.done
         && !helped(&played.entries)
-        && let Some(why) = promises::untrue(&played)
+        && let Some(why) = promises::untrue(&played, &begun)
     {
         panic!("done, and {why}\n{}", told());
     }

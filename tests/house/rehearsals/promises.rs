@@ -259,14 +259,57 @@ fn moved(entries: &[Entry], world: &World) -> Option<String> {
 }
 
 /// What is not so, in a run that says that it is done.
-pub fn untrue(played: &Played) -> Option<String> {
+pub fn untrue(played: &Played, begun: &World) -> Option<String> {
     let astray = played.lab.with(|world| {
         let old = VOTERS.iter().find(|voter| !lies_well(world, voter));
         let old = old.map(|voter| format!("{voter} lies on {:?}", claims(world, voter)));
         let quorum = vault::has_quorum(world);
         old.or_else(|| (!quorum).then(|| format!("no quorum: {:?}", vault::voters(world))))
     });
-    astray.or_else(|| unproven(played))
+    let lost = played.losses().into_iter().next();
+    astray
+        .or(lost)
+        .or_else(|| unproven(played))
+        .or_else(|| unanchored(&played.entries))
+        .or_else(|| elected(played, begun))
+}
+
+/// Vault elected more often than somebody asked it to: a leader was taken away.
+fn elected(played: &Played, begun: &World) -> Option<String> {
+    const ELECT: [&str; 4] = ["hung-leader", "stopped-leader", "quorum-lost", "hung-audit"];
+    if played.struck.iter().any(|s| ELECT.contains(&s.name)) {
+        return None;
+    }
+    let term = |world: &World| world.vault.led.as_ref().map_or(0, |led| led.term);
+    let held = played.lab.with(|world| term(world)).saturating_sub(term(begun));
+    let asked = |e: &&Entry| match &e.event {
+        Event::EffectStarted { step, .. } => step.place() == "roll/step-down",
+        _ => false,
+    };
+    let asked = played.entries.iter().filter(asked).count()
+        + played.struck.iter().filter(|s| s.name == "leader-moves").count();
+    let why = || format!("{held} elections, and {asked} of them were asked for");
+    (held > asked as u64).then(why)
+}
+
+/// The claims of a voter went without an anchor of its own turn, or the set without any.
+fn unanchored(entries: &[Entry]) -> Option<String> {
+    let mut anchored = None;
+    entries.iter().find_map(|entry| match &entry.event {
+        Event::Captured { name, step, .. } if name == "anchor" => {
+            anchored = Some(step.item.clone());
+            None
+        }
+        Event::EffectStarted { step, .. } => {
+            let fine = match step.place().as_str() {
+                "roll/claims" => anchored.as_ref() == Some(&step.item),
+                "statefulset/orphan" => anchored.is_some(),
+                _ => true,
+            };
+            (!fine).then(|| format!("{step} ran at {} without an anchor of its turn", entry.at))
+        }
+        _ => None,
+    })
 }
 
 /// Why the last anchor is none, by its bytes.

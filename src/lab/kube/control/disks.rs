@@ -26,6 +26,13 @@ impl World {
     }
 }
 
+impl super::Control {
+    /// The handle of each of them.
+    pub(in crate::lab) fn handles(&self) -> impl Iterator<Item = &str> {
+        self.disks.keys().map(String::as_str)
+    }
+}
+
 /// A disk was provisioned.
 pub(super) fn make(world: &mut World, disk: Disk) {
     world.control.disks.insert(disk.handle.clone(), disk);
