@@ -2,6 +2,7 @@
 //! clients.
 
 mod every;
+mod moved;
 
 use crate::support::{driver, header};
 use holdpoint::cli::lab::rehearse::lab_site;
@@ -10,8 +11,9 @@ use holdpoint::journal::{Disk, Writer, read_bytes};
 use holdpoint::lab::{self, Lab, World, kube, site};
 use holdpoint::run::{Intent, State, Status};
 use holdpoint::runbook::load;
-use holdpoint::session::{Engine, Handle, Live};
+use holdpoint::session::{Engine, Handle, Live, Resumed};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -96,6 +98,11 @@ impl Begun {
 
     /// On any disk; who keeps what is written on it is whoever made it.
     async fn on(disk: Box<dyn Disk>) -> Self {
+        Self::at(disk, None).await
+    }
+
+    /// The same for one that lies somewhere.
+    async fn at(disk: Box<dyn Disk>, dir: Option<PathBuf>) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| site::world(1, BEGAN)).clone();
         let clock = lab::clock(world.now);
@@ -118,7 +125,8 @@ impl Begun {
         let theirs = Arc::clone(&clock);
         let writer = Writer::start(disk, None, Box::new(move || theirs())).unwrap();
         writer.append(vec![first], true, Box::new(drop));
-        let (handle, _) = Engine::start(state, writer, Arc::new(remote));
+        let new = Resumed { state, writer, show_only: None, first: None, dir };
+        let (handle, _) = Engine::resume(new, Arc::new(remote));
         Self { handle, lab, kept: Arc::default(), drives }
     }
 

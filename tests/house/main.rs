@@ -26,6 +26,7 @@ mod journal;
 mod keys;
 mod killed;
 mod layers;
+mod lease;
 mod pipes;
 mod pty;
 mod rehearsals;

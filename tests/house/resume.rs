@@ -109,6 +109,22 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
     assert!(run.state.breached().next().is_none(), "it was breached at once");
 }
 
+/// A process that was stopped and goes on is the same, and has seen as little meanwhile.
+#[test]
+fn after_a_stop_everything_is_looked_at_anew() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, digest) = run.reach_review();
+    run.effects.clear();
+    run.system(Intent::Continued);
+    assert_eq!(run.state.lease, None);
+    assert_eq!(run.effects, [Effect::AskLease]);
+    let release = Intent::Release { step: step.clone(), digest, typed: "vault-0".into() };
+    let refused = run.ask(&driver(), release.clone()).unwrap_err();
+    assert!(refused.contains("the gates are still being read"), "{refused}");
+    run.look(well(run.now));
+    run.ask(&driver(), release).unwrap();
+}
+
 /// A journal's bytes, and where its lines end.
 fn journal() -> (Vec<u8>, Vec<usize>) {
     let mut run = Run::new(RUNBOOK, Mode::Write);

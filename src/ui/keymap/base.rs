@@ -17,6 +17,7 @@ pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) ->
         KeyCode::Char('L') => return entry().map_or(Asked::Nothing, |e| Asked::Logs(e, true)),
         KeyCode::Char('h') if state.line_held.is_some() => return ask(Intent::FreeLine),
         KeyCode::Char('h') => return open_write(model, Writing::Hold),
+        KeyCode::Char(':') => return open_write(model, Writing::Command),
         KeyCode::Char('A') => return open_write(model, Writing::Abort),
         KeyCode::Char('F') => return open_write(model, Writing::LeaveBack),
         KeyCode::Char('W') => return open_write(model, Writing::Window),
