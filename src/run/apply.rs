@@ -11,7 +11,7 @@ use crate::run::life::{Illegal, Move, Status, legal};
 use crate::run::probing;
 use crate::run::resume;
 use crate::run::state::{
-    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
+    GuardState, ItemState, OUTPUT_LINE, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
 };
 use crate::run::step::StepState;
 use crate::runbook::model::{Arg, Call, Does};
@@ -103,10 +103,8 @@ fn run(state: &mut State, entry: &Entry) {
         }
         Event::EffectEnded { .. } => state.running = None,
         Event::Output { effect, stream, text } => {
-            output(
-                state,
-                OutputLine { effect: *effect, stream: *stream, text: text.clone(), at: entry.at },
-            );
+            let text = shortened(text);
+            output(state, OutputLine { effect: *effect, stream: *stream, text, at: entry.at });
         }
         Event::Captured { name, value, step } => {
             state.evidence.insert(name.clone(), value.clone());
@@ -232,6 +230,18 @@ fn lose(state: &mut State, addr: &StepAddr, how: &str) {
             state.lost.insert(name, format!("{addr} {how}"));
         }
     }
+}
+
+/// The beginning of a line that nobody reads on a screen; the journal has it all.
+fn shortened(text: &str) -> String {
+    if text.len() <= OUTPUT_LINE {
+        return text.to_owned();
+    }
+    let mut end = OUTPUT_LINE;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
 }
 
 fn output(state: &mut State, line: OutputLine) {

@@ -5,7 +5,6 @@ use crate::event::{Actor, EffectId, Entry, Judged, Lease, Slot, StepAddr, Time};
 use crate::run::apply::ApplyError;
 use crate::run::state::{Back, GuardState, OutputLine, PhaseState, State};
 use crate::run::step::StepState;
-use crate::runbook::model::UNDO;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -100,8 +99,7 @@ pub(super) fn restore(state: &mut State, entry: &Entry, kept: &Value) -> Result<
     let frame = Frame::deserialize(kept).map_err(|e| wrong(&e.to_string()))?;
     // Behind those of the runbook, the ways back that were begun.
     let (own, back) = frame.phases.split_at(state.phases.len().min(frame.phases.len()));
-    let section =
-        |p: &PhaseState| p.id == UNDO || state.runbook.backouts.iter().any(|b| b.phase.id == p.id);
+    let section = |p: &PhaseState| state.runbook.ways_back().any(|way| way.id == p.id);
     if !own.iter().map(|p| &p.id).eq(state.phases.iter().map(|p| &p.id))
         || !back.iter().all(section)
     {

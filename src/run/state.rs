@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Lines of output that the state keeps; all of it is in the journal.
 pub(crate) const OUTPUT_LINES: usize = 500;
+/// Bytes of such a line that it keeps.
+pub(crate) const OUTPUT_LINE: usize = 4 << 10;
 
 /// The whole of a run. Only `apply` changes it.
 #[derive(Debug, Clone)]

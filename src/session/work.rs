@@ -7,7 +7,7 @@ use crate::remote::Remote;
 use crate::run::{Effect, Intent, Purpose};
 use crate::runbook::model::Call;
 use crate::session::lease::Keeper;
-use crate::session::say::say;
+use crate::session::say::Voice;
 use crate::world::Reading;
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,12 +33,15 @@ pub(super) async fn work(
             Intent::Prepared { step, ticket, purpose, changes, proposal }
         }
         Effect::Execute { effect, proposal, .. } => {
-            let say = say(effect, results.clone());
+            let voice = Voice::new(effect, results.clone());
+            let say = voice.say();
             let acting =
                 tokio::spawn(async move { action::execute(&remote, &proposal, &say).await });
             let (outcome, result) = acting.await.unwrap_or_else(|e| {
                 (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
             });
+            // Before its end: what comes after that is nobody's.
+            voice.end().await;
             Intent::EffectEnded { effect, outcome, result }
         }
         Effect::Probe { step, ticket, proposal, reading } => {

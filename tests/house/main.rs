@@ -21,6 +21,7 @@ mod demo;
 mod disk;
 mod doctor;
 mod fingers;
+mod flood;
 mod headless;
 mod journal;
 mod keys;
