@@ -75,7 +75,9 @@ impl Engine {
             Some(seq) => (seq, health.synced_head),
             None => self.kept.clone(),
         };
-        let path = place.dir.as_ref().map(|dir| dir.display().to_string());
+        // As it is found from anywhere.
+        let whole = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        let path = place.dir.as_ref().map(|dir| whole(dir).display().to_string());
         let run = self.state.header.run.clone();
         let continues = Some(Continues { run, seq, hash, path });
         let header = Header { continues, ..(*self.state.header).clone() };
