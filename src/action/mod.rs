@@ -22,7 +22,7 @@ mod snapshot;
 mod snapshot_read;
 mod vault;
 
-pub use rights::{Right, kube_rights, vault_right, vault_rights};
+pub use rights::{Right, kube_rights, lease_rights, vault_right, vault_rights};
 pub use snapshot_read::{Checked, check_snapshot};
 
 use crate::event::{Outcome, Pins, Probed, Proposal, Stream};

@@ -4,6 +4,7 @@ use crate::action::args::Args;
 use crate::action::{kube, kube_apply, snapshot, vault};
 use crate::remote::Remote;
 use crate::runbook::model::Call;
+use crate::site::LeaseAt;
 
 /// A right on a kind of object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +69,17 @@ fn claims_made(remote: &Remote, args: &Args<'_>) -> Vec<Right> {
         right("get", ("", "persistentvolumeclaims"), Some(namespace)),
         right("get", ("storage.k8s.io", "storageclasses"), None),
     ]
+}
+
+/// What a run needs that keeps the cluster's lease.
+pub fn lease_rights(at: &LeaseAt) -> impl Iterator<Item = Right> {
+    let right = |verb| Right {
+        verb,
+        group: "coordination.k8s.io".into(),
+        resource: "leases".into(),
+        namespace: Some(at.namespace.clone()),
+    };
+    ["get", "create", "update"].into_iter().map(right)
 }
 
 /// Paths of Vault that an action uses, with what its token must be able to do there.

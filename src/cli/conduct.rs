@@ -5,13 +5,16 @@ use crate::cli::{print, site};
 use crate::event::{Actor, Header, Time};
 use crate::journal::{Health, HealthState};
 use crate::remote::Remote;
-use crate::run::State;
+use crate::run::{Intent, State};
 use crate::runbook::model::Runbook;
-use crate::session::{Answers, Engine, Handle, Keep, Opening, Reopened, Stage, open, plain, tui};
+use crate::session::{
+    Answers, Engine, Handle, Keep, Opening, Reopened, Resumed, Stage, open, plain, tui,
+};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What wants to know of a run that has begun, and of its directory.
 pub(crate) type Begun = Box<dyn FnOnce(&Handle, &Path)>;
@@ -70,7 +73,9 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
             let header = *header;
             let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, keep };
             let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
-            let (handle, task) = Engine::start(state, writer, Arc::new(remote));
+            let new =
+                Resumed { state, writer, show_only: None, first: None, dir: Some(dir.clone()) };
+            let (handle, task) = Engine::resume(new, Arc::new(remote));
             (handle, task, dir)
         }
         Begin::Again(run) => {
@@ -93,6 +98,7 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
         }
     };
     begun(&handle, &dir);
+    let goes_on = tokio::spawn(goes_on(handle.clone()));
     let done = match stage {
         None => {
             outln!("journal: {}", dir.display());
@@ -108,11 +114,20 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
             done
         }
         Some(stage) => {
-            let done = tui(stage, handle.clone(), &actor, notice).await?;
+            let done = match tui(stage, handle.clone(), &actor, notice).await {
+                Ok(done) => done,
+                Err(why) => {
+                    handle.leave().await;
+                    return Err(why);
+                }
+            };
+            let dir = handle.dir().unwrap_or_else(|| dir.clone());
             outln!("journal: {}", dir.display());
             done
         }
     };
+    handle.leave().await;
+    goes_on.abort();
     let lost = handle.live.borrow().show_only.clone();
     let health = handle.close();
     lacks(lost, &health, &dir);
@@ -135,4 +150,15 @@ fn lacks(lost: Option<String>, health: &Health, dir: &Path) {
         "holdpoint: {since}: {why}; holdpoint resume goes on from what is there: {}",
         dir.display()
     );
+}
+
+/// Whoever was stopped, and goes on, saw nothing meanwhile: the lease and all gates are asked for
+/// anew.
+async fn goes_on(handle: Handle) {
+    let number = rustix::process::Signal::CONT.as_raw();
+    let Ok(mut told) = signal(SignalKind::from_raw(number)) else { return };
+    while told.recv().await.is_some() {
+        // The run may be over.
+        let _ = handle.ask(&Actor::System, Intent::Continued).await;
+    }
 }

@@ -3,7 +3,7 @@
 use crate::cli::check::read;
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
-use crate::cli::runs::{Row, is_watch, list};
+use crate::cli::runs::{Row, goes_on, is_watch, list};
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, lab, refuse, runtime, site};
 use crate::event::{Actor, Header, Mode, Role};
@@ -157,6 +157,9 @@ fn open(dir: &Path) -> Result<Reopened, String> {
     let state = &reopened.state;
     if is_watch(&state.header) {
         return Err("this run only watched; holdpoint watch begins another".into());
+    }
+    if let Some(to) = goes_on(dir, state) {
+        return Err(format!("this run goes on in {to}; resume it there"));
     }
     match (&reopened.verdict, state.ended) {
         (Verdict::Complete, Some(true)) => Err("this run is over: every step is done".into()),

@@ -2,7 +2,7 @@
 
 use crate::cli::{refuse, site};
 use crate::event::{Event, Header, Time};
-use crate::journal::{Read, Verdict, is_written, read};
+use crate::journal::{Read, Verdict, is_written, moved_to, read};
 use crate::run::State;
 use crate::session::fold;
 use crate::site::is_lab;
@@ -36,6 +36,8 @@ pub(crate) enum Stands {
     Done,
     /// Its person gave it up.
     GivenUp,
+    /// It goes on in another directory.
+    Moved,
     /// Only watched: there is nothing to resume.
     Watched,
     /// Its journal is damaged; it can be looked at.
@@ -128,7 +130,8 @@ fn row(dir: &Path) -> Row {
     };
     Row {
         run,
-        at: at(&state),
+        // Where it stood then is not where it stands.
+        at: at(&state).filter(|_| stands != Stands::Moved),
         why,
         title,
         site: clean_line(&state.header.site),
@@ -144,6 +147,9 @@ fn stands(dir: &Path, read: &Read, state: &State) -> (Stands, Option<String>) {
         Verdict::Tampered { .. } => {
             return (Stands::Damaged, Some(read.verdict.to_string()));
         }
+        _ if let Some(to) = goes_on(dir, state) => {
+            return (Stands::Moved, Some(format!("goes on in {to}")));
+        }
         // Another process may be writing the very line that looks torn.
         _ if is_written(dir) => Stands::Running,
         Verdict::Torn { .. } => return (Stands::Torn, Some(read.verdict.to_string())),
@@ -153,6 +159,11 @@ fn stands(dir: &Path, read: &Read, state: &State) -> (Stands, Option<String>) {
         Verdict::Open => Stands::Open,
     };
     (whole, None)
+}
+
+/// Where it goes on, as its last entry or a mark beside it says.
+pub(crate) fn goes_on(dir: &Path, state: &State) -> Option<String> {
+    state.moved.as_deref().map(clean_line).or_else(|| moved_to(dir))
 }
 
 /// Nothing was to be changed there.
@@ -176,6 +187,7 @@ fn print(rows: &[Row], now: Time) {
             Stands::Done => "done",
             Stands::GivenUp => "given up",
             Stands::Watched => "watched",
+            Stands::Moved => "moved",
             Stands::Damaged => "damaged",
             Stands::Unreadable => "unreadable",
         };

@@ -69,7 +69,17 @@ pub(crate) fn runs(state: Option<&Path>) -> PathBuf {
 }
 
 pub(crate) fn surroundings() -> Surroundings {
-    Surroundings { home: home(), kubeconfig: env("KUBECONFIG"), vault_token: env("VAULT_TOKEN") }
+    Surroundings {
+        home: home(),
+        kubeconfig: env("KUBECONFIG"),
+        vault_token: env("VAULT_TOKEN"),
+        host: host(),
+    }
+}
+
+/// This machine's name.
+fn host() -> String {
+    crate::text::clean_line(&rustix::system::uname().nodename().to_string_lossy())
 }
 
 /// What the terminal can show, and its kind.

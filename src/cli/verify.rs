@@ -1,7 +1,9 @@
 //! `holdpoint verify RUN`: is a journal whole?
 
 use crate::cli::{UNDONE, refuse, site};
-use crate::journal::{Against, Verdict, compare, read};
+use crate::event::{Continues, Event};
+use crate::journal::{Against, Read, Verdict, compare, read};
+use crate::text::clean_line;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,6 +38,10 @@ pub(crate) fn locate(run: &str, state: Option<&Path>) -> Result<PathBuf, String>
         .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().contains(run)))
         .collect();
     found.sort();
+    // A later segment has the name of the first one in its own.
+    if let Some(whole) = found.iter().find(|p| p.file_name().is_some_and(|n| n == run)) {
+        return Ok(whole.clone());
+    }
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(format!("there is no run {run} in {}", runs.display())),
@@ -60,6 +66,7 @@ fn verify(args: &Args) -> Result<bool, String> {
     outln!("{}", ours.verdict);
     outln!("{} entries, head {}", ours.entries.len(), ours.head);
     let mut fine = matches!(ours.verdict, Verdict::Complete | Verdict::Open);
+    fine &= earlier(&path, &ours);
     if let Some(copy) = &args.against {
         let copy = read(copy).map_err(|e| e.to_string())?;
         let against = compare(&ours, &copy);
@@ -67,6 +74,65 @@ fn verify(args: &Args) -> Result<bool, String> {
         fine &= matches!(against, Against::Same | Against::Longer { .. });
     }
     Ok(fine)
+}
+
+/// Follows a run through the segments that it continues, and says of each whether it ends as the
+/// next one says; whether all do.
+fn earlier(path: &Path, last: &Read) -> bool {
+    let mut at = path.to_owned();
+    let mut continues = of(last);
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(Continues { run, seq, hash, path }) = continues {
+        let dir = path.map_or_else(|| beside(&at, &run), PathBuf::from);
+        let says = |what: &str| {
+            outln!(
+                "continues {run} after entry {seq} in {}: {what}",
+                clean_line(&dir.to_string_lossy())
+            );
+        };
+        if !seen.insert(dir.clone()) {
+            says("that leads round in a circle");
+            return false;
+        }
+        let read = match read(&dir) {
+            Ok(read) => read,
+            Err(e) => {
+                says(&format!("that segment cannot be read: {e}"));
+                return false;
+            }
+        };
+        match usize::try_from(seq).ok().and_then(|seq| read.hashes.get(seq)) {
+            Some(there) if *there == hash => {
+                says(&format!("it fits; that segment is {}", read.verdict))
+            }
+            Some(_) => {
+                says("tampered: that entry is another one there");
+                return false;
+            }
+            None => {
+                says(&format!("that entry is not there; that segment is {}", read.verdict));
+                return false;
+            }
+        }
+        if let Verdict::Tampered { .. } = read.verdict {
+            return false;
+        }
+        (at, continues) = (dir, of(&read));
+    }
+    true
+}
+
+/// What a journal's header says that it continues.
+pub(crate) fn of(read: &Read) -> Option<Continues> {
+    match &read.entries.first()?.event {
+        Event::Opened { header } => header.continues.clone(),
+        _ => None,
+    }
+}
+
+fn beside(path: &Path, run: &str) -> PathBuf {
+    let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    dir.with_file_name(run)
 }
 
 #[cfg(test)]

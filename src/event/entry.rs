@@ -1,6 +1,6 @@
 //! The closed set of events, and the journal's first line.
 
-use crate::event::{Actor, EffectId, GateJudged, Judged, Proposal, Slot, StepAddr, Time};
+use crate::event::{Actor, EffectId, GateJudged, Judged, Lease, Proposal, Slot, StepAddr, Time};
 use crate::world::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,10 +79,13 @@ pub struct Header {
 pub struct Continues {
     /// Its run id.
     pub run: String,
-    /// Its last entry that counts.
+    /// Its last entry that is known to be durable; what came after it is in the keyframe.
     pub seq: u64,
     /// That entry's hash.
     pub hash: String,
+    /// Its directory; nothing, where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// How an effect ended.
@@ -247,6 +250,16 @@ pub enum Event {
     /// Nothing is left to do in it, or it was left before anything was done, with the reason.
     /// `ends`: the run ends with it; else it goes on forward.
     BackDone { section: String, ends: bool, left: Option<String> },
+    /// The process was stopped and goes on: it saw nothing meanwhile.
+    Continued,
+    /// Something was seen of the cluster's lease, or became of it.
+    Lease { news: Lease },
+    /// A person takes the lease over from whoever holds it.
+    LeaseClaimed { from: String, reason: String },
+    /// Seq 1 of a later segment: all that the run was when it moved, as `run` writes it.
+    Keyframe { state: Box<Value> },
+    /// The run goes on in another directory; what comes after is written there.
+    Moved { to: String },
     /// The run was given up.
     Aborted { reason: String },
     /// The journal's end record.
@@ -309,6 +322,11 @@ impl Event {
             | E::Withdrawn { .. }
             | E::BackBegan { .. }
             | E::BackDone { .. }
+            | E::Continued
+            | E::Lease { .. }
+            | E::LeaseClaimed { .. }
+            | E::Keyframe { .. }
+            | E::Moved { .. }
             | E::Aborted { .. }
             | E::Ended { .. } => None,
         }
@@ -326,6 +344,7 @@ impl Event {
                 | Self::VerifyJudged { .. }
                 | Self::GuardJudged { .. }
                 | Self::SoakCounted { .. }
+                | Self::Lease { news: Lease::Renewed { .. } }
         )
     }
 }

@@ -12,14 +12,18 @@ mod actor;
 mod address;
 mod entry;
 mod judged;
+mod lease;
 mod proposal;
 mod slot;
 mod time;
 
 pub use actor::{Actor, Role};
 pub use address::{AddressError, EffectId, StepAddr};
-pub use entry::{Entry, Event, FORMAT, Header, Mode, Outcome, Pins, Probed, Stream, Way};
+pub use entry::{
+    Continues, Entry, Event, FORMAT, Header, Mode, Outcome, Pins, Probed, Stream, Way,
+};
 pub use judged::{GateJudged, Judged, Observed, Verdict};
+pub use lease::Lease;
 pub use proposal::{Proposal, Target};
 pub use slot::{Slot, SlotError};
 pub use time::{Span, SpanError, Time};

@@ -1,7 +1,7 @@
 //! The file under a journal, behind a trait so that every failure can be injected.
 
 use crate::journal::FILE;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -27,7 +27,9 @@ pub enum JournalError {
         why: &'static str,
     },
     /// The journal's own file is not safe to write to.
-    #[error("{path}: {why}; copy the run's directory and resume the copy by its path")]
+    #[error(
+        "{path}: {why}; look who did that, then copy the run's directory to one of your own and resume the copy by its path"
+    )]
     Foreign {
         /// Which.
         path: PathBuf,
@@ -56,18 +58,21 @@ impl JournalError {
 /// A lock on a run's directory, held while it is open.
 #[derive(Debug)]
 pub struct RunLock {
-    _dir: File,
+    dir: File,
 }
 
 impl RunLock {
     fn take(dir: &Path) -> Result<Self, JournalError> {
-        let file = File::open(dir).map_err(JournalError::io(dir))?;
+        Self::hold(File::open(dir).map_err(JournalError::io(dir))?, dir)
+    }
+
+    fn hold(file: File, dir: &Path) -> Result<Self, JournalError> {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _dir: file }),
+            Ok(()) => Ok(Self { dir: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::Locked(dir.to_owned())),
             // Some network file systems have no locks; two writers would break the chain
             // and be seen.
-            Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok(Self { _dir: file }),
+            Err(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok(Self { dir: file }),
             Err(e) => Err(JournalError::Io { path: dir.to_owned(), source: e.into() }),
         }
     }
@@ -108,15 +113,26 @@ impl FileDisk {
 
     /// A run's journal, to be written on: locked, and what stands in it.
     pub fn reopen(dir: &Path) -> Result<(Self, Vec<u8>), JournalError> {
-        check_owner(dir)?;
-        let lock = RunLock::take(dir)?;
-        let path = dir.join(FILE);
-        let mut file = OpenOptions::new()
+        let foreign = |why| JournalError::Foreign { path: dir.to_owned(), why };
+        let named = std::fs::symlink_metadata(dir).map_err(JournalError::io(dir))?;
+        if let Some(why) = not_ours(&named) {
+            return Err(foreign(why));
+        }
+        // Once more of what was opened, and the file in that very directory: by its name it may be
+        // another one by now.
+        let at = OpenOptions::new()
             .read(true)
-            .append(true)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(&path)
-            .map_err(JournalError::io(&path))?;
+            .custom_flags((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed())
+            .open(dir)
+            .map_err(JournalError::io(dir))?;
+        if let Some(why) = not_ours(&at.metadata().map_err(JournalError::io(dir))?) {
+            return Err(foreign(why));
+        }
+        let lock = RunLock::hold(at, dir)?;
+        let path = dir.join(FILE);
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&lock.dir, FILE, flags | OFlags::CLOEXEC, Mode::empty());
+        let mut file = File::from(file.map_err(|e| JournalError::io(&path)(e.into()))?);
         check_file(&path, &file.metadata().map_err(JournalError::io(&path))?)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(JournalError::io(&path))?;
@@ -195,17 +211,21 @@ fn check_file(path: &Path, meta: &Metadata) -> Result<(), JournalError> {
 /// for a journal.
 fn check_owner(dir: &Path) -> Result<(), JournalError> {
     let meta = std::fs::symlink_metadata(dir).map_err(JournalError::io(dir))?;
-    let bad = |why| Err(JournalError::Unsafe { path: dir.to_owned(), why });
+    match not_ours(&meta) {
+        Some(why) => Err(JournalError::Unsafe { path: dir.to_owned(), why }),
+        None => Ok(()),
+    }
+}
+
+/// Why others may have a hand in it.
+fn not_ours(meta: &Metadata) -> Option<&'static str> {
     if meta.file_type().is_symlink() {
-        return bad("is a symbolic link");
+        return Some("is a symbolic link");
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
-        return bad("belongs to somebody else");
+        return Some("belongs to somebody else");
     }
-    if meta.permissions().mode() & 0o022 != 0 {
-        return bad("can be written by others");
-    }
-    Ok(())
+    (meta.permissions().mode() & 0o022 != 0).then_some("can be written by others")
 }
 
 impl Disk for FileDisk {

@@ -49,6 +49,8 @@ pub struct Health {
     pub entries: u64,
     /// Seq of the last durable entry.
     pub synced_seq: Option<u64>,
+    /// Its hash.
+    pub synced_head: String,
     /// When it became durable.
     pub synced_at: Option<Time>,
     /// Hash of the last entry written.
@@ -250,6 +252,7 @@ impl Worker {
         let now = (self.clock)();
         let mut health = locked(&self.health);
         health.synced_seq = Some(seq);
+        health.synced_head = self.head.clone();
         health.synced_at = Some(now);
         Ok(())
     }

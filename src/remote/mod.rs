@@ -5,6 +5,7 @@
 
 mod files;
 mod kube;
+mod lease;
 mod local;
 #[cfg(test)]
 pub(crate) mod responder;
@@ -16,6 +17,7 @@ mod wire;
 
 pub(crate) use self::files::soon;
 pub use self::kube::{Trouble, review_access, trouble};
+pub use self::lease::{LeaseFound, LeaseWrite, read_lease, write_lease};
 pub use self::local::{FileMeta, Ground, Machine, Sink};
 pub(crate) use self::local::{apart, apart_soon};
 pub use self::vault::{Asked, Silence, VoterClient};
@@ -70,6 +72,8 @@ pub struct Surroundings {
     pub kubeconfig: Option<String>,
     /// `VAULT_TOKEN`.
     pub vault_token: Option<String>,
+    /// This machine's name.
+    pub host: String,
 }
 
 /// A site, connected.
@@ -91,6 +95,8 @@ pub struct Remote {
     pub http: Arc<dyn Wire>,
     /// Where files are kept and programs run.
     pub machine: Arc<dyn Machine>,
+    /// This machine's name, for whoever asks who holds the lease.
+    pub host: String,
     /// Where time comes from.
     pub clock: Clock,
     /// Who led since when, each seen once.
@@ -155,7 +161,8 @@ impl Remote {
         let files = (token_path, ca_path);
         let machine = Here::machine();
         let parts = Parts { site, kube, voters, token, http, machine };
-        Ok(Self { kubeconfig, vault_files: files, ..Self::of(parts, clock) })
+        let host = around.host.clone();
+        Ok(Self { kubeconfig, vault_files: files, host, ..Self::of(parts, clock) })
     }
 
     /// A site by its parts: behind sockets, or a lab's.
@@ -171,6 +178,7 @@ impl Remote {
             token,
             http,
             machine,
+            host: "lab".into(),
             clock,
             leaderships: Mutex::default(),
             index: Mutex::default(),

@@ -5,11 +5,13 @@ use crate::run::back;
 use crate::run::fields::fields;
 use crate::run::gates;
 use crate::run::intent::{Effect, Purpose};
+use crate::run::keyframe;
+use crate::run::lease;
 use crate::run::life::{Illegal, Move, Status, legal};
 use crate::run::probing;
 use crate::run::resume;
 use crate::run::state::{
-    GuardState, ItemState, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
+    GuardState, ItemState, OUTPUT_LINE, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
 };
 use crate::run::step::StepState;
 use crate::runbook::model::{Arg, Call, Does};
@@ -36,6 +38,14 @@ pub enum ApplyError {
         /// The move.
         illegal: Illegal,
     },
+    /// A keyframe that is none of this run, or stands elsewhere than at its beginning.
+    #[error("entry {seq}: this is no keyframe to go on from: {why}")]
+    Keyframe {
+        /// Seq of the entry.
+        seq: u64,
+        /// What is wrong with it.
+        why: String,
+    },
     /// It names something that the run does not have.
     #[error("entry {seq} names {what}, which this run does not have")]
     Unknown {
@@ -50,6 +60,10 @@ pub enum ApplyError {
 pub fn apply(state: &mut State, entry: &Entry) -> Result<Vec<Effect>, ApplyError> {
     if entry.seq != state.seq + 1 {
         return Err(ApplyError::Gap { after: state.seq, got: entry.seq });
+    }
+    if let Event::Keyframe { state: kept } = &entry.event {
+        keyframe::restore(state, entry, kept)?;
+        return Ok(Vec::new());
     }
     check_names(state, entry)?;
     if let Some(addr) = entry.event.step() {
@@ -89,10 +103,8 @@ fn run(state: &mut State, entry: &Entry) {
         }
         Event::EffectEnded { .. } => state.running = None,
         Event::Output { effect, stream, text } => {
-            output(
-                state,
-                OutputLine { effect: *effect, stream: *stream, text: text.clone(), at: entry.at },
-            );
+            let text = shortened(text);
+            output(state, OutputLine { effect: *effect, stream: *stream, text, at: entry.at });
         }
         Event::Captured { name, value, step } => {
             state.evidence.insert(name.clone(), value.clone());
@@ -131,7 +143,9 @@ fn run(state: &mut State, entry: &Entry) {
         Event::Refused { asked, why } => {
             state.refused = Some((asked.clone(), why.clone(), entry.at));
         }
-        Event::Resumed { .. } => resume::fold(state, entry.at),
+        Event::Resumed { .. } | Event::Continued => resume::fold(state, entry.at),
+        Event::Moved { to } => state.moved = Some(to.clone()),
+        Event::Lease { news } => lease::fold(state, news),
         Event::Aborted { reason } => aborted(state, reason, entry),
         Event::Ended { done } => state.ended = Some(*done),
         // The rest are about a step and were folded there, or about the journal itself.
@@ -223,6 +237,18 @@ fn lose(state: &mut State, addr: &StepAddr, how: &str) {
     }
 }
 
+/// The beginning of a line that nobody reads on a screen; the journal has it all.
+fn shortened(text: &str) -> String {
+    if text.len() <= OUTPUT_LINE {
+        return text.to_owned();
+    }
+    let mut end = OUTPUT_LINE;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
 fn output(state: &mut State, line: OutputLine) {
     if state.output.len() == OUTPUT_LINES {
         state.output.pop_front();
@@ -284,8 +310,18 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
 
 /// What has to be done now that the entry is durable and folded.
 fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
-    let current = match entry.event {
-        Event::Resumed { .. } => state.current(),
+    let mut effects = of_step(state, entry);
+    if matches!(entry.event, Event::Continued) {
+        effects.push(Effect::AskLease);
+    }
+    effects
+}
+
+/// Those of the step that it is about, or in hand.
+fn of_step(state: &State, entry: &Entry) -> Vec<Effect> {
+    let current = match &entry.event {
+        Event::Resumed { .. } | Event::Continued => state.current(),
+        Event::LeaseClaimed { from, .. } => return vec![Effect::TakeLease { from: from.clone() }],
         _ => None,
     };
     let Some(addr) = entry.event.step().or(current.as_ref()) else { return Vec::new() };
@@ -311,10 +347,13 @@ fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
             None => Vec::new(),
         },
         // A question that the last process asked is asked again.
-        Event::Resumed { .. } if !matches!(s.status, Status::Claimed | Status::InDoubt) => {
+        Event::Resumed { .. } | Event::Continued
+            if !matches!(s.status, Status::Claimed | Status::InDoubt) =>
+        {
             Vec::new()
         }
         Event::Resumed { .. }
+        | Event::Continued
         | Event::Claimed { .. }
         | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => {
             probing::asked(state, addr, s).into_iter().collect()

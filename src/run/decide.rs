@@ -7,7 +7,7 @@ use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::state::State;
 use crate::run::step::StepState;
-use crate::run::{back, results, resume, window};
+use crate::run::{back, lease, results, resume, window};
 use crate::runbook::model::{Does, Risk, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
@@ -21,6 +21,11 @@ pub fn decide(
     intent: &Intent,
     now: Time,
 ) -> Result<Vec<Event>, Refusal> {
+    if let Some(to) = &state.moved {
+        return Err(Refusal::new(format!(
+            "this run goes on in {to}; nothing more is written here"
+        )));
+    }
     if state.ended.is_some() {
         return if actor.asked() {
             Err(Refusal::new("the run is closed; start a new one"))
@@ -61,6 +66,12 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
             reasonable(reason)?;
             back::leave(state, reason)
         }
+        Intent::TakeLease { reason } => {
+            if !reason.is_empty() {
+                reasonable(reason)?;
+            }
+            lease::take(state, reason)
+        }
         Intent::Abort { reason } => {
             reasonable(reason)?;
             if let Some((_, step)) = &state.running {
@@ -73,6 +84,7 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
         Intent::Resume { recovered, version } => {
             Ok(resume::events(state, recovered.as_ref(), version))
         }
+        Intent::GoOn => Ok(resume::goes_on(state)),
         Intent::Review { step }
         | Intent::CloseReview { step }
         | Intent::Release { step, .. }

@@ -2,6 +2,7 @@
 
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
 use crate::run::failure::failure;
+use crate::run::lease;
 use crate::run::state::State;
 use crate::run::step::Override;
 use crate::run::window;
@@ -75,6 +76,7 @@ pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) ->
         judged: g.that.judge(&scope),
     }));
     judged.extend(window::gate(state, addr, now));
+    judged.extend(lease::gate(state, step, now));
     if step.hold == Hold::TwoPerson {
         judged.push(GateJudged {
             gate: SECOND_PERSON.into(),

@@ -1,6 +1,6 @@
 //! What someone asks, what then has to be done, and how a request is turned down.
 
-use crate::event::{EffectId, Outcome, Probed, Proposal, Slot, StepAddr, Stream};
+use crate::event::{EffectId, Lease, Outcome, Probed, Proposal, Slot, StepAddr, Stream};
 use crate::runbook::model::Call;
 use crate::world::{Change, Reading};
 use serde_json::Value;
@@ -68,6 +68,8 @@ pub enum Intent {
     GoBack { section: String, reason: String },
     /// Leave the way back in hand, in which nothing was done yet.
     LeaveBack { reason: String },
+    /// Take the cluster's lease over from whoever holds it.
+    TakeLease { reason: String },
     /// Give the run up.
     Abort { reason: String },
     /// Take the run up again in another process: asked once, before anything else.
@@ -77,9 +79,16 @@ pub enum Intent {
         /// Holdpoint's.
         version: String,
     },
+    /// Go on in another segment of the journal, which begins with what the run is now: asked
+    /// once, before anything else there.
+    GoOn,
 
     /// Time passed.
     Tick,
+    /// The process was stopped and goes on.
+    Continued,
+    /// Whoever keeps the lease has news.
+    Leased { news: Lease },
     /// An observer has news.
     Observed { change: Box<Change> },
     /// The answer to a [`Look`].
@@ -126,6 +135,10 @@ pub enum Effect {
     /// Look whether it was done: by the action's own probe, where there is an action, and by
     /// what the runbook's names.
     Probe { step: StepAddr, ticket: u64, proposal: Option<Box<Proposal>>, reading: Reading },
+    /// Look at the lease now, and renew it where it is ours.
+    AskLease,
+    /// Take it over, if it is still theirs.
+    TakeLease { from: String },
 }
 
 /// Why something may not be, in words that say what to do.
@@ -161,9 +174,13 @@ impl Intent {
             Self::SetWindow { window } => format!("set the window to {window}"),
             Self::GoBack { section, .. } => format!("go back by {section}"),
             Self::LeaveBack { .. } => "leave the way back".into(),
+            Self::TakeLease { .. } => "take the lease over".into(),
             Self::Abort { .. } => "abort the run".into(),
             Self::Resume { .. } => "resume the run".into(),
+            Self::GoOn => "go on in another directory".into(),
             Self::Tick => "tick".into(),
+            Self::Continued => "going on".into(),
+            Self::Leased { .. } => "news of the lease".into(),
             Self::Observed { .. } => "observation".into(),
             Self::Looked { .. } => "reading".into(),
             Self::Prepared { .. } => "proposal".into(),

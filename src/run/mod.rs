@@ -15,6 +15,8 @@ mod failure;
 mod fields;
 mod gates;
 mod intent;
+mod keyframe;
+mod lease;
 mod life;
 mod probing;
 mod remaining;
@@ -29,6 +31,7 @@ mod window;
 pub use apply::{ApplyError, apply, render_call};
 pub use decide::decide;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
+pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};
 pub use probing::doubted;
 pub use state::{

@@ -6,6 +6,7 @@ use crate::run::apply::rendered;
 use crate::run::back;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
+use crate::run::lease;
 use crate::run::life::Status;
 use crate::run::probing::{Own, captures, probed};
 use crate::run::state::State;
@@ -23,6 +24,8 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
     }
     match intent {
         Intent::Tick => watched(state, &state.world, now),
+        Intent::Continued => vec![Event::Continued],
+        Intent::Leased { news } => lease::seen(state, news),
         Intent::Observed { change } => {
             let mut events = vec![Event::Observed { change: change.clone() }];
             if !state.runbook.guards.is_empty() || !state.runbook.backouts.is_empty() {

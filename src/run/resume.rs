@@ -1,6 +1,7 @@
 //! A run that another process takes up again: what that changes.
 
 use crate::event::{Event, Outcome, Time};
+use crate::run::lease;
 use crate::run::life::Status;
 use crate::run::state::State;
 use serde_json::Value;
@@ -27,21 +28,34 @@ pub(super) fn events(
             result: Value::Null,
         });
     }
-    let current = state.current();
-    let status = current.as_ref().and_then(|addr| state.steps.get(addr)).map(|s| s.status);
-    match (current, status) {
-        (Some(step), Some(Status::Released)) => {
-            let why = vec!["Holdpoint ended before it began; nothing was sent".into()];
-            events.push(Event::Changed { step, why, material: false });
-        }
-        (Some(step), Some(Status::Confirming)) => events.push(Event::ReviewClosed { step }),
-        _ => {}
-    }
+    events.extend(anew(state, "Holdpoint ended"));
     events
+}
+
+/// The events with which another segment of a run goes on in the same process. What runs is
+/// waited for; for the rest nobody could record what happened meanwhile.
+pub(super) fn goes_on(state: &State) -> Vec<Event> {
+    let mut events = vec![Event::Continued];
+    events.extend(anew(state, "the journal failed"));
+    events
+}
+
+/// What was released and had not begun, or was being reviewed, is reviewed anew.
+fn anew(state: &State, what: &str) -> Option<Event> {
+    let step = state.current()?;
+    match state.steps.get(&step)?.status {
+        Status::Released => {
+            let why = vec![format!("{what} before it began; nothing was sent")];
+            Some(Event::Changed { step, why, material: false })
+        }
+        Status::Confirming => Some(Event::ReviewClosed { step }),
+        _ => None,
+    }
 }
 
 /// What was counted or timed while somebody looked begins anew: nobody looked meanwhile.
 pub(super) fn fold(state: &mut State, at: Time) {
+    lease::forget(state);
     for guard in state.guards.values_mut() {
         guard.since = at;
     }

@@ -1,16 +1,19 @@
 //! What a run is at an entry: the fold of everything before it.
 
-use crate::event::{Actor, EffectId, Header, Judged, Slot, StepAddr, Stream, Time};
+use crate::event::{Actor, EffectId, Header, Judged, Lease, Slot, StepAddr, Stream, Time};
 use crate::run::step::StepState;
 use crate::runbook::Scope;
 use crate::runbook::model::{Phase, Runbook, Step, UNDO};
 use crate::world::World;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Lines of output that the state keeps; all of it is in the journal.
 pub(crate) const OUTPUT_LINES: usize = 500;
+/// Bytes of such a line that it keeps.
+pub(crate) const OUTPUT_LINE: usize = 4 << 10;
 
 /// The whole of a run. Only `apply` changes it.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct State {
     pub guards: BTreeMap<String, GuardState>,
     /// Why, and who holds the line.
     pub line_held: Option<(String, Actor)>,
+    /// What is known of the cluster's lease; none before anything was.
+    pub lease: Option<Lease>,
     /// The effect that runs.
     pub running: Option<(EffectId, StepAddr)>,
     /// Number of the next effect.
@@ -57,6 +62,8 @@ pub struct State {
     pub output: VecDeque<OutputLine>,
     /// The last refusal: what was asked, why not.
     pub refused: Option<(String, String, Time)>,
+    /// Where it goes on, if this is not its last segment.
+    pub moved: Option<String>,
     /// Why it was given up.
     pub aborted: Option<String>,
     /// Closed: whether it was done.
@@ -64,7 +71,7 @@ pub struct State {
 }
 
 /// A way back that is being walked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Back {
     /// Id of its section.
     pub section: String,
@@ -75,7 +82,7 @@ pub struct Back {
 }
 
 /// A line of output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputLine {
     /// Whose.
     pub effect: EffectId,
@@ -88,7 +95,7 @@ pub struct OutputLine {
 }
 
 /// Where a phase is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PhaseStatus {
     /// Not begun.
     Waiting,
@@ -99,7 +106,7 @@ pub enum PhaseStatus {
 }
 
 /// A phase.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PhaseState {
     /// Its id.
     pub id: String,
@@ -129,7 +136,7 @@ impl PhaseState {
 }
 
 /// One item of a phase's `each`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemState {
     /// Its value.
     pub name: String,
@@ -140,7 +147,7 @@ pub struct ItemState {
 }
 
 /// A guard.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GuardState {
     /// The last verdict that was journalled.
     pub judged: Judged,
@@ -179,10 +186,12 @@ impl State {
             world: World::default(),
             guards: BTreeMap::new(),
             line_held: None,
+            lease: None,
             running: None,
             next_effect: 1,
             output: VecDeque::new(),
             refused: None,
+            moved: None,
             aborted: None,
             ended: None,
         }

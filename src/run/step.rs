@@ -2,11 +2,12 @@
 
 use crate::event::{GateJudged, Judged, Probed, Proposal, Time, Verdict, Way};
 use crate::run::life::Status;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A soak's clock.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SoakState {
     /// Observed time, in milliseconds.
     pub observed_ms: u64,
@@ -17,7 +18,7 @@ pub struct SoakState {
 }
 
 /// Why a person goes on although a gate does not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// In that person's words.
     pub reason: String,
@@ -28,7 +29,7 @@ pub struct Override {
 }
 
 /// A step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StepState {
     /// Where it is in its life.
     pub status: Status,

@@ -26,6 +26,9 @@ pub struct Answers {
     /// What follows a change window that is over; without a word the run stops there.
     #[serde(default)]
     window: Option<NextWindow>,
+    /// What becomes of the cluster's lease where somebody else left it.
+    #[serde(default)]
+    pub lease: Option<TakeLease>,
     /// Releases whatever can be released, as a lab's operator without care would. No file
     /// can say so.
     #[serde(skip)]
@@ -57,6 +60,15 @@ enum NextWindow {
     /// Another one of the runbook's length, at once.
     #[serde(rename = "next")]
     Next,
+}
+
+/// The only answer there is to a lease that somebody else holds: no file takes it from a run
+/// that still renews it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum TakeLease {
+    /// Once its holder has not renewed it for as long as it lasts.
+    #[serde(rename = "take when expired")]
+    WhenExpired,
 }
 
 impl Answers {
@@ -137,6 +149,8 @@ mod tests {
         assert!(parse_answers("[approve]\n'a/b' = 'x'\n").is_err());
         assert!(parse_answers("[relaese]\n").is_err());
         assert!(parse_answers("[in_doubt]\n'a/b' = 'done'\n").is_err());
+        assert!(parse_answers("lease = 'take'\n").is_err());
+        assert!(parse_answers("lease = 'take when expired'\n").unwrap().lease.is_some());
         let doubt = parse_answers("[in_doubt]\n'roll[*]/claims' = 'by probe'\n").unwrap();
         assert!(entry(&doubt.in_doubt, &at("a")).is_some());
     }

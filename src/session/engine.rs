@@ -1,13 +1,16 @@
 //! The loop itself.
 
-use crate::event::{Actor, EffectId, Entry, Event, Outcome, Time};
-use crate::journal::{Health, Writer};
+use crate::event::{Actor, EffectId, Entry, Event, Lease, Outcome, StepAddr, Time};
+use crate::journal::Writer;
 use crate::observe;
 use crate::remote::Remote;
 use crate::run::{
     Effect, Intent, Look, Question, State, apply, decide, doubted, question, reading,
 };
 use crate::runbook::namespaces;
+use crate::session::handle::{Ask, Handle, Live, Place};
+use crate::session::lease::Keeper;
+use crate::session::moving::Moving;
 use crate::session::reopen::Resumed;
 use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
 use crate::session::work::work;
@@ -24,73 +27,36 @@ const LOST: Duration = Duration::from_secs(20);
 /// An effect does not start when writing that it starts took longer: what its gates read is
 /// of before that.
 const LATE: Duration = Duration::from_secs(5);
+/// A journal that is to be moved away has so long to answer.
+const ANSWERS: Duration = Duration::from_secs(2);
 /// Guards are judged at least this often.
 const GUARDS: Duration = Duration::from_secs(1);
 
-/// Who asks, for what, and where the answer goes.
-type Ask = (Actor, Intent, oneshot::Sender<Result<(), String>>);
-
-/// What is published after each fold.
-#[derive(Clone)]
-pub struct Live {
-    /// The folded state.
-    pub state: Arc<State>,
-    /// Why nothing is executed any more, if the journal failed.
-    pub show_only: Option<String>,
-}
-
-/// A person's way to the loop.
-#[derive(Clone)]
-pub struct Handle {
-    asks: mpsc::Sender<Ask>,
-    /// The state as it is.
-    pub live: watch::Receiver<Live>,
-    writer: Arc<Writer>,
-    /// For describe and logs.
-    pub remote: Arc<Remote>,
-}
-
-impl Handle {
-    /// Asks for something; the answer is the refusal, if it was refused.
-    pub async fn ask(&self, actor: &Actor, intent: Intent) -> Result<(), String> {
-        let (answer, wait) = oneshot::channel();
-        if self.asks.send((actor.clone(), intent, answer)).await.is_err() {
-            return Err("the run is over".into());
-        }
-        wait.await.unwrap_or_else(|_| Err("the run is over".into()))
-    }
-
-    /// The journal's health.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.writer.health()
-    }
-
-    /// Makes durable what is still batched and ends the journal's thread; gives up on a
-    /// disk that hangs.
-    pub fn close(&self) -> Health {
-        self.writer.close()
-    }
-
-    /// Now, by the session's clock.
-    #[must_use]
-    pub fn now(&self) -> Time {
-        self.remote.now()
-    }
-}
-
 /// The loop's own state.
 pub struct Engine {
-    state: State,
-    writer: Arc<Writer>,
-    remote: Arc<Remote>,
+    pub(super) state: State,
+    pub(super) place: watch::Sender<Place>,
+    pub(super) remote: Arc<Remote>,
     results: mpsc::Sender<Intent>,
     publish: watch::Sender<Live>,
-    show_only: Option<String>,
+    pub(super) show_only: Option<String>,
     asked_last: Option<(Look, u64)>,
     looking: bool,
     looked_at: Option<Instant>,
     guarded_at: Instant,
+    keeper: Option<Keeper>,
+    moves: mpsc::Receiver<Moving>,
+    /// Asked for while the journal did not answer.
+    moving: Option<Moving>,
+    /// What was read of the journal ends in damage: nothing goes on from there.
+    pub(super) damaged: bool,
+    /// The last entry that was durable when this process began, and its hash.
+    pub(super) kept: (u64, String),
+    /// What is asked first, until it is recorded.
+    pub(super) first: Option<(Actor, Intent)>,
+    /// The effect that ran when the journal failed, and how it ended.
+    pub(super) unheard: Option<(EffectId, StepAddr)>,
+    pub(super) heard: Option<Intent>,
 }
 
 impl Engine {
@@ -101,68 +67,95 @@ impl Engine {
         writer: Writer,
         remote: Arc<Remote>,
     ) -> (Handle, tokio::task::JoinHandle<()>) {
-        Self::resume(Resumed { state, writer, show_only: None, first: None }, remote)
+        Self::resume(Resumed { state, writer, show_only: None, first: None, dir: None }, remote)
     }
 
     /// The same for a run that is taken up again: what is asked first comes before anything
     /// else happens.
     pub fn resume(resumed: Resumed, remote: Arc<Remote>) -> (Handle, tokio::task::JoinHandle<()>) {
-        let Resumed { state, writer, show_only, first } = resumed;
+        let Resumed { state, writer, show_only, first, dir } = resumed;
         let (results, inbox) = mpsc::channel(256);
         let (asks, asked) = mpsc::channel(16);
         let (changes, observed) = mpsc::channel(64);
         let live = Live { state: Arc::new(state.clone()), show_only: show_only.clone() };
+        let actor = first.as_ref().map_or(&state.header.opened_by, |(actor, _)| actor);
+        // A run that is only looked at keeps nothing.
+        let keeps = show_only.is_none();
+        let keeper =
+            keeps.then(|| Keeper::start(&state, &remote, actor, results.clone())).flatten();
         let (publish, watching) = watch::channel(live);
-        let writer = Arc::new(writer);
+        let kept = (state.seq, writer.health().head);
+        let (place, placed) = watch::channel(Place { writer: Arc::new(writer), dir });
+        let (move_to, moves) = mpsc::channel(1);
         let (params, values) = (&state.header.params, &state.header.site_values);
         observe::spawn(&remote, &namespaces(&state.runbook, params, values), &changes);
         let handle = Handle {
             asks,
             live: watching,
-            writer: Arc::clone(&writer),
+            moves: move_to,
+            place: placed,
             remote: Arc::clone(&remote),
         };
         let engine = Self {
             state,
-            writer,
+            place,
             remote,
             results,
             publish,
+            damaged: show_only.is_some(),
             show_only,
             asked_last: None,
             looking: false,
             looked_at: None,
             guarded_at: Instant::now(),
+            keeper,
+            moves,
+            moving: None,
+            kept,
+            first,
+            unheard: None,
+            heard: None,
         };
-        let task = tokio::spawn(engine.run(first, inbox, asked, observed));
+        let task = tokio::spawn(engine.run(inbox, asked, observed));
         (handle, task)
     }
 
     async fn run(
         mut self,
-        first: Option<(Actor, Intent)>,
         mut inbox: mpsc::Receiver<Intent>,
         mut asked: mpsc::Receiver<Ask>,
         mut observed: mpsc::Receiver<crate::world::Change>,
     ) {
-        if let Some((actor, intent)) = first {
+        if let Some((actor, intent)) = self.first.clone()
             // What cannot be recorded is shown: nothing is executed then.
-            let _ = self.take(&actor, &intent).await;
+            && self.take(&actor, &intent).await.is_ok()
+        {
+            self.first = None;
         }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.state.ended.is_none() {
+            if let Some(moving) = self.moving.take() {
+                self.moved(moving).await;
+            }
             tokio::select! {
                 // People first: a flood of observations must not keep a hold waiting.
                 biased;
                 ask = asked.recv() => match ask {
-                    Some((actor, intent, answer)) => {
+                    Some(Ask::Intent(actor, intent, answer)) => {
                         let result = self.take(&actor, &intent).await;
                         // Whoever asked may have gone.
                         let _ = answer.send(result);
                     }
+                    Some(Ask::Leave(answer)) => {
+                        if crate::ui::busy(&self.state).is_none() {
+                            self.let_go().await;
+                        }
+                        let _ = answer.send(());
+                    }
                     None => return,
                 },
+                Some(moving) = self.moves.recv() => self.moved(moving).await,
                 Some(intent) = inbox.recv() => self.result(intent).await,
                 Some(change) = observed.recv() => {
                     self.result(Intent::Observed { change: Box::new(change) }).await;
@@ -181,7 +174,7 @@ impl Engine {
     }
 
     /// An intent of the system itself.
-    async fn result(&mut self, intent: Intent) {
+    pub(super) async fn result(&mut self, intent: Intent) {
         let answers = |(look, ticket): &(Look, u64)| match &intent {
             Intent::Looked { look: l, ticket: t, .. } => l == look && t == ticket,
             Intent::Probed { step, ticket: t, .. } => {
@@ -196,13 +189,17 @@ impl Engine {
         let _ = self.take(&Actor::System, &intent).await;
     }
 
-    async fn take(&mut self, actor: &Actor, intent: &Intent) -> Result<(), String> {
+    pub(super) async fn take(&mut self, actor: &Actor, intent: &Intent) -> Result<(), String> {
         let now = self.remote.now();
         if let Some(why) = self.show_only.clone() {
             return self.unrecorded(actor, intent, &why, now);
         }
         match decide(&self.state, actor, intent, now) {
             Ok(events) => {
+                if events.iter().any(|e| matches!(e, Event::Ended { .. })) {
+                    // Before the end record, behind which nothing stands.
+                    self.let_go().await;
+                }
                 let recorded = self.record(actor, events, now).await;
                 match (&recorded, self.show_only.clone(), intent) {
                     // The journal failed with this very result: it is told all the same.
@@ -222,6 +219,16 @@ impl Engine {
         }
     }
 
+    /// Lets the lease go, where it is ours.
+    async fn let_go(&mut self) {
+        let Some(keeper) = self.keeper.take() else { return };
+        if keeper.let_go().await && self.show_only.is_none() {
+            let (now, news) = (self.remote.now(), Lease::Released);
+            // It is so, whether or not it can be recorded.
+            let _ = self.record(&Actor::System, vec![Event::Lease { news }], now).await;
+        }
+    }
+
     /// What still goes on when nothing can be recorded.
     fn unrecorded(
         &mut self,
@@ -238,7 +245,8 @@ impl Engine {
             // It was sent before the journal failed. Whoever looks must hear how it ended,
             // though no record says so; and may leave then.
             self.show_only = Some(format!("{step} {}, unrecorded; {why}", told(outcome)));
-            self.state.running = None;
+            self.unheard = self.state.running.take();
+            self.heard = Some(intent.clone());
             self.published();
         }
         if !goes_on(intent) {
@@ -266,8 +274,9 @@ impl Engine {
         let durable = entries.iter().any(|e| e.event.must_be_durable());
         let (done, wait) = oneshot::channel();
         let asked = Instant::now();
-        self.writer.append(entries.clone(), durable, Box::new(move |r| drop(done.send(r))));
-        let written = wait.await.unwrap_or_else(|_| Err("the journal's thread ended".into()));
+        let writer = Arc::clone(&self.place.borrow().writer);
+        writer.append(entries.clone(), durable, Box::new(move |r| drop(done.send(r))));
+        let written = self.written(wait).await;
         if let Err(why) = written {
             self.show_only = Some(why.clone());
             self.published();
@@ -296,6 +305,25 @@ impl Engine {
         Ok(())
     }
 
+    /// What the journal says; that it says nothing, once its person has it moved away.
+    async fn written(
+        &mut self,
+        mut wait: oneshot::Receiver<Result<(), String>>,
+    ) -> Result<(), String> {
+        let ended =
+            |r: Result<_, _>| r.unwrap_or_else(|_| Err("the journal's thread ended".into()));
+        tokio::select! {
+            biased;
+            r = &mut wait => return ended(r),
+            Some(moving) = self.moves.recv() => self.moving = Some(moving),
+        }
+        // What is only slow is waited for: an entry that is given up may be there all the same.
+        match tokio::time::timeout(ANSWERS, wait).await {
+            Ok(r) => ended(r),
+            Err(_) => Err("the journal does not answer".into()),
+        }
+    }
+
     /// The effect is not started: the step fails, and is released anew on fresh data.
     fn too_late(&self, effect: EffectId, took: Duration) {
         let why = format!(
@@ -311,7 +339,7 @@ impl Engine {
         });
     }
 
-    fn published(&self) {
+    pub(super) fn published(&self) {
         let live = Live { state: Arc::new(self.state.clone()), show_only: self.show_only.clone() };
         // Nobody watching is no error.
         let _ = self.publish.send(live);
@@ -353,7 +381,8 @@ impl Engine {
 
     fn start_effect(&self, effect: Effect) {
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
-        tokio::spawn(work(remote, self.state.header.pins.clone(), results, effect));
+        let pins = self.state.header.pins.clone();
+        tokio::spawn(work(remote, pins, results, self.keeper.clone(), effect));
     }
 }
 

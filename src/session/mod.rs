@@ -9,7 +9,10 @@
 
 mod answers;
 mod engine;
+mod handle;
+mod lease;
 mod leave;
+mod moving;
 mod open;
 mod plain;
 mod reopen;
@@ -20,7 +23,8 @@ mod unrecorded;
 mod work;
 
 pub use answers::{Answers, ByProbe, parse_answers};
-pub use engine::{Engine, Handle, Live};
+pub use engine::Engine;
+pub use handle::{Handle, Live};
 pub use open::{Keep, OpenError, Opening, fold, open};
 pub use plain::{Out, plain, unattended};
 pub use reopen::{Reopened, Resumed, reopen};

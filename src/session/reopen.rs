@@ -34,6 +34,8 @@ pub struct Resumed {
     pub show_only: Option<String>,
     /// What is asked first.
     pub first: Option<(Actor, Intent)>,
+    /// Where its journal lies; none for one in memory.
+    pub dir: Option<PathBuf>,
 }
 
 /// Locks a run's journal and folds it; nothing is changed yet.
@@ -73,7 +75,8 @@ impl Reopened {
         };
         let version = env!("CARGO_PKG_VERSION").into();
         let first = Some((actor, Intent::Resume { recovered, version }));
-        Ok(Resumed { state: self.state, writer, show_only: None, first })
+        let dir = Some(self.dir);
+        Ok(Resumed { state: self.state, writer, show_only: None, first, dir })
     }
 
     /// What stands before the damage, as it would be taken up; nothing is written.
@@ -90,7 +93,7 @@ impl Reopened {
         }
         let disk = Box::new(Untouched(why.clone(), self.disk));
         let writer = Writer::inline(disk, Some(self.head), Box::new(move || clock()));
-        Ok(Resumed { state, writer, show_only: Some(why), first: None })
+        Ok(Resumed { state, writer, show_only: Some(why), first: None, dir: Some(self.dir) })
     }
 }
 

@@ -5,13 +5,14 @@ use crate::event::{Actor, Time};
 use crate::journal::Health;
 use crate::observe;
 use crate::run::{Intent, State};
-use crate::session::engine::{Handle, Live};
+use crate::session::handle::{Handle, Live};
 use crate::session::leave::{Leaving, leaving};
 use crate::session::terminal::{Taken, copy, resume, suspend, take};
 use crate::site::is_lab;
 use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, draw, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -296,6 +297,15 @@ impl Cockpit<'_> {
                     {
                         let _ = tell.send(News::Message(why)).await;
                     }
+                });
+            }
+            Asked::MoveJournal(dir) => {
+                tokio::spawn(async move {
+                    let said = match handle.move_journal(&actor, Path::new(&dir)).await {
+                        Ok(place) => format!("the journal goes on in {}", place.display()),
+                        Err(why) => why,
+                    };
+                    let _ = tell.send(News::Message(said)).await;
                 });
             }
             Asked::Copy(text) => {

@@ -12,6 +12,8 @@ pub(super) fn goes_on(intent: &Intent) -> bool {
         Intent::Tick
             | Intent::Observed { .. }
             | Intent::Output { .. }
+            | Intent::Leased { .. }
+            | Intent::Continued
             | Intent::Looked { look: Look::Gates(_), .. }
             | Intent::Review { .. }
             | Intent::CloseReview { .. }
@@ -31,6 +33,8 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
                 | Event::GuardHolds { .. }
                 // By a breach: no person's hold comes here.
                 | Event::LineHeld { .. }
+                | Event::Lease { .. }
+                | Event::Continued
                 | Event::GatesJudged { .. }
                 | Event::ReviewOpened { .. }
                 | Event::ReviewClosed { .. }

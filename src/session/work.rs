@@ -6,7 +6,8 @@ use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Purpose};
 use crate::runbook::model::Call;
-use crate::session::say::say;
+use crate::session::lease::Keeper;
+use crate::session::say::Voice;
 use crate::world::Reading;
 use serde_json::Value;
 use std::sync::Arc;
@@ -17,21 +18,30 @@ pub(super) async fn work(
     remote: Arc<Remote>,
     pins: Pins,
     results: mpsc::Sender<Intent>,
+    keeper: Option<Keeper>,
     effect: Effect,
 ) {
     let result = match effect {
+        Effect::AskLease | Effect::TakeLease { .. } => return leased(keeper, effect).await,
         Effect::Prepare { step, ticket, purpose, call, reading } => {
+            if let (Purpose::Execute, Some(_), Some(keeper)) = (purpose, &call, &keeper) {
+                // Reported before this is answered: the gate goes by it.
+                keeper.look().await;
+            }
             let (changes, proposal) =
                 prepared(&remote, &pins, purpose, call.as_ref(), &reading).await;
             Intent::Prepared { step, ticket, purpose, changes, proposal }
         }
         Effect::Execute { effect, proposal, .. } => {
-            let say = say(effect, results.clone());
+            let voice = Voice::new(effect, results.clone());
+            let say = voice.say();
             let acting =
                 tokio::spawn(async move { action::execute(&remote, &proposal, &say).await });
             let (outcome, result) = acting.await.unwrap_or_else(|e| {
                 (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
             });
+            // Before its end: what comes after that is nobody's.
+            voice.end().await;
             Intent::EffectEnded { effect, outcome, result }
         }
         Effect::Probe { step, ticket, proposal, reading } => {
@@ -45,6 +55,15 @@ pub(super) async fn work(
         }
     };
     let _ = results.send(result).await;
+}
+
+/// What its keeper sees comes back as its own intents.
+async fn leased(keeper: Option<Keeper>, effect: Effect) {
+    match (keeper, effect) {
+        (Some(keeper), Effect::AskLease) => keeper.look().await,
+        (Some(keeper), Effect::TakeLease { from }) => keeper.take(from).await,
+        _ => {}
+    }
 }
 
 type Resolved = Option<Result<Box<crate::event::Proposal>, String>>;

@@ -2,6 +2,11 @@
 //!
 //! Pure: text in, [`Site`] or problems out. The caller says where home is.
 
+mod lease;
+
+pub use self::lease::LeaseAt;
+
+use self::lease::Lease;
 use crate::event::{Pins, Span};
 use crate::problem::Problem;
 use crate::runbook::of_toml;
@@ -62,12 +67,23 @@ pub struct Kubernetes {
     /// Namespaces whose pods, StatefulSets and CronJobs are shown; `["*"]`: all.
     #[schemars(with = "Option<Vec<String>>")]
     namespaces: Option<Spanned<Vec<String>>>,
+    /// What keeps two hosts from driving the same change: one for the whole cluster, so
+    /// whoever drives changes there must name the same one.
+    #[serde(default)]
+    #[schemars(with = "Lease")]
+    lease: Lease,
 }
 
 /// All namespaces, in the list of a site file.
 const ALL: &str = "*";
 
 impl Kubernetes {
+    /// The cluster's lease: where it lies, and how long it lasts.
+    #[must_use]
+    pub fn lease(&self) -> (&LeaseAt, Span) {
+        (&self.lease.at, self.lease.lasts)
+    }
+
     /// Namespaces as the file lists them.
     #[must_use]
     pub fn listed(&self) -> &[String] {
@@ -204,6 +220,9 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
     }
     if let Some(namespaces) = site.kubernetes.as_ref().and_then(|k| k.namespaces.as_ref()) {
         check_namespaces(namespaces, &mut problems);
+    }
+    if let Some(kubernetes) = &site.kubernetes {
+        lease::check(&kubernetes.lease, &mut problems);
     }
     if let Some(vault) = &site.vault {
         check_voters(vault, site.kubernetes.is_some(), &mut problems);

@@ -86,15 +86,18 @@ impl Intake {
     /// Complete lines that a chunk brings.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        for &b in chunk {
-            if b == b'\n' {
+        for part in chunk.split_inclusive(|b| *b == b'\n') {
+            let (text, ended) = match part.split_last() {
+                Some((b'\n', text)) => (text, true),
+                _ => (part, false),
+            };
+            self.pending.extend_from_slice(text);
+            while self.pending.len() > LONGEST_LINE + self.redactor.longest {
+                // What might be the head of a secret stays for the next piece.
+                lines.push(self.take(LONGEST_LINE));
+            }
+            if ended {
                 lines.push(self.take(self.pending.len()));
-            } else {
-                self.pending.push(b);
-                if self.pending.len() > LONGEST_LINE + self.redactor.longest {
-                    // What might be the head of a secret stays for the next piece.
-                    lines.push(self.take(LONGEST_LINE));
-                }
             }
         }
         lines
@@ -108,10 +111,11 @@ impl Intake {
     fn take(&mut self, at: usize) -> String {
         let mut at = at;
         if at < self.pending.len() {
-            // Not inside a secret: the piece ends where one that reaches over it begins.
-            let window = String::from_utf8_lossy(&self.pending).into_owned();
+            // Not inside a secret: the piece ends where one that reaches over it begins. Among
+            // the bytes as they came: garbage is longer as text.
             let over = self.redactor.finder.as_ref().and_then(|f| {
-                f.find_iter(&window).find(|m| m.start() < at && m.end() > at).map(|m| m.start())
+                let mut all = f.find_iter(&self.pending);
+                all.find(|m| m.start() < at && m.end() > at).map(|m| m.start())
             });
             at = over.unwrap_or(at).max(1);
         }
@@ -149,6 +153,36 @@ mod tests {
             }
         }
         assert_eq!(through(b"abc stays, it is too short", 5), "abc stays, it is too short");
+    }
+
+    /// As text, garbage is three times as long: a place in the one is none in the other.
+    #[test]
+    fn garbage_before_a_secret_does_not_have_it_cut_in_two() {
+        for before in [1, 5, SECRET.len() - 1] {
+            let mut bytes = vec![0xff; LONGEST_LINE - before];
+            bytes.extend_from_slice(SECRET.as_bytes());
+            bytes.extend(vec![b'y'; LONGEST_LINE]);
+            let out = through(&bytes, 4096);
+            assert!(out.contains(REDACTED) && !out.contains("CAES"), "{before}");
+            assert!(!out.contains("-secret"), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_steers_a_terminal_does_not_come_through() {
+        let bytes: Vec<u8> =
+            (0..=255_u8).chain(*b"\x1b]52;c;eA==\x07\x1b[2J\x1bP1$r\x1b\\x\x9b31m").collect();
+        for chunk in [1, 2, 7, 1000] {
+            let out = through(&bytes, chunk);
+            let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\u{1b}');
+            assert!(!out.contains(steers), "{out:?}");
+            // Colours may pass, and nothing else that begins so.
+            assert!(
+                out.match_indices('\u{1b}').all(|(at, _)| out[at..].starts_with("\u{1b}[")),
+                "{out:?}"
+            );
+            assert!(!out.contains("52;c") || !out.contains("\u{1b}]"), "{out:?}");
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub enum Writing {
     LeaveBack,
     /// The next change window.
     Window,
+    /// What has no key of its own.
+    Command,
 }
 
 /// The review of a step, as of one turn of the step's life.

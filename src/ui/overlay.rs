@@ -70,6 +70,8 @@ fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
+/// What is typed behind a colon.
+pub(crate) const COMMANDS: &str = "take-lease [REASON] · journal move DIR";
 /// Who holds the line and why, and what of it still stands.
 fn free(frame: &mut Frame<'_>, area: Rect, state: &State, (reason, by): &(String, Actor)) {
     let width = inner_width(area);
@@ -106,6 +108,7 @@ fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text:
         }
         Writing::Hold => (" Hold the line ".into(), "Why? Nothing new starts until it is let go."),
         Writing::Abort => (" Abort the run ".into(), "Why is it given up?"),
+        Writing::Command => (" : ".into(), COMMANDS),
         Writing::EndSoak(step) => (format!(" End {step} early "), "Why is the soak ended early?"),
         Writing::GoBack(section) => (
             format!(" Go back: {section} "),

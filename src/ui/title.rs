@@ -1,7 +1,7 @@
 //! The title bar: where are we, may anything be written, how long still, is the journal
 //! well.
 
-use crate::event::{Mode, Slot, Span, Time};
+use crate::event::{Lease, Mode, Slot, Span, Time};
 use crate::journal::{Health, HealthState};
 use crate::run::State;
 use crate::ui::text::{cut, fit, grouped};
@@ -98,6 +98,7 @@ fn second(
     for (id, _) in state.breached() {
         parts.push(Text::styled(format!("✗ guard {id} BREACHED"), theme::alarm()));
     }
+    parts.extend(lease(state));
     parts.extend(token(state, now));
     let mut line = Line::raw(" ");
     for (i, part) in parts.into_iter().enumerate() {
@@ -107,6 +108,21 @@ fn second(
         line.spans.push(part);
     }
     fit(line, width)
+}
+
+/// That the cluster's lease is not ours: then nothing new is done there.
+fn lease(state: &State) -> Option<Text<'static>> {
+    let text = match state.lease.as_ref().filter(|_| state.ended.is_none())? {
+        Lease::Taken { .. } | Lease::Renewed { .. } | Lease::Released => return None,
+        Lease::Held { holder, expired: false, .. } => format!("✗ LEASE held by {holder}"),
+        Lease::Held { holder, expired: true, .. } => {
+            format!("✗ LEASE left by {holder}: take it over with :take-lease")
+        }
+        Lease::Lost { why, holder: None } => format!("✗ LEASE LOST: {why}"),
+        Lease::Lost { holder: Some(holder), .. } => format!("✗ LEASE LOST to {holder}"),
+        Lease::Unread { why } => format!("✗ LEASE not known: {why}"),
+    };
+    Some(Text::styled(text, theme::alarm()))
 }
 
 /// How long Vault's token lives, and whether that is enough for what the steps still need.

@@ -4,6 +4,7 @@
 mod alone;
 mod arbitrary;
 pub mod back;
+mod leased;
 mod overrides;
 mod probes;
 mod refusals;

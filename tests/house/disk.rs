@@ -2,6 +2,7 @@
 //! clients.
 
 mod every;
+mod moved;
 
 use crate::support::{driver, header};
 use holdpoint::action;
@@ -12,8 +13,9 @@ use holdpoint::lab::{self, Lab, World, kube, site};
 use holdpoint::run::{Intent, State, Status, apply};
 use holdpoint::runbook::load;
 use holdpoint::runbook::model::{Arg, Call};
-use holdpoint::session::{Engine, Handle, Live};
+use holdpoint::session::{Engine, Handle, Live, Resumed};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -101,12 +103,12 @@ impl Begun {
 
     /// On any disk; who keeps what is written on it is whoever made it.
     async fn on(disk: Box<dyn Disk>) -> Self {
-        Self::behind(disk, false).await
+        Self::behind(disk, None, false).await
     }
 
-    /// The same with the step in doubt from the beginning: its delete gave no answer, and nothing
-    /// came of it.
-    async fn behind(disk: Box<dyn Disk>, in_doubt: bool) -> Self {
+    /// The same for one that lies somewhere; or with the step in doubt from the beginning: its
+    /// delete gave no answer, and nothing came of it.
+    async fn behind(disk: Box<dyn Disk>, dir: Option<PathBuf>, in_doubt: bool) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| site::world(1, BEGAN)).clone();
         let clock = lab::clock(world.now);
@@ -133,7 +135,8 @@ impl Begun {
         let patience = Duration::from_secs(10);
         let writer = Writer::patient(disk, None, Box::new(move || theirs()), patience).unwrap();
         writer.append(vec![first], true, Box::new(drop));
-        let (handle, _) = Engine::start(state, writer, Arc::new(remote));
+        let new = Resumed { state, writer, show_only: None, first: None, dir };
+        let (handle, _) = Engine::resume(new, Arc::new(remote));
         Self { handle, lab, kept: Arc::default(), drives }
     }
 
@@ -310,7 +313,7 @@ async fn what_was_sent_before_the_disk_hung_is_told() {
 #[tokio::test]
 async fn a_doubt_is_asked_again_by_itself() {
     let disk = Odd { kept: Arc::default(), at: "no such line", fate: Fate::Full, full: false };
-    let begun = Begun::behind(Box::new(disk), true).await;
+    let begun = Begun::behind(Box::new(disk), None, true).await;
     let probed = |l: &Live| l.state.steps.get(&step())?.probed.as_ref().map(|(p, _)| *p);
     begun.until("looked at", |l| probed(l) == Some(Probed::NotDone)).await;
     begun.deleted_elsewhere().await;

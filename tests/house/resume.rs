@@ -109,6 +109,22 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
     assert!(run.state.breached().next().is_none(), "it was breached at once");
 }
 
+/// A process that was stopped and goes on is the same, and has seen as little meanwhile.
+#[test]
+fn after_a_stop_everything_is_looked_at_anew() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, digest) = run.reach_review();
+    run.effects.clear();
+    run.system(Intent::Continued);
+    assert_eq!(run.state.lease, None);
+    assert_eq!(run.effects, [Effect::AskLease]);
+    let release = Intent::Release { step: step.clone(), digest, typed: "vault-0".into() };
+    let refused = run.ask(&driver(), release.clone()).unwrap_err();
+    assert!(refused.contains("the gates are still being read"), "{refused}");
+    run.look(well(run.now));
+    run.ask(&driver(), release).unwrap();
+}
+
 /// A journal's bytes, and where its lines end.
 fn journal() -> (Vec<u8>, Vec<usize>) {
     let mut run = Run::new(RUNBOOK, Mode::Write);
@@ -222,7 +238,25 @@ fn a_journal_that_is_not_ours_alone_is_not_written_to() {
     assert!(refused(&dir).contains("another holdpoint has this run open"));
     drop(held);
     std::os::unix::fs::symlink(&dir, root.path().join("link")).unwrap();
-    assert!(refused(&root.path().join("link")).contains("is a symbolic link"));
+    let link = refused(&root.path().join("link"));
+    assert!(link.contains("is a symbolic link") && link.contains("resume the copy by its path"));
+    let mode =
+        |mode| std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode)).unwrap();
+    for open in [0o720, 0o702, 0o777] {
+        mode(open);
+        let why = refused(&dir);
+        assert!(why.contains("/run: can be written by others; look who did that"), "{why}");
+    }
+    mode(0o700);
+    // Only root can give a directory away.
+    if rustix::process::geteuid().is_root() {
+        for (path, owner) in [(dir.clone(), 65_534), (dir.join(FILE), 65_534)] {
+            std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+            let why = refused(&dir);
+            assert!(why.contains("belongs to somebody else"), "{why}");
+            std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+        }
+    }
     std::fs::hard_link(dir.join(FILE), root.path().join("second")).unwrap();
     assert!(refused(&dir).contains("has a second name"));
     std::fs::remove_file(root.path().join("second")).unwrap();

@@ -75,6 +75,7 @@ fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
             state: HealthState::Ok,
             entries: 2114,
             synced_seq: Some(2113),
+            synced_head: String::new(),
             synced_at: Some(now),
             head: String::new(),
         },

@@ -2,7 +2,7 @@
 //! touches, and of the token at Vault.
 
 use super::{Level, Report};
-use crate::action::{kube_rights, vault_right, vault_rights};
+use crate::action::{kube_rights, lease_rights, vault_right, vault_rights};
 use crate::remote::{Remote, review_access};
 use crate::report::known;
 use crate::runbook::model::{Does, Runbook, Step};
@@ -39,6 +39,11 @@ pub(super) async fn examine(
                 report.say(Level::Warn, &what, &format!("{why}: {remedy}"));
             }
         }
+    }
+    if let Some(kubernetes) = &remote.site.kubernetes
+        && runbook.needs.iter().any(|n| n == "kubernetes")
+    {
+        objects.extend(lease_rights(kubernetes.lease().0));
     }
     if let Ok(client) = &remote.kube {
         for right in objects {
@@ -82,6 +87,7 @@ format = 1
 id = "x"
 title = "t"
 owner = "o"
+needs = ["kubernetes"]
 [params.where]
 type = "string"
 [params.manifest]
@@ -175,9 +181,12 @@ do.kube.wait = { pod = "p", namespace = "{{ params.where }}", until = "ready", w
             objects,
             [
                 "create batch cronjobs jobs",
+                "create coordination.k8s.io leases kube-system",
                 "get - pods app",
                 "get batch cronjobs jobs",
-                "patch batch cronjobs jobs"
+                "get coordination.k8s.io leases kube-system",
+                "patch batch cronjobs jobs",
+                "update coordination.k8s.io leases kube-system"
             ]
             .map(|l| l.replace("get - pods", "get  pods"))
         );
@@ -190,7 +199,10 @@ do.kube.wait = { pod = "p", namespace = "{{ params.where }}", until = "ready", w
                 "sys/storage/raft/snapshot"
             ]
         );
-        for denied in ["patch batch cronjobs jobs", "sys/step-down", "sys/storage/raft/snapshot"] {
+        let lease = "update coordination.k8s.io leases kube-system";
+        for denied in
+            [lease, "patch batch cronjobs jobs", "sys/step-down", "sys/storage/raft/snapshot"]
+        {
             assert!(asked(denied).await.0, "{denied}");
         }
     }

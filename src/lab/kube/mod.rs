@@ -23,5 +23,5 @@ pub use self::api::admit;
 pub use self::console::Console;
 pub use self::kept::Text;
 pub use self::kinds::{KINDS, Kind, kind};
-pub use self::service::{client, kubeconfig, serve};
+pub use self::service::{client, client_as, kubeconfig, serve};
 pub use self::store::{Change, Deleting, Denied, Key, Store, Touched, stamp};

@@ -7,16 +7,18 @@ use crate::event::{Actor, Slot, StepAddr};
 use crate::run::{Intent, State};
 use crate::runbook::model::Phase;
 use crate::session::answers::Answers;
-use crate::session::engine::{Handle, Live};
+use crate::session::handle::{Handle, Live};
 use crate::ui::busy;
 use printer::Printer;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use unattended::{Go, Unattended};
 
 const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
 skip REASON · override GATE#MARK REASON · choose BRANCH · end-soak REASON · hold REASON · free · \
-window START[/END] · back [SECTION REASON] · forward REASON · abort REASON · status · quit";
+window START[/END] · back [SECTION REASON] · forward REASON · take-lease [REASON] · \
+journal move DIR · abort REASON · status · quit";
 
 const MARK: &str = "the mark stands behind the gate's name wherever the gate is printed that does \
 not pass, and names the failure that you read";
@@ -31,6 +33,16 @@ pub type Out<'a> = dyn FnMut(String) -> bool + 'a;
 struct Lines<'a> {
     out: &'a mut Out<'a>,
     lost: bool,
+    /// It was said why nothing is recorded.
+    show_only: Option<String>,
+}
+
+/// Whether a run goes on.
+enum Told {
+    On,
+    /// Nothing can be recorded, and nothing is under way.
+    ShowOnly,
+    Over(bool),
 }
 
 impl Lines<'_> {
@@ -39,20 +51,27 @@ impl Lines<'_> {
     }
 
     /// Says what is new; whether the run is over, and how.
-    fn told(&mut self, printer: &mut Printer, now: &Live) -> Option<bool> {
+    fn told(&mut self, printer: &mut Printer, now: &Live) -> Told {
         printer.print(&now.state);
         printer.take().into_iter().for_each(|line| self.say(line));
-        if now.state.ended.is_some() {
-            return now.state.ended;
+        if let Some(done) = now.state.ended {
+            return Told::Over(done);
         }
         // What was sent before is waited for.
-        let why = now.show_only.as_ref().filter(|_| now.state.running.is_none())?;
-        self.say(format!("SHOW-ONLY: the journal cannot be written: {why}"));
-        self.say(
-            "nothing is executed any more; see to its disk, then go on with holdpoint resume"
-                .into(),
-        );
-        Some(false)
+        let Some(why) = now.show_only.as_ref().filter(|_| now.state.running.is_none()) else {
+            self.show_only = None;
+            return Told::On;
+        };
+        if self.show_only.as_ref() != Some(why) {
+            self.say(format!("SHOW-ONLY: the journal cannot be written: {why}"));
+            self.say(
+                "nothing is executed any more; `journal move DIR` goes on elsewhere, or see to its \
+                 disk and go on with holdpoint resume"
+                    .into(),
+            );
+            self.show_only = Some(why.clone());
+        }
+        Told::ShowOnly
     }
 }
 
@@ -67,18 +86,20 @@ pub async fn plain<'a>(
     if let Some(answers) = answers {
         return unattended(handle, actor, answers, out).await;
     }
-    let mut out = Lines { out, lost: false };
+    let mut out = Lines { out, lost: false, show_only: None };
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut input_ended = false;
     loop {
         let now = live.borrow_and_update().clone();
-        if let Some(done) = out.told(&mut printer, &now) {
+        let told = out.told(&mut printer, &now);
+        if let Told::Over(done) = told {
             return done;
         }
         let leaves = out.lost || input_ended;
-        if leaves && busy(&now.state).is_none() {
+        // In show-only what was released never runs.
+        if leaves && (matches!(told, Told::ShowOnly) || busy(&now.state).is_none()) {
             out.say("input ended; the run stays open in its journal".into());
             return false;
         }
@@ -91,6 +112,10 @@ pub async fn plain<'a>(
                             out.say(format!("REFUSED: {why}"));
                         }
                     }
+                    Typed::Move(to) => out.say(match handle.move_journal(actor, &to).await {
+                        Ok(dir) => format!("journal: {}", dir.display()),
+                        Err(why) => format!("REFUSED: {why}"),
+                    }),
                     Typed::Status => printer.status(&now.state),
                     Typed::Say(text) => out.say(text),
                     Typed::Quit if now.state.running.is_some() && now.show_only.is_none() => out.say(
@@ -119,7 +144,7 @@ pub async fn unattended<'a>(
     answers: &Answers,
     out: &'a mut Out<'a>,
 ) -> bool {
-    let mut out = Lines { out, lost: false };
+    let mut out = Lines { out, lost: false, show_only: None };
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut unattended = Unattended::new(answers);
@@ -127,8 +152,10 @@ pub async fn unattended<'a>(
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {
         let now = live.borrow_and_update().clone();
-        if let Some(done) = out.told(&mut printer, &now) {
-            return done;
+        match out.told(&mut printer, &now) {
+            Told::On => {}
+            Told::ShowOnly => return false,
+            Told::Over(done) => return done,
         }
         if out.lost {
             if busy(&now.state).is_none() || live.has_changed().is_err() {
@@ -159,6 +186,7 @@ pub async fn unattended<'a>(
 
 enum Typed {
     Intent(Box<Intent>),
+    Move(PathBuf),
     Status,
     Say(String),
     Quit,
@@ -174,6 +202,11 @@ fn command(state: &State, line: &str) -> Typed {
         "quit" | "q" => return Typed::Quit,
         "hold" => return whole(Intent::HoldLine { reason: rest }),
         "free" => return whole(Intent::FreeLine),
+        "journal" => match rest.strip_prefix("move ") {
+            Some(to) => return Typed::Move(to.trim().into()),
+            None => return Typed::Say("journal move DIR".into()),
+        },
+        "take-lease" => return whole(Intent::TakeLease { reason: rest }),
         "abort" => return whole(Intent::Abort { reason: rest }),
         "forward" => return whole(Intent::LeaveBack { reason: rest }),
         "window" => return window(state, &rest),

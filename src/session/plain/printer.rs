@@ -1,6 +1,6 @@
 //! What is new, in lines.
 
-use crate::event::{GateJudged, Probed, Slot, StepAddr, Verdict};
+use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ pub(super) struct Printer {
     offers: Vec<String>,
     window: Option<Slot>,
     aborted: bool,
+    lease: Option<String>,
     outputs: u64,
     blocked: BTreeMap<String, String>,
     leader: String,
@@ -103,6 +104,7 @@ impl Printer {
             }
         }
         self.line(state);
+        self.lease(state);
         self.back(state);
         if self.window != state.window
             && let Some(window) = state.window
@@ -127,6 +129,21 @@ impl Printer {
             if !now.contains(&id) {
                 say!(self, "the way back {id} is done");
             }
+        }
+    }
+
+    /// Who holds the cluster's lease, each time that it is another or not known.
+    fn lease(&mut self, state: &State) {
+        let Some(lease) = &state.lease else { return };
+        let now = match lease {
+            Lease::Taken { lease, .. } | Lease::Renewed { lease, .. } => {
+                format!("this run holds {lease}")
+            }
+            other => other.to_string(),
+        };
+        if self.lease.as_ref() != Some(&now) {
+            say!(self, "lease: {now}");
+            self.lease = Some(now);
         }
     }
 

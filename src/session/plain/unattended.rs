@@ -1,10 +1,10 @@
 //! An unattended run: a file's answers, step by step.
 
-use crate::event::{Actor, Probed, Slot, StepAddr, Verdict};
+use crate::event::{Actor, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{Intent, State, Status, StepState, WINDOW};
 use crate::runbook::model::{Does, Hold};
 use crate::session::answers::{Answers, entry, find};
-use crate::session::engine::Handle;
+use crate::session::handle::Handle;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ pub(super) struct Unattended<'a> {
     released: Option<(StepAddr, u32)>,
     soaked: Option<Soaked>,
     held: Option<Instant>,
+    /// The lease's holder that it was to be taken from.
+    claimed: Option<String>,
 }
 
 /// A soak that is waited for.
@@ -61,7 +63,15 @@ async fn soaking(handle: &Handle, actor: &Actor, state: &State) -> Go {
 
 impl<'a> Unattended<'a> {
     pub(super) fn new(answers: &'a Answers) -> Self {
-        Self { answers, since: None, asked: None, released: None, soaked: None, held: None }
+        Self {
+            answers,
+            since: None,
+            asked: None,
+            released: None,
+            soaked: None,
+            held: None,
+            claimed: None,
+        }
     }
 
     pub(super) async fn step(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Go {
@@ -70,6 +80,9 @@ impl<'a> Unattended<'a> {
         }
         if let Some(go) = self.line(handle, actor, state).await {
             return go;
+        }
+        if let Some(why) = self.lease(handle, actor, state).await {
+            return Go::Stop(why);
         }
         let Some(addr) = state.current() else { return Go::On };
         let (Some(step), Some(s)) = (state.step(&addr), state.steps.get(&addr)) else {
@@ -166,6 +179,19 @@ impl<'a> Unattended<'a> {
             None => return Go::Stop(format!("{addr} is in doubt, and its probe does not answer")),
         };
         self.ask(handle, actor, addr, s.ticket, intent).await
+    }
+
+    /// Takes over a lease that its holder does not renew any more, where the answers say so; why
+    /// it cannot.
+    async fn lease(&mut self, handle: &Handle, actor: &Actor, state: &State) -> Option<String> {
+        let Some(Lease::Held { expired: true, holder, .. }) = &state.lease else { return None };
+        self.answers.lease?;
+        if self.claimed.as_ref() == Some(holder) {
+            return None;
+        }
+        self.claimed = Some(holder.clone());
+        // What comes of it is told by the lease itself.
+        handle.ask(actor, Intent::TakeLease { reason: String::new() }).await.err()
     }
 
     /// While the line is held nothing new starts, and nobody is there to free it: what is under

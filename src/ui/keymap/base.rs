@@ -21,6 +21,7 @@ pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) ->
             Some(held) => model.overlay = Overlay::Free { held },
             None => return open_write(model, Writing::Hold),
         },
+        KeyCode::Char(':') => return open_write(model, Writing::Command),
         KeyCode::Char('A') => return open_write(model, Writing::Abort),
         KeyCode::Char('F') => return open_write(model, Writing::LeaveBack),
         KeyCode::Char('W') => return open_write(model, Writing::Window),

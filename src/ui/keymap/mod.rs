@@ -30,6 +30,8 @@ pub enum Asked {
     Describe(Entry),
     /// A pod's log; of the container before, if so.
     Logs(Entry, bool),
+    /// The journal goes on in that directory.
+    MoveJournal(String),
     /// To the clipboard (OSC 52).
     Copy(String),
     /// Leave.

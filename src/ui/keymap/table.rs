@@ -134,6 +134,7 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     }
     if state.ended.is_none() {
         keys.push(act("W", "set the change window: when it starts and ends", ""));
+        keys.push(key(":", "a command: take the cluster's lease over, move the journal", ""));
     }
     keys.push(key("?", "these keys", "help"));
     keys.push(match state.ended {

@@ -4,6 +4,7 @@ use crate::event::{Slot, Time};
 use crate::run::{Intent, State};
 use crate::ui::keymap::{Asked, KeyCode, ask};
 use crate::ui::model::{Model, Overlay, Reading, Review, Writing};
+use crate::ui::overlay::COMMANDS;
 use crate::ui::panes::hits;
 
 /// Lines that a page key goes.
@@ -31,6 +32,7 @@ pub(super) fn write(
         return Asked::Nothing;
     }
     ask(match what {
+        Writing::Command => return command(model, text.trim(), now),
         Writing::Skip(step) => Intent::Skip { step, reason: text },
         Writing::Override(step, gate, seen) => Intent::Override { step, gate, seen, reason: text },
         Writing::Hold => Intent::HoldLine { reason: text },
@@ -51,6 +53,20 @@ fn window(model: &mut Model, state: &State, text: &str, now: Time) -> Asked {
         Err(why) => {
             model.message = Some((why.to_string(), now));
             model.overlay = Overlay::Write { what: Writing::Window, text: text.to_owned() };
+            Asked::Nothing
+        }
+    }
+}
+
+/// What has no key of its own.
+fn command(model: &mut Model, typed: &str, now: Time) -> Asked {
+    let (word, rest) = typed.split_once(' ').unwrap_or((typed, ""));
+    match (word, rest.trim(), rest.trim().strip_prefix("move ")) {
+        ("take-lease", reason, _) => ask(Intent::TakeLease { reason: reason.into() }),
+        ("journal", _, Some(dir)) => Asked::MoveJournal(dir.trim().into()),
+        _ => {
+            let said = format!("`{typed}` is no command; there are {COMMANDS}");
+            model.message = Some((said, now));
             Asked::Nothing
         }
     }

@@ -71,6 +71,14 @@ pub fn shown(what: &Shown) {
     assert_eq!(well, known.is_some(), "{check}: without it this is how it ends: {told}");
 }
 
+/// It is spared by the check; what that is worth, no rehearsal from there shows.
+pub fn spared(what: &Shown) {
+    let Shown { check, spares, to, .. } = what;
+    assert!(!comes_to(what, RUNBOOK), "{check}: {spares} came to {to:?}");
+    let without = broken(RUNBOOK, check);
+    assert!(comes_to(what, &without), "{check}: without it {spares} did not come to {to:?} either");
+}
+
 /// Checks whose loss costs nothing by itself, and why they are there all the same. That the step
 /// is not spared without them is shown like that of the others.
 const ENDS_WELL: &[(&str, &str)] = &[

@@ -38,8 +38,8 @@ gates! {
         spares "roll[vault-0]/pod";
     pod_others: "roll/pod others" by ["path-lost@roll[vault-1]/pod"] skipping []
         spares "roll[vault-1]/pod";
-    pod_not_leader: "roll/pod not-leader" by ["leader-moves@roll/pod"] skipping []
-        spares "roll[vault-0]/pod";
+    pod_not_leader: "roll/pod not-leader" by ["leader-moves@roll[vault-1]/pod"] skipping []
+        spares "roll[vault-1]/pod";
     unstick_others: "roll/unstick others" by ["path-lost@roll[vault-1]/unstick"]
         skipping ["roll[vault-1]/pod"] spares "roll[vault-1]/unstick";
     again_claims_gone: "roll/pod-again claims-gone" by [] skipping ["roll/pod", "roll/unstick"]

@@ -261,6 +261,8 @@ fn work(effect: &Effect) -> String {
             format!("execute {step} {} {}", effect.0, proposal.sentence)
         }
         Effect::Probe { step, ticket, .. } => format!("probe {step} ticket {ticket}"),
+        Effect::AskLease => "ask for the lease".into(),
+        Effect::TakeLease { from } => format!("take the lease from {from}"),
     }
 }
 
