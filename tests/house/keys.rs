@@ -356,3 +356,32 @@ fn what_was_not_needed_is_asked_again_from_its_row() {
     run.ask(&driver(), *asked).unwrap();
     assert_eq!(run.state.current().map(|a| a.to_string()).as_deref(), Some("a/maybe"));
 }
+
+/// What has no key of its own is typed, also where nothing can be recorded.
+#[test]
+fn behind_a_colon_commands_are_typed() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    let typed = |text: &str, show_only| {
+        let mut model = Model { show_only, ..Model::default() };
+        key(&mut model, &run.state, KeyCode::Char(':'), run.now);
+        for c in text.chars() {
+            assert_eq!(key(&mut model, &run.state, KeyCode::Char(c), run.now), Asked::Nothing);
+        }
+        let asked = key(&mut model, &run.state, KeyCode::Enter, run.now);
+        assert_eq!(model.overlay, Overlay::None);
+        (asked, model.message.map(|(said, _)| said).unwrap_or_default())
+    };
+    let take = |reason: &str| Asked::Intent(Box::new(Intent::TakeLease { reason: reason.into() }));
+    assert_eq!(typed("take-lease", false).0, take(""));
+    assert_eq!(typed("take-lease ana asked", false).0, take("ana asked"));
+    for show_only in [false, true] {
+        let moves = typed("journal move /var/tmp/a b ", show_only).0;
+        assert_eq!(moves, Asked::MoveJournal("/var/tmp/a b".into()));
+    }
+    for wrong in ["journal", "journal move", "abort", ""] {
+        let (asked, said) = typed(wrong, false);
+        assert_eq!(asked, Asked::Nothing, "{wrong}");
+        assert!(said.contains("journal move DIR"), "{wrong}: {said}");
+    }
+}

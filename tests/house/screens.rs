@@ -1,5 +1,6 @@
 //! Snapshots of recorded states through the real views, colours included, at three sizes.
 
+mod lease;
 mod volumes;
 
 use crate::support::*;
