@@ -2,9 +2,9 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::journal::{FILE, Verdict, ZERO_HASH, line, read_bytes};
+use holdpoint::journal::{FILE, JournalError, Verdict, ZERO_HASH, line, read_bytes};
 use holdpoint::run::{Effect, Intent, Look, Status, decide, wants};
-use holdpoint::session::{Keep, OpenError, reopen};
+use holdpoint::session::{Keep, OpenError, Reopened, reopen};
 use holdpoint::world::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -149,9 +149,23 @@ fn clock() -> Arc<dyn Fn() -> Time + Send + Sync> {
     Arc::new(|| Time(1_777_132_900_000))
 }
 
+/// Opens it. A program that another test starts holds whatever is open here, locks as well, for
+/// the moment until it is that program.
+fn opened(dir: &Path) -> Reopened {
+    for _ in 0..500 {
+        match reopen(dir) {
+            Err(OpenError::Journal(JournalError::Locked(_))) => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", dir.display())
+}
+
 /// Takes up what lies there, as a session does; what its first entries say.
 fn taken_up(dir: &Path) -> Vec<Event> {
-    let resumed = reopen(dir).unwrap().resume(driver(), clock(), &Keep::Durable).unwrap();
+    let resumed = opened(dir).resume(driver(), clock(), &Keep::Durable).unwrap();
     let (actor, first) = resumed.first.unwrap();
     let events = decide(&resumed.state, &actor, &first, clock()()).unwrap();
     let entries: Vec<Entry> = (resumed.state.seq + 1..)
