@@ -243,7 +243,7 @@ fn of_two_on_one_cluster_one_can_release_and_a_dead_one_is_not_waited_for() {
     let mut two = site.begin("two");
     let held = two.until("lease: ");
     assert!(held.contains("-pods-") && held.contains('@') && held.contains(" since 20"), "{held}");
-    two.until("gate lease fail");
+    two.until("gate lease#");
     two.say("review");
     two.until("  to release it: ");
     two.say("release vault-0");
@@ -278,7 +278,7 @@ fn of_two_on_one_cluster_one_can_release_and_a_dead_one_is_not_waited_for() {
     let lost = two.until("lease: it was lost");
     assert!(lost.contains("somebody else took it"), "{lost}");
     two.say("skip not now");
-    two.until("gate lease fail");
+    two.until("gate lease#");
     one.left();
     // Let go, it is free for whoever waits.
     two.until("lease: this run holds kube-system/holdpoint");
