@@ -49,6 +49,18 @@ fn shown(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
+/// Longest line of which an excerpt is drawn: the drawing counts columns in sixteen bits, and no
+/// person reads a longer one.
+const WIDEST: usize = 4000;
+
+/// A problem in a file that no excerpt is drawn of.
+fn bare(name: &str, text: &str, p: &Problem, start: usize) -> String {
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+    format!("  × {}\n   at {name}:{line}:{column}\n  help: {}\n", p.message, p.remedy)
+}
+
 /// All problems of one file, with excerpts, in the file's order.
 #[must_use]
 pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
@@ -57,9 +69,14 @@ pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort_by_key(|p| p.span.start);
+    let wide = text.lines().any(|l| l.len() > WIDEST);
     let mut out = String::new();
     for p in sorted {
         let start = p.span.start.min(text.len());
+        if wide {
+            out.push_str(&bare(name, text, p, start));
+            continue;
+        }
         let length = p.span.end.min(text.len()).saturating_sub(start);
         let diagnostic = MietteDiagnostic::new(p.message.clone())
             .with_severity(if p.warning { Severity::Warning } else { Severity::Error })
@@ -78,6 +95,14 @@ pub fn render(name: &str, text: &str, problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_too_long_to_be_drawn_is_told_by_its_place() {
+        let text = format!("x = 1\ntitle = \"{}\" foo", "a".repeat(70_000));
+        let at = text.len() - 3;
+        let out = render("a.toml", &text, &[Problem::error(at..at + 3, "no", "take it out")]);
+        assert!(out.contains("a.toml:2:70012") && out.contains("take it out"), "{out}");
+    }
 
     /// What a file holds is shown and never obeyed; the mark stays under its word.
     #[test]

@@ -35,17 +35,25 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
         ("class.reclaimPolicy".to_owned(), json!(found.reclaim_policy)),
     ]);
     let mut targets = Vec::new();
+    let mut missing = Vec::new();
     for claim in &claims {
         let name = claim["metadata"]["name"].as_str().unwrap_or_default();
         match there(client, namespace, name).await.map_err(|e| e.to_string())? {
             Some(c) if c.metadata.deletion_timestamp.is_some() => {
                 return Err(format!("{name} is still being deleted; wait until it is gone"));
             }
-            Some(_) => {
-                return Err(format!("there is a claim {name} already; delete it first"));
+            // Made by an attempt before this one, or by hand.
+            Some(c) if of_class(&c) == class => {
+                material.insert(format!("{name}.uid"), json!(c.metadata.uid));
+                continue;
             }
-            None => drop(material.insert(format!("{name}.exists"), json!(false))),
+            Some(c) => {
+                let is = of_class(&c);
+                return Err(format!("there is a claim {name} of class {is}; delete it first"));
+            }
+            None => drop(material.insert(format!("{name}.uid"), Value::Null)),
         }
+        missing.push(claim.clone());
         targets.push(Target {
             kind: "PersistentVolumeClaim".into(),
             namespace: Some(namespace.to_owned()),
@@ -55,25 +63,33 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
             note: format!("new, of class {class}"),
         });
     }
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": claims});
+    let there = claims.len() - missing.len();
+    let there = if there > 0 { format!("; {there} are there already") } else { String::new() };
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": missing});
     let policy = found.reclaim_policy.as_deref().unwrap_or("Delete");
     Ok(Proposal {
         verb: "kube.create_claims".into(),
         sentence: format!(
-            "CREATE {} claims for {namespace}/{pod} of class {class} (reclaim policy {policy})",
+            "CREATE {} claims for {namespace}/{pod} of class {class} (reclaim policy {policy}){there}",
             targets.len()
         ),
         targets,
         material,
-        commands: vec![format!(
-            "printf '%s\\n' {} | {} create -f -",
-            quoted(&list.to_string()),
-            kubectl(remote)
-        )],
+        commands: (!missing.is_empty())
+            .then(|| {
+                let (list, kubectl) = (quoted(&list.to_string()), kubectl(remote));
+                format!("printf '%s\\n' {list} | {kubectl} create -f -")
+            })
+            .into_iter()
+            .collect(),
         before: targets_named(&claims),
-        request: json!({"create": list["items"]}),
+        request: json!({"create": missing, "wanted": claims}),
         cautions: Vec::new(),
     })
+}
+
+fn of_class(claim: &PersistentVolumeClaim) -> String {
+    claim.spec.as_ref().and_then(|s| s.storage_class_name.clone()).unwrap_or_default()
 }
 
 /// What a verify can ask about: names, since there is no UID yet.
@@ -127,15 +143,15 @@ async fn there(
     within(Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace).get_opt(name)).await
 }
 
-fn wanted(proposal: &Proposal) -> Vec<Value> {
-    proposal.request.get("create").and_then(Value::as_array).cloned().unwrap_or_default()
+fn listed(proposal: &Proposal, what: &str) -> Vec<Value> {
+    proposal.request.get(what).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
     let Ok(client) = client(remote) else {
         return (Outcome::Failed("there is no connection to the API server".into()), Value::Null);
     };
-    let all = wanted(proposal);
+    let all = listed(proposal, "create");
     let mut done = 0;
     for claim in &all {
         let claim: PersistentVolumeClaim = match serde_json::from_value(claim.clone()) {
@@ -169,7 +185,7 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
 
 pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let mut seen = Vec::new();
-    for claim in wanted(proposal) {
+    for claim in listed(proposal, "wanted") {
         let text = |at: &str| claim.pointer(at).and_then(Value::as_str).unwrap_or_default();
         let (name, class) = (text("/metadata/name"), text("/spec/storageClassName"));
         let found = match client(remote) {
@@ -180,7 +196,7 @@ pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
             Err(e) => return (Probed::Unknown, e.to_string(), Value::Null),
             Ok(None) => (false, format!("{name} is not there")),
             Ok(Some(c)) => {
-                let is = c.spec.and_then(|s| s.storage_class_name).unwrap_or_default();
+                let is = of_class(&c);
                 match (is == class, c.metadata.deletion_timestamp.is_some()) {
                     (_, true) => (false, format!("{name} is being deleted")),
                     (true, false) => (true, format!("{name} is there, of class {class}")),
@@ -299,13 +315,24 @@ mod tests {
         let say: Say = Arc::new(|_, _| {});
         assert_eq!(execute(&remote, &proposal, &say).await.0, Outcome::Ok);
         assert_eq!(probe(&remote, &proposal).await.0, Probed::Done);
-        // Once more, the names are taken.
-        let why = kube_create::plan(&remote, &Args::new(&call)).await.unwrap_err();
-        assert!(why.contains("a claim data-vault-1 already"), "{why}");
+        // Once more, nothing is left to do; of what was done in part only the rest is.
+        let again = kube_create::plan(&remote, &Args::new(&call)).await.unwrap();
+        assert!(again.targets.is_empty() && again.commands.is_empty(), "{again:?}");
+        assert!(again.sentence.contains("2 are there already"), "{}", again.sentence);
+        let gone = claims.lock().unwrap().remove(0);
+        let rest = kube_create::plan(&remote, &Args::new(&call)).await.unwrap();
+        assert_eq!(
+            rest.targets.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(),
+            ["data-vault-1"]
+        );
+        assert_eq!(probe(&remote, &rest).await.0, Probed::Partly);
+        claims.lock().unwrap().insert(0, gone);
         claims.lock().unwrap()[1].1["spec"]["storageClassName"] = json!("new");
         let (verdict, why, _) = probe(&remote, &proposal).await;
         assert_eq!(verdict, Probed::Partly);
         assert!(why.contains("audit-vault-1 is there, of class new"), "{why}");
+        let why = kube_create::plan(&remote, &Args::new(&call)).await.unwrap_err();
+        assert!(why.contains("audit-vault-1 of class new; delete it first"), "{why}");
         claims.lock().unwrap()[0].1["metadata"]["deletionTimestamp"] =
             json!("2026-04-25T16:18:00Z");
         let why = kube_create::plan(&remote, &Args::new(&call)).await.unwrap_err();

@@ -111,7 +111,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let header = &reopened.state.header;
     if is_lab(&header.pins) && header.site_from.is_empty() {
         if args.ui() == Ui::Plain || args.site.is_some() {
-            return refuse("this run is a lab's own; it goes on in the cockpit, without --site");
+            return refuse(
+                "this run is a lab's own; it goes on in the cockpit only, and on its own site",
+            );
         }
         return lab::resume(Box::new(reopened), args.ascii);
     }

@@ -193,7 +193,12 @@ fn print(rows: &[Row], now: Time) {
         };
         word.to_owned()
     };
-    let age = |at: Option<Time>| at.map_or_else(|| "-".into(), |at| now.since(at).brief());
+    // A lab has a clock of its own.
+    let age = |row: &Row, at: Option<Time>| match at {
+        None => "-".into(),
+        Some(at) if row.lab => at.to_string()[..16].replace('T', " "),
+        Some(at) => now.since(at).brief(),
+    };
     let site = |row: &Row| match row.lab {
         true => format!("{} (lab)", row.site),
         false => row.site.clone(),
@@ -201,7 +206,7 @@ fn print(rows: &[Row], now: Time) {
     let mut table = vec![["RUN", "STANDS", "AT", "OPENED", "LAST", "SITE"].map(str::to_owned)];
     table.extend(rows.iter().map(|row| {
         let at = row.at.clone().or_else(|| row.why.clone()).unwrap_or_else(|| "-".into());
-        let (opened, last) = (age(row.opened), age(row.last));
+        let (opened, last) = (age(row, row.opened), age(row, row.last));
         [row.run.clone(), word(row), at, opened, last, site(row)]
     }));
     let widths: Vec<usize> =

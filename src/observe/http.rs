@@ -12,6 +12,8 @@ use tokio::time::Instant;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Bytes of a body that are kept.
 const BODY: usize = 4096;
+/// Bytes of it that are read: as many more as any secret that could begin in what is kept.
+const READ: usize = 64 << 10;
 
 pub(crate) async fn read(remote: &Remote) -> Change {
     if remote.site.http.is_empty() {
@@ -43,9 +45,14 @@ async fn ask(remote: &Remote, url: &str) -> Http {
     let started = Instant::now();
     let answer = async {
         let request = reqwest::Request::new(Method::GET, reqwest::Url::parse(url)?);
-        let response = remote.http.send(request).await?;
+        let mut response = remote.http.send(request).await?;
         let status = i64::from(response.status().as_u16());
-        let body = response.bytes().await?;
+        let mut body = Vec::new();
+        while body.len() < READ
+            && let Some(piece) = response.chunk().await?
+        {
+            body.extend_from_slice(&piece);
+        }
         Ok::<_, WireError>((status, body))
     };
     match tokio::time::timeout(DEADLINE, answer).await {
@@ -74,6 +81,17 @@ fn kept(redactor: &Redactor, body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A body without an end fills no memory, and is no time-out either.
+    #[tokio::test]
+    async fn a_body_without_end_is_left_where_it_is_long_enough() {
+        use crate::remote::responder::{Open, Reply, Responder};
+        let lines = vec!["x".repeat(1 << 20)];
+        let api = Responder::start(move |_, _| Reply::Lines(lines.clone(), Open::Yes)).await;
+        let remote = crate::remote::rig::remote(None, &[], "").await;
+        let answer = ask(&remote, &api.url).await;
+        assert_eq!((answer.status, answer.body.len(), answer.error.as_str()), (200, BODY, ""));
+    }
 
     /// What an endpoint gives back of a token is not kept, also where the cut would go through it.
     #[test]

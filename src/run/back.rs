@@ -6,6 +6,7 @@ use crate::run::intent::Refusal;
 use crate::run::life::{Move, Status, legal};
 use crate::run::resume;
 use crate::run::state::{Back, PhaseState, PhaseStatus, State, undone_by};
+use crate::run::step::StepState;
 use crate::runbook::model::{Does, Then, UNDO};
 use crate::world::World;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ pub(super) fn begin(state: &State, section: &str, reason: &str) -> Result<Vec<Ev
         let known = known.join(", ");
         return Err(Refusal::new(format!("there is no way back {section}; there is {known}")));
     }
-    if state.back.last().is_some_and(|b| b.section == section) {
+    // Also where another way back lies on top of it: what is in doubt on it stays in doubt.
+    if state.back.iter().any(|b| b.section == section) {
         return Err(Refusal::new(format!("{section} is being walked already")));
     }
     if let Some((_, step)) = &state.running {
@@ -142,16 +144,13 @@ pub(super) fn undone(state: &mut State, addr: &StepAddr, at: Time) {
 }
 
 impl State {
-    /// Steps that did something, or may have, and say how that is undone or why it cannot be;
-    /// the last one first.
+    /// Steps that did something, or may have, in whichever attempt, and say how that is undone or
+    /// why it cannot be; the last one first. Those of ways back as well.
     #[must_use]
     pub fn undoable(&self) -> Vec<StepAddr> {
-        let forward = |p: &&PhaseState| self.runbook.phases.iter().any(|own| own.id == p.id);
+        let walked = |p: &&PhaseState| p.id != UNDO && p.status != PhaseStatus::Waiting;
         let mut all = Vec::new();
-        for phase in self.phases.iter().filter(forward) {
-            if phase.status == PhaseStatus::Waiting {
-                continue;
-            }
+        for phase in self.phases.iter().filter(walked) {
             let Some(own) = self.runbook.section(&phase.id) else { continue };
             let items: Vec<_> = match own.each {
                 Some(_) => phase.items.iter().map(|i| Some(i.name.as_str())).collect(),
@@ -161,7 +160,8 @@ impl State {
         }
         all.retain(|addr| {
             let undo = self.step(addr).is_some_and(|step| step.undo.is_some());
-            undo && self.steps.get(addr).is_some_and(|s| legal(s.status, Move::Undo).is_ok())
+            let may = |s: &StepState| s.acted && legal(s.status, Move::Undo).is_ok();
+            undo && self.steps.get(addr).is_some_and(|s| may(s))
         });
         all.reverse();
         all

@@ -37,6 +37,7 @@ fn turn(s: &mut StepState, entry: &Entry) {
                 ticket: s.ticket,
                 began: s.began,
                 doubt,
+                acted: s.acted,
                 ..StepState::new()
             };
         }
@@ -108,9 +109,19 @@ fn review(s: &mut StepState, entry: &Entry) {
 /// It is done, here or elsewhere.
 fn work(s: &mut StepState, entry: &Entry) {
     match &entry.event {
-        Event::Shown { .. } | Event::Unclaimed { .. } => s.probed = None,
-        Event::Claimed { .. } => s.way = Way::Elsewhere,
-        Event::EffectStarted { .. } => s.way = Way::Ran,
+        Event::Shown { .. } => {
+            s.probed = None;
+            s.acted = true;
+        }
+        Event::Unclaimed { .. } => s.probed = None,
+        Event::Claimed { .. } => {
+            s.way = Way::Elsewhere;
+            s.acted = true;
+        }
+        Event::EffectStarted { .. } => {
+            s.way = Way::Ran;
+            s.acted = true;
+        }
         Event::EffectEnded { outcome, result, .. } => {
             s.result = Some(result.clone());
             s.why = match outcome {

@@ -65,6 +65,9 @@ pub struct StepState {
     pub probed: Option<(Probed, String)>,
     /// An attempt before this one that may or may not have been done: which, and what is known.
     pub doubt: Option<(u32, String)>,
+    /// It was done, or may have been, in this attempt or an earlier one.
+    #[serde(default)]
+    pub acted: bool,
     /// What the action returned.
     pub result: Option<Value>,
     /// Its soak.
@@ -95,6 +98,7 @@ impl StepState {
             why: None,
             probed: None,
             doubt: None,
+            acted: false,
             result: None,
             soak: SoakState::default(),
             began: None,

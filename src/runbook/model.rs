@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 /// Gate of a step that needs two people; no other one is called so.
 pub const SECOND_PERSON: &str = "second-person";
+/// Gates that Holdpoint itself adds: no runbook's gate is called so.
+pub const BUILT_IN: [&str; 3] = [SECOND_PERSON, "window", "lease"];
 
 /// A checked runbook.
 #[derive(Debug, Clone)]

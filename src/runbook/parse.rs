@@ -123,8 +123,14 @@ impl Reader<'_, '_> {
         let owner = required(self.lint, &mut self.table, "owner", &(0..0));
         let needs = self.needs();
         let params = self.params();
-        let window: Option<RawWindow> =
-            take(&mut self.table, "window").and_then(|v| read(self.lint, v));
+        let window = take(&mut self.table, "window");
+        let at = window.as_ref().map_or(0..0, Spanned::span);
+        let window: Option<RawWindow> = window.and_then(|v| read(self.lint, v));
+        if let Some(w) = window.as_ref().filter(|w| w.backout_reserve >= w.length) {
+            let message =
+                format!("of a window of {} nothing is left beside {}", w.length, w.backout_reserve);
+            self.lint.error(at.clone(), message, "make it longer than what is kept for going back");
+        }
         let mut names = names(&params);
         let guards = self.guards(&names);
         let phases = self.phases(&mut names);

@@ -2,9 +2,7 @@
 
 use crate::event::Span;
 use crate::runbook::lint::{Lint, Names};
-use crate::runbook::model::{
-    Arg, Call, Does, Gate, Hold, OnBreach, Risk, SECOND_PERSON, Step, Verify,
-};
+use crate::runbook::model::{Arg, BUILT_IN, Call, Does, Gate, Hold, OnBreach, Risk, Step, Verify};
 use crate::runbook::raw::{RawDo, RawGate, RawStep, RawVerify};
 use crate::runbook::table::check_id;
 use crate::runbook::types::{Ty, nearest};
@@ -309,10 +307,10 @@ pub(super) fn gates(lint: &mut Lint, raw: &[RawGate], names: &Names) -> Vec<Gate
                 id.into_inner()
             }
         };
-        if id == SECOND_PERSON {
+        if BUILT_IN.contains(&id.as_str()) {
             lint.error(
                 gate.that.span(),
-                format!("`{id}` is the gate that a step for two people has by itself"),
+                format!("`{id}` is a gate that Holdpoint adds by itself"),
                 "give this one another id",
             );
         }

@@ -348,8 +348,10 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -
         Some((_, k)) => format!("did you mean `{k}`?"),
         None => {
             let mut names: Vec<_> = known.iter().map(|k| k.as_str()).collect();
+            let more = names.len().saturating_sub(24);
             names.truncate(24);
-            format!("known are {}", names.join(", "))
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("known are {}{more}", names.join(", "))
         }
     }
 }

@@ -128,7 +128,11 @@ pub(crate) fn told(
 ) -> Vec<String> {
     let (came, missed, losses) = lab.with(|world| (struck(world), missed(world), world.losses()));
     let mut lines = rehearsal(entries, &came, without, how);
-    let never = |fault| format!("fault {fault} never began: the run ended before");
+    let ended = entries.last().is_some_and(|e| matches!(e.event, Event::Ended { .. }));
+    let never = |fault| match ended {
+        true => format!("fault {fault} never began: the run ended before"),
+        false => format!("fault {fault} has not begun"),
+    };
     lines.extend(missed.into_iter().map(never));
     lines.extend(losses.into_iter().map(|what| format!("LOST: {what}")));
     lines
@@ -154,8 +158,7 @@ pub(crate) fn placed(runbook: &Runbook, site: &Site, faults: &[Fault]) -> Result
 /// Whether there is such a place; if not, what is nearest.
 fn lies(runbook: &Runbook, site: &Site, place: &str) -> Result<(), String> {
     let steps: Vec<String> = runbook
-        .phases
-        .iter()
+        .sections()
         .flat_map(|p| p.steps.iter().map(move |s| format!("{}/{}", p.id, s.id)))
         .collect();
     // An item may have any sign in its name, an id neither of these.
@@ -171,7 +174,7 @@ fn lies(runbook: &Runbook, site: &Site, place: &str) -> Result<(), String> {
         return Err(format!("the runbook has no step {place}: {near}"));
     }
     let phase = bare.split('/').next().unwrap_or_default();
-    let each = runbook.phases.iter().find(|p| p.id == phase).and_then(|p| p.each.as_ref());
+    let each = runbook.section(phase).and_then(|p| p.each.as_ref());
     match (item, each) {
         (Some(item), None) => Err(format!("{phase} is walked once, without {item}: write {bare}")),
         // What else items come from is not known before their phase opens.

@@ -118,7 +118,7 @@ pub async fn plain<'a>(
                     }),
                     Typed::Status => printer.status(&now.state),
                     Typed::Say(text) => out.say(text),
-                    Typed::Quit if now.state.running.is_some() && now.show_only.is_none() => out.say(
+                    Typed::Quit if busy(&now.state).is_some() && now.show_only.is_none() => out.say(
                         "REFUSED: something is running; wait for its result, then quit".into(),
                     ),
                     Typed::Quit => {

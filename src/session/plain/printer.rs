@@ -127,7 +127,7 @@ impl Printer {
         }
         for id in std::mem::replace(&mut self.back, now.clone()) {
             if !now.contains(&id) {
-                say!(self, "the way back {id} is done");
+                say!(self, "the way back {id} is over; the run goes forward");
             }
         }
     }

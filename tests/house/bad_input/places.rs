@@ -66,14 +66,27 @@ fn two_of_one_id_are_refused_at_the_second() {
     assert!(load(&free).is_ok(), "{:?}", load(&free).err());
 }
 
-/// The gate of a second person is nobody else's: who overrides one would override both.
+/// A gate that Holdpoint adds is nobody else's: who overrides one would override both.
 #[test]
-fn the_gate_of_a_second_person_is_no_gates_name() {
-    let text = [GOOD, STEP, &gate("second-person")].concat();
-    let problems = load(&text).err().unwrap();
-    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
-    assert!(problem.message.contains("a step for two people has by itself"), "{problem:?}");
-    assert_eq!(place(&text, problem).2, "'raft.unsealed > 0'");
+fn the_gates_that_holdpoint_adds_are_no_gates_names() {
+    for name in ["second-person", "window", "lease"] {
+        let text = [GOOD, STEP, &gate(name)].concat();
+        let problems = load(&text).err().unwrap();
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        assert!(problem.message.contains("that Holdpoint adds by itself"), "{problem:?}");
+        assert_eq!(place(&text, problem).2, "'raft.unsealed > 0'");
+    }
+}
+
+/// Of a window in which nothing is left beside what is kept for going back nothing could be done.
+#[test]
+fn a_window_must_be_longer_than_its_reserve() {
+    for (length, fits) in [("2h", true), ("45m", false), ("0s", false)] {
+        let window = format!("[window]\nlength = \"{length}\"\nbackout_reserve = \"45m\"\n");
+        let text = [GOOD, STEP, &window].concat();
+        let found = load(&text).err().map(|p| p[0].message.clone());
+        assert_eq!(found.is_none(), fits, "{length}: {found:?}");
+    }
 }
 
 /// Servers and tools count in seconds: what they would take for none is refused where it stands.

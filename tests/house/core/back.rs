@@ -270,3 +270,73 @@ fn a_way_back_for_nobody_says_so() {
     let phase = run.state.phases.last().unwrap();
     assert!(phase.blocked.as_ref().is_some_and(|why| why.contains("go forward again")));
 }
+
+/// What is in doubt on a way back stays so, also below another one: it is not begun anew over it.
+#[test]
+fn a_way_back_below_another_is_not_begun_anew() {
+    let mut run = Run::new(&ways(), Mode::Write);
+    run.reach_first_step();
+    run.ask(&driver(), go("aside")).unwrap();
+    for _ in 0..3 {
+        look_well(&mut run);
+    }
+    let step = run.state.current().unwrap();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let now = run.now;
+    run.prepared_or_not(well(now), None);
+    run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    run.ask(&driver(), go("home")).unwrap();
+    let why = run.ask(&driver(), go("aside")).unwrap_err();
+    assert!(why.contains("is being walked already"), "{why}");
+    assert_eq!(run.state.steps[&step].status, Status::Shown);
+}
+
+/// Whichever attempt did it, and whatever was said of it since: what may have been done is undone.
+#[test]
+fn what_an_earlier_attempt_may_have_done_is_undone_too() {
+    for skipped in [false, true] {
+        let mut run = Run::new(&ways(), Mode::Write);
+        let (step, effect) = run.reach_running();
+        let outcome = match skipped {
+            true => Outcome::Unknown("no answer".into()),
+            false => Outcome::Failed("half of it".into()),
+        };
+        run.system(Intent::EffectEnded { effect, outcome, result: json!({}) });
+        let after = match skipped {
+            true => Intent::Skip { step: step.clone(), reason: "leave it".into() },
+            false => Intent::Retry { step: step.clone() },
+        };
+        run.ask(&driver(), after).unwrap();
+        assert_eq!(run.state.undoable(), [step], "skipped: {skipped}");
+    }
+    let mut fresh = Run::new(&ways(), Mode::Write);
+    fresh.reach_review();
+    assert!(fresh.state.undoable().is_empty(), "what was only looked at did nothing");
+}
+
+/// What was done on a way back is undone like what was done before it.
+#[test]
+fn what_a_way_back_did_is_undone_first() {
+    let manual = "instruction = \"Put its disk back.\"\n";
+    let text = ways()
+        .replace(manual, &format!("{manual}[backout.step.undo]\nmanual = \"Take it out.\"\n"));
+    let mut run = Run::new(&text, Mode::Write);
+    let (first, effect) = run.reach_running();
+    run.system(Intent::EffectEnded {
+        effect,
+        outcome: Outcome::Failed("no".into()),
+        result: json!({}),
+    });
+    run.ask(&driver(), go("aside")).unwrap();
+    for _ in 0..3 {
+        look_well(&mut run);
+    }
+    let step = run.state.current().unwrap();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    let now = run.now;
+    run.prepared_or_not(well(now), None);
+    run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
+    look_well(&mut run);
+    assert_eq!(run.state.undoable(), [step, first]);
+}
