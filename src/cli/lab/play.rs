@@ -119,6 +119,9 @@ impl Played {
     }
 }
 
+/// How a rehearsal ended that its person left open.
+pub(crate) const LEFT: &str = "was left";
+
 /// The end of a rehearsal, for a person; a fault that never came is no good news.
 pub(crate) fn told(
     entries: &[Entry],
@@ -128,10 +131,9 @@ pub(crate) fn told(
 ) -> Vec<String> {
     let (came, missed, losses) = lab.with(|world| (struck(world), missed(world), world.losses()));
     let mut lines = rehearsal(entries, &came, without, how);
-    let ended = entries.last().is_some_and(|e| matches!(e.event, Event::Ended { .. }));
-    let never = |fault| match ended {
-        true => format!("fault {fault} never began: the run ended before"),
-        false => format!("fault {fault} has not begun"),
+    let never = |fault| match how {
+        LEFT => format!("fault {fault} has not begun; resume goes on with it"),
+        _ => format!("fault {fault} never began: the run ended before"),
     };
     lines.extend(missed.into_iter().map(never));
     lines.extend(losses.into_iter().map(|what| format!("LOST: {what}")));

@@ -3,7 +3,7 @@
 
 use crate::cli::conduct::{Begin, Begun, Conduct, conduct, stage};
 use crate::cli::lab::keeper::Keeper;
-use crate::cli::lab::play::{header, lab_params, placed, read, told};
+use crate::cli::lab::play::{LEFT, ended, header, lab_params, placed, read, told};
 use crate::cli::lab::rehearse::lab_site;
 use crate::cli::lab::strike::strike;
 use crate::cli::run::{params, slot};
@@ -188,7 +188,11 @@ fn report(dir: &Path, lab: &Lab, done: bool) -> Result<(), String> {
     let journal = dir.join(crate::journal::FILE);
     let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
     let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
-    let how = if done { "ended: every step is done and verified" } else { "was left" };
+    let how = match (done, ended(&entries)) {
+        (true, _) => "ended: every step is done and verified",
+        (false, Some(_)) => "ended, not done",
+        (false, None) => LEFT,
+    };
     told(&entries, lab, None, how).iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
