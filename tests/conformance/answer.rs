@@ -127,6 +127,17 @@ impl Answer {
     }
 }
 
+/// Voters stand in the order in which they joined, which says nothing: by name, then.
+fn by_node(list: &[Value]) -> Vec<&Value> {
+    let mut list: Vec<&Value> = list.iter().collect();
+    let name =
+        |v: &Value| v.get("node_id").or(v.get("ID")).and_then(Value::as_str).map(str::to_owned);
+    if list.iter().all(|v| name(v).is_some()) {
+        list.sort_by_key(|v| name(v));
+    }
+    list
+}
+
 /// Where something is not as wanted.
 pub fn difference(wanted: &Value, seen: Option<&Value>, at: &str) -> Option<String> {
     let differs = || {
@@ -157,7 +168,8 @@ pub fn difference(wanted: &Value, seen: Option<&Value>, at: &str) -> Option<Stri
             if all.len() != seen.len() {
                 return differs();
             }
-            let mut pairs = all.iter().zip(seen).enumerate();
+            let (all, seen) = (by_node(all), by_node(seen));
+            let mut pairs = all.into_iter().zip(seen).enumerate();
             pairs.find_map(|(i, (w, s))| difference(w, Some(s), &format!("{at}/{i}")))
         }
         (wanted, Some(seen)) if wanted == seen => None,

@@ -33,8 +33,11 @@ async fn the_configuration_names_voters_and_leader(w: &World) -> Done {
         so(addresses(&seen) == addresses(&first), first.text(), seen.text())?;
     }
     let own = leader.get("sys/leader").await.word("/leader_cluster_address");
-    let named = &first.body["data"]["config"]["servers"][leader.n]["address"];
-    so(own == format!("https://{}", named.as_str().unwrap_or_default()), own, named)
+    let name = leader.name();
+    let servers = first.list("/data/config/servers")?;
+    let named = servers.iter().find(|s| s["node_id"] == name).map(|s| &s["address"]);
+    let named = named.and_then(|a| a.as_str()).unwrap_or_default();
+    so(own == format!("https://{named}"), own, named)
 }
 
 /// The leader first or not, it alone is active and echoes nobody.
