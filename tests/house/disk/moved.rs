@@ -97,12 +97,17 @@ async fn what_ended_unrecorded_is_recorded_there_and_sent_once() {
 }
 
 /// A disk that never comes back from a line on, until it is let go.
-struct Hangs(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+struct Hangs {
+    reached: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
+}
 
 impl Disk for Hangs {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if String::from_utf8_lossy(bytes).contains("review-opened") {
-            while !self.0.load(Ordering::Relaxed) {
+            self.reached.store(true, Ordering::Relaxed);
+            while !self.over.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -116,20 +121,22 @@ impl Disk for Hangs {
 #[tokio::test]
 async fn a_disk_that_hangs_is_left() {
     let new = tempfile::tempdir().unwrap();
-    let over = Arc::new(AtomicBool::new(false));
-    let begun = Begun::behind(Box::new(Hangs(Arc::clone(&over))), None, false).await;
+    let hangs = Hangs::default();
+    let begun = Begun::behind(Box::new(hangs.clone()), None, false).await;
     begun.until("ready", |l| status(l) == Some(Status::Ready)).await;
     let handle = begun.handle.clone();
     let asked =
         tokio::spawn(async move { handle.ask(&driver(), Intent::Review { step: step() }).await });
-    while !matches!(begun.handle.health().state, HealthState::Waiting { .. }) {
+    // Any other line keeps the journal waiting for a moment, too.
+    while !hangs.reached.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    assert!(matches!(begun.handle.health().state, HealthState::Waiting { .. }));
     begun.handle.move_journal(&driver(), new.path()).await.unwrap();
     // Whoever asked in vain is told so.
     assert!(asked.await.unwrap().unwrap_err().contains("the journal does not answer"));
     goes_on(&begun).await;
-    over.store(true, Ordering::Relaxed);
+    hangs.over.store(true, Ordering::Relaxed);
     begun.handle.close();
     let entries = read(&begun.handle.dir().unwrap()).unwrap().entries;
     assert_eq!(fold(&entries).unwrap().ended, Some(true));
