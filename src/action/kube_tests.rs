@@ -86,9 +86,9 @@ async fn what_a_server_repeats_of_a_secret_is_not_kept() {
         before: Value::Null,
     };
     let say: crate::action::Say = Arc::new(|_, _| {});
-    let (outcome, _) = execute(&remote, &proposal, &say).await;
+    let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say).await;
     let Outcome::Failed(why) = &outcome else { panic!("{outcome:?}") };
     assert!(why.contains("[redacted]") && !why.contains("hvs.rig-token"), "{why}");
-    let (_, why, _) = crate::action::probe(&remote, &proposal).await;
+    let (_, why, _) = crate::action::probe(&remote, "run/a/b", &proposal).await;
     assert!(!why.contains("hvs.rig-token"), "{why}");
 }

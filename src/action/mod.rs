@@ -23,6 +23,7 @@ mod snapshot_read;
 mod vault;
 
 pub use rights::{Right, kube_rights, lease_rights, vault_right, vault_rights};
+pub use shell::outlived;
 pub use snapshot_read::{Checked, check_snapshot};
 
 use crate::event::{Outcome, Pins, Probed, Proposal, Stream};
@@ -90,9 +91,9 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
     }
 }
 
-/// Does it.
-pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
-    let (outcome, result) = executed(remote, proposal, say).await;
+/// Does it. What it starts here has that mark: of this run and this step, and of nothing else.
+pub async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -> Ended {
+    let (outcome, result) = executed(remote, mark, proposal, say).await;
     // A server's or a program's words of why are text from outside like any other.
     let outcome = match outcome {
         Outcome::Ok => Outcome::Ok,
@@ -102,7 +103,7 @@ pub async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
     (outcome, result)
 }
 
-async fn executed(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+async fn executed(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -> Ended {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
             kube_do::delete(remote, proposal, say).await
@@ -114,18 +115,18 @@ async fn executed(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
         "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
         "vault.snapshot_restore" => restore::execute(remote, proposal, say).await,
         "vault.step_down" => vault::step_down(remote, proposal).await,
-        "shell.run" => shell::execute(remote, proposal, say).await,
+        "shell.run" => shell::execute(remote, mark, proposal, say).await,
         other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
     }
 }
 
 /// Looks whether it was done, here or elsewhere.
-pub async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
-    let (verdict, why, result) = probed(remote, proposal).await;
+pub async fn probe(remote: &Remote, mark: &str, proposal: &Proposal) -> Seen {
+    let (verdict, why, result) = probed(remote, mark, proposal).await;
     (verdict, remote.redactor().redact(&why), result)
 }
 
-async fn probed(remote: &Remote, proposal: &Proposal) -> Seen {
+async fn probed(remote: &Remote, mark: &str, proposal: &Proposal) -> Seen {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
             kube_do::probe_deleted(remote, proposal).await
@@ -141,11 +142,7 @@ async fn probed(remote: &Remote, proposal: &Proposal) -> Seen {
             "Vault does not tell whether a snapshot was restored; what it holds does".into(),
             Value::Null,
         ),
-        _ => (
-            Probed::Unknown,
-            "the program itself does not tell whether it did its work".into(),
-            Value::Null,
-        ),
+        _ => shell::probe(remote, mark).await,
     }
 }
 

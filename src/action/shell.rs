@@ -1,14 +1,15 @@
 //! A program here, by its arguments; never a string through a shell.
 
 use crate::action::args::Args;
-use crate::action::{Ended, Say, quoted};
-use crate::event::{Outcome, Proposal, Span, Stream, Target};
-use crate::remote::Remote;
+use crate::action::{Ended, Say, Seen, quoted};
+use crate::event::{Outcome, Probed, Proposal, Span, Stream, Target};
+use crate::remote::{MARK, Remote, apart_soon};
 use crate::runbook::verbs::seconds_of;
 use crate::text::{Intake, Redactor};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Stdio;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
@@ -47,7 +48,46 @@ pub(crate) fn plan(args: &Args<'_>) -> Result<Proposal, String> {
     })
 }
 
-pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+/// What still runs of a step that was started before, by somebody who is gone.
+async fn running(remote: &Remote, mark: &str) -> Result<Option<String>, String> {
+    let (machine, mark) = (Arc::clone(&remote.machine), mark.to_owned());
+    let found = apart_soon(&remote.machine, move || machine.marked(&mark)).await;
+    let found = found.and_then(|r| r.map_err(|e| format!("/proc: {e}")));
+    let found = found.map_err(|why| format!("whether it still runs cannot be seen: {why}"))?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    Ok(Some(format!(
+        "it still runs on {}: pid {}{more}, {}; nobody watches its time limit any more: let it \
+         end, or end it (kill -- -{})",
+        remote.host, first.pid, first.command, first.group
+    )))
+}
+
+/// Why a program is not started: it was, and still runs, or that cannot be seen.
+pub async fn outlived(remote: &Remote, mark: &str, verb: &str) -> Option<String> {
+    match verb {
+        "shell.run" => running(remote, mark).await.unwrap_or_else(Some),
+        _ => None,
+    }
+}
+
+/// Whether it still runs; what it did, only a probe of the runbook's can tell.
+pub(crate) async fn probe(remote: &Remote, mark: &str) -> Seen {
+    match running(remote, mark).await {
+        Ok(Some(why)) => (Probed::Running, why, Value::Null),
+        Ok(None) => {
+            let why =
+                "it does not run here; the program itself does not tell whether it did its work";
+            (Probed::Unknown, why.into(), Value::Null)
+        }
+        Err(why) => (Probed::Unknown, why, Value::Null),
+    }
+}
+
+pub(crate) async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -> Ended {
     let request = &proposal.request;
     let argv: Vec<&str> = request
         .get("argv")
@@ -67,8 +107,16 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
     if let Some(said) = remote.machine.scripted(&argv) {
         return scripted(remote, said, say);
     }
+    if let Some(why) = outlived(remote, mark, &proposal.verb).await {
+        return (Outcome::Failed(format!("not started: {why}")), Value::Null);
+    }
     let mut command = Command::new(program);
-    command.args(rest).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env(MARK, mark)
+        .args(rest)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     if let Some(dir) = request.get("dir").and_then(Value::as_str) {
         command.current_dir(dir);
@@ -159,4 +207,43 @@ async fn pump(
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::rig;
+    use crate::runbook::model::{Arg, Call};
+
+    #[tokio::test]
+    async fn what_still_runs_is_neither_offered_nor_started() {
+        let remote = rig::remote(None, &[], "").await;
+        let call = Call {
+            verb: "shell.run".into(),
+            args: BTreeMap::from([
+                ("argv".into(), Arg::List(vec!["true".into()])),
+                ("timeout".into(), Arg::Text("5s".into())),
+            ]),
+        };
+        let proposal = plan(&Args::new(&call)).unwrap();
+        let say: Say = Arc::new(|_, _| {});
+        let mut old = Command::new("sleep").arg("60").env(MARK, "run/a/b").spawn().unwrap();
+        let pid = old.id().unwrap();
+        // Until it has become what it is to be, it is whoever started it.
+        while outlived(&remote, "run/a/b", "shell.run").await.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let told = outlived(&remote, "run/a/b", "shell.run").await.unwrap();
+        assert!(told.contains(&format!("pid {pid}, sleep 60;")), "{told}");
+        let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say).await;
+        assert_eq!(outcome, Outcome::Failed(format!("not started: {told}")));
+        assert_eq!(probe(&remote, "run/a/b").await.0, Probed::Running);
+        // Another step, another run.
+        for other in ["run/a/c", "other/a/b"] {
+            assert_eq!(execute(&remote, other, &proposal, &say).await.0, Outcome::Ok);
+        }
+        old.kill().await.unwrap();
+        assert_eq!(probe(&remote, "run/a/b").await.0, Probed::Unknown);
+        assert_eq!(execute(&remote, "run/a/b", &proposal, &say).await.0, Outcome::Ok);
+    }
 }

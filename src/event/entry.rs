@@ -110,6 +110,8 @@ pub enum Probed {
     Partly,
     /// None of it is.
     NotDone,
+    /// What was started is still at it.
+    Running,
     /// The world could not be looked at, or does not tell.
     Unknown,
 }

@@ -2,6 +2,7 @@
 //! programs. A lab puts its own machine here, on which nothing is started.
 
 use crate::event::Time;
+use crate::remote::marked::{Running, marked};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -77,6 +78,8 @@ pub trait Machine: Send + Sync {
     /// Why programs are not started here, if they are not. What the machine says itself to
     /// that command stands in `Ok`: status and output.
     fn scripted(&self, argv: &[&str]) -> Option<Result<(i32, String), String>>;
+    /// Programs that were started here with that mark and still run.
+    fn marked(&self, mark: &str) -> io::Result<Vec<Running>>;
 }
 
 /// Does something with files where it holds up nobody else: a disk can hang.
@@ -171,5 +174,9 @@ impl Machine for Here {
 
     fn scripted(&self, _: &[&str]) -> Option<Result<(i32, String), String>> {
         None
+    }
+
+    fn marked(&self, mark: &str) -> io::Result<Vec<Running>> {
+        marked(Path::new("/proc"), mark)
     }
 }

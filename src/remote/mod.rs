@@ -7,6 +7,7 @@ mod files;
 mod kube;
 mod lease;
 mod local;
+mod marked;
 #[cfg(test)]
 pub(crate) mod responder;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub use self::kube::{Trouble, review_access, trouble};
 pub use self::lease::{LeaseFound, LeaseWrite, read_lease, write_lease};
 pub use self::local::{FileMeta, Ground, Machine, Sink};
 pub(crate) use self::local::{apart, apart_soon};
+pub(crate) use self::marked::MARK;
+pub use self::marked::Running;
 pub use self::vault::{Asked, Silence, VoterClient};
 pub(crate) use self::wire::root;
 pub use self::wire::{Wire, WireError};

@@ -169,6 +169,7 @@ fn on_step(
         }
         Intent::Retry { .. } => {
             moved(Move::Retry)?;
+            over(s)?;
             let anew = step.when.is_some();
             Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1, anew }])
         }
@@ -341,6 +342,14 @@ fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {
         vec![claimed]
     } else {
         vec![claimed, Event::Checking { step: addr }]
+    }
+}
+
+/// What still runs is not started a second time.
+fn over(s: &StepState) -> Result<(), Refusal> {
+    match &s.probed {
+        Some((crate::event::Probed::Running, why)) => Err(Refusal::new(why.clone())),
+        _ => Ok(()),
     }
 }
 

@@ -381,8 +381,9 @@ impl Engine {
 
     fn start_effect(&self, effect: Effect) {
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
-        let pins = self.state.header.pins.clone();
-        tokio::spawn(work(remote, pins, results, self.keeper.clone(), effect));
+        let header = &self.state.header;
+        let of = (header.run.clone(), header.pins.clone());
+        tokio::spawn(work(remote, of, results, self.keeper.clone(), effect));
     }
 }
 

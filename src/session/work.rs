@@ -1,7 +1,7 @@
 //! The work that follows from events; what comes of it comes back as intents.
 
 use crate::action;
-use crate::event::{Outcome, Pins, Probed};
+use crate::event::{Outcome, Pins, Probed, StepAddr};
 use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Purpose};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 /// Does it. Whoever wanted the result may be gone by then.
 pub(super) async fn work(
     remote: Arc<Remote>,
-    pins: Pins,
+    (run, pins): (String, Pins),
     results: mpsc::Sender<Intent>,
     keeper: Option<Keeper>,
     effect: Effect,
@@ -28,15 +28,17 @@ pub(super) async fn work(
                 // Reported before this is answered: the gate goes by it.
                 keeper.look().await;
             }
-            let (changes, proposal) =
-                prepared(&remote, &pins, purpose, call.as_ref(), &reading).await;
+            let mark = mark(&run, &step);
+            let of = (&pins, mark.as_str());
+            let (changes, proposal) = prepared(&remote, of, purpose, call.as_ref(), &reading).await;
             Intent::Prepared { step, ticket, purpose, changes, proposal }
         }
-        Effect::Execute { effect, proposal, .. } => {
+        Effect::Execute { effect, proposal, step } => {
+            let mark = mark(&run, &step);
             let voice = Voice::new(effect, results.clone());
             let say = voice.say();
             let acting =
-                tokio::spawn(async move { action::execute(&remote, &proposal, &say).await });
+                tokio::spawn(async move { action::execute(&remote, &mark, &proposal, &say).await });
             let (outcome, result) = acting.await.unwrap_or_else(|e| {
                 (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
             });
@@ -46,7 +48,7 @@ pub(super) async fn work(
         }
         Effect::Probe { step, ticket, proposal, reading } => {
             let (verdict, why, result) = match &proposal {
-                Some(proposal) => action::probe(&remote, proposal).await,
+                Some(proposal) => action::probe(&remote, &mark(&run, &step), proposal).await,
                 None => (Probed::Unknown, String::new(), Value::Null),
             };
             // Last, so that the runbook's probe is judged on what is so now.
@@ -55,6 +57,11 @@ pub(super) async fn work(
         }
     };
     let _ = results.send(result).await;
+}
+
+/// What is started for a step is found by this again.
+fn mark(run: &str, step: &StepAddr) -> String {
+    format!("{run}/{step}")
 }
 
 /// What its keeper sees comes back as its own intents.
@@ -70,14 +77,18 @@ type Resolved = Option<Result<Box<crate::event::Proposal>, String>>;
 
 async fn prepared(
     remote: &Arc<Remote>,
-    pins: &Pins,
+    (pins, mark): (&Pins, &str),
     purpose: Purpose,
     call: Option<&Call<String>>,
     reading: &Reading,
 ) -> (Vec<crate::world::Change>, Resolved) {
     let resolve = async {
         match call {
-            Some(call) => Some(action::resolve(remote, pins, call).await.map(Box::new)),
+            // A program that outlived its Holdpoint is not offered a second time.
+            Some(call) => Some(match action::outlived(remote, mark, &call.verb).await {
+                Some(why) => Err(remote.redactor().redact(&why)),
+                None => action::resolve(remote, pins, call).await.map(Box::new),
+            }),
             None => None,
         }
     };

@@ -243,6 +243,7 @@ fn trouble(page: &mut Page, s: &StepState) {
             Probed::Done => "done",
             Probed::Partly => "partly done",
             Probed::NotDone => "not done",
+            Probed::Running => "still under way",
             Probed::Unknown => "not known",
         };
         page.say("probe", &format!("{verdict}: {why}"), theme::calm());

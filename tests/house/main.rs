@@ -28,6 +28,7 @@ mod keys;
 mod killed;
 mod layers;
 mod lease;
+mod outlived;
 mod pipes;
 mod pty;
 mod rehearsals;

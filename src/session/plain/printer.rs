@@ -223,6 +223,7 @@ impl Printer {
                 Probed::Done => "it is done (accept goes on from there)",
                 Probed::Partly => "it is partly done",
                 Probed::NotDone => "it is not done",
+                Probed::Running => "it is still under way",
                 Probed::Unknown => "it is not known whether it is done",
             };
             say!(self, "  probe: {verdict}: {why}");

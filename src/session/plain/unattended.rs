@@ -1,6 +1,6 @@
 //! An unattended run: a file's answers, step by step.
 
-use crate::event::{Actor, Lease, Probed, Slot, StepAddr, Verdict};
+use crate::event::{Actor, Lease, Probed, Slot, Span, StepAddr, Verdict};
 use crate::run::{Intent, State, Status, StepState, WINDOW};
 use crate::runbook::model::{Does, Hold};
 use crate::session::answers::{Answers, entry, find};
@@ -170,6 +170,9 @@ impl<'a> Unattended<'a> {
         let intent = match &s.probed {
             Some((Probed::Done, _)) => Intent::Accept { step },
             Some((Probed::NotDone | Probed::Partly, _)) => Intent::Retry { step },
+            // Not for ever: nobody watches its time limit any more.
+            Some((Probed::Running, _)) if waited < self.limit(s) => return Go::On,
+            Some((Probed::Running, why)) => return Go::Stop(format!("{addr}: {why}")),
             Some((Probed::Unknown, why)) => {
                 return Go::Stop(format!("{addr} is in doubt, and the world does not tell: {why}"));
             }
@@ -179,6 +182,13 @@ impl<'a> Unattended<'a> {
             None => return Go::Stop(format!("{addr} is in doubt, and its probe does not answer")),
         };
         self.ask(handle, actor, addr, s.ticket, intent).await
+    }
+
+    /// As long as a program may run, or as anything is waited for.
+    fn limit(&self, s: &StepState) -> Duration {
+        let request = s.proposal.as_ref().and_then(|(p, _)| p.request.get("timeout")?.as_str());
+        let timeout = request.and_then(|t| t.parse::<Span>().ok()).unwrap_or_default();
+        timeout.duration().max(self.answers.patience.map_or(PATIENCE, |p| p.duration()))
     }
 
     /// Takes over a lease that its holder does not renew any more, where the answers say so; why

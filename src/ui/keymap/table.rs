@@ -159,7 +159,9 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
             if matches!(s.probed, Some((Probed::Done, _))) {
                 keys.push(act("a", "accept that it is done, as its probe says", "accept"));
             }
-            keys.push(act("r", "try it again, from its gates", "retry"));
+            if !matches!(s.probed, Some((Probed::Running, _))) {
+                keys.push(act("r", "try it again, from its gates", "retry"));
+            }
         }
         Status::Failed => keys.push(act("r", "try it again, from its gates", "retry")),
         _ => {}

@@ -58,9 +58,9 @@ async fn done(remote: &Remote, verb: &str, args: &[(&str, &str)]) -> (Value, Pro
     let pins = remote.identities().await;
     let proposal = resolve(remote, &pins, &call).await.unwrap();
     let say = |_, _| ();
-    let (outcome, result) = execute(remote, &proposal, &(Arc::new(say) as _)).await;
+    let (outcome, result) = execute(remote, "run/a/b", &proposal, &(Arc::new(say) as _)).await;
     assert_eq!(outcome, Outcome::Ok);
-    (result, probe(remote, &proposal).await.0)
+    (result, probe(remote, "run/a/b", &proposal).await.0)
 }
 
 #[tokio::test]
