@@ -1,20 +1,14 @@
-//! Killed at any moment and resumed until done, on a served lab. Whoever answers goes by what
-//! the journal and the probes say; the lab's own record of what was changed is looked at only
-//! afterwards, and compared.
+//! Killed at any moment and resumed until done, on a served lab.
 
+use crate::killing::{ANSWERS, Deed, Doomed, compared, killed};
 use crate::pty::HOLDPOINT;
-use holdpoint::event::*;
-use holdpoint::journal::{FILE, Verdict, read};
-use holdpoint::session::fold;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n[in_doubt]\n'preflight/anchor' = 'by probe'\n'statefulset/orphan' = 'by probe'\n'statefulset/apply' = 'by probe'\n'roll[*]/step-down' = 'by probe'\n'roll[*]/anchor' = 'by probe'\n'roll[*]/claims' = 'by probe'\n'roll[*]/pod' = 'by probe'\n";
 const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/vault-raft-to-block.toml");
 
 /// A lab in a process of its own; it ends with this.
@@ -63,7 +57,9 @@ impl Served {
             .spawn()
             .unwrap()
     }
+}
 
+impl Doomed for Served {
     fn begin(&self) -> Child {
         let place = |name: &str| self.dir.join(name).display().to_string();
         let param = |name: &str, value: &str| format!("{name}={value}");
@@ -87,13 +83,15 @@ impl Served {
         self.holdpoint(&["resume", "--headless", "--answers", &answers, "--state", &runs], "out")
     }
 
-    fn journal(&self) -> Option<PathBuf> {
-        let runs = std::fs::read_dir(self.dir.join("runs")).ok()?;
-        runs.filter_map(|r| Some(r.ok()?.path().join(FILE))).max()
+    fn runs(&self) -> PathBuf {
+        self.dir.join("runs")
     }
 
-    /// What the lab remembers of what was changed: when, what, and the object it was bound to.
-    fn deeds(&self) -> Vec<(Time, String, String)> {
+    fn told(&self) -> String {
+        std::fs::read_to_string(self.dir.join("out")).unwrap()
+    }
+
+    fn deeds(&self) -> Vec<Deed> {
         let host = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
         write!(stream, "GET /lab HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
@@ -114,235 +112,6 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// When the next kill comes.
-fn moment(chance: &mut fastrand::Rng) -> (&'static str, Duration) {
-    let (after, most) = [
-        ("", 2500),
-        ("\"type\":\"effect-started\"", 20),
-        ("\"type\":\"effect-started\"", 3),
-        ("\"type\":\"effect-started\"", 2),
-        ("\"type\":\"effect-started\"", 1),
-        ("\"type\":\"effect-ended\"", 400),
-        ("\"type\":\"released\"", 6),
-        ("\"type\":\"review-opened\"", 20),
-        ("\"type\":\"soak-started\"", 1500),
-        ("\"type\":\"resumed\"", 20),
-        ("\"type\":\"probed\"", 5),
-    ][chance.usize(..11)];
-    (after, Duration::from_micros(chance.u64(..most * 1000)))
-}
-
-/// Lets it live until that moment; its exit code, if it came first.
-fn live(site: &Served, child: &mut Child, (after, more): (&str, Duration)) -> Option<Option<i32>> {
-    let mut from = site.journal().map_or(0, |p| std::fs::metadata(p).map_or(0, |m| m.len()));
-    let end = Instant::now() + Duration::from_secs(5);
-    let mut last = String::new();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return Some(status.code());
-        }
-        if let Some(mut file) = site.journal().and_then(|p| std::fs::File::open(p).ok()) {
-            let mut new = Vec::new();
-            file.seek(SeekFrom::Start(from)).unwrap();
-            from += file.read_to_end(&mut new).unwrap() as u64;
-            last += &String::from_utf8_lossy(&new);
-        }
-        if last.contains(after) || Instant::now() > end {
-            std::thread::sleep(more);
-            return None;
-        }
-        // What is looked for may be half read.
-        last = last.split_off(last.rfind('\n').unwrap_or_default());
-        std::thread::sleep(Duration::from_micros(500));
-    }
-}
-
-/// Where the run stood when it was killed.
-fn stage(journal: &Path) -> Option<String> {
-    let state = fold(&read(journal).ok()?.entries).ok()?;
-    let Some(addr) = state.current() else { return Some("between steps".into()) };
-    Some(state.steps.get(&addr)?.status.to_string())
-}
-
-/// Kills so often, resumes each time, and then lets it come to its end, over as many runs as
-/// that takes; where each kill struck.
-fn killed(site: &Served, seed: u64, mut kills: u32) -> BTreeMap<String, u32> {
-    let mut chance = fastrand::Rng::with_seed(seed);
-    let mut stages: BTreeMap<String, u32> = BTreeMap::new();
-    let hang = Instant::now() + Duration::from_secs(300 + 20 * u64::from(kills));
-    let mut child = site.begin();
-    loop {
-        assert!(
-            Instant::now() < hang,
-            "{}",
-            std::fs::read_to_string(site.dir.join("out")).unwrap()
-        );
-        let ended = match kills {
-            0 => Some(child.wait().unwrap().code()),
-            _ => live(site, &mut child, moment(&mut chance)),
-        };
-        match ended {
-            Some(code) => {
-                let out = std::fs::read_to_string(site.dir.join("out")).unwrap();
-                assert_eq!(code, Some(0), "{out}");
-                if kills == 0 {
-                    return stages;
-                }
-                child = site.begin();
-            }
-            None => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills -= 1;
-                let journal = site.journal();
-                match journal.as_deref().and_then(stage) {
-                    Some(stage) => {
-                        *stages.entry(stage).or_default() += 1;
-                        child = site.resume();
-                    }
-                    // It was killed before it had begun: there is nothing to be resumed.
-                    None => {
-                        *stages.entry("before its journal".into()).or_default() += 1;
-                        if let Some(dir) = journal.as_deref().and_then(Path::parent) {
-                            std::fs::remove_dir_all(dir).unwrap();
-                        }
-                        child = site.begin();
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// An effect, and what the lab's record should have of it if it was done.
-struct Effected {
-    step: StepAddr,
-    at: Time,
-    until: Time,
-    verb: String,
-    /// Parts of the record's line, and the object that it is bound to.
-    wanted: Vec<(String, String)>,
-    ended: Option<Outcome>,
-    probed: Vec<(Time, Probed, String)>,
-}
-
-fn effects(entries: &[Entry]) -> Vec<Effected> {
-    let mut plans: BTreeMap<StepAddr, Box<Proposal>> = BTreeMap::new();
-    let mut found: Vec<Effected> = Vec::new();
-    for e in entries {
-        match &e.event {
-            Event::Proposed { step, proposal, .. } => {
-                plans.insert(step.clone(), proposal.clone());
-            }
-            Event::EffectStarted { step, .. } => {
-                if let Some(last) = found.last_mut() {
-                    last.until = e.at;
-                }
-                let plan = &plans[step];
-                let wanted = plan.targets.iter().filter_map(|t| {
-                    let uid = t.uid.clone().unwrap_or_default();
-                    let name = &t.name;
-                    Some(match plan.verb.as_str() {
-                        "kube.delete_claims" => (
-                            format!(
-                                "DELETE /api/v1/namespaces/vault/persistentvolumeclaims/{name}"
-                            ),
-                            uid,
-                        ),
-                        "kube.delete_pod" => {
-                            (format!("DELETE /api/v1/namespaces/vault/pods/{name}"), uid)
-                        }
-                        "kube.delete_statefulset" => (
-                            format!("DELETE /apis/apps/v1/namespaces/vault/statefulsets/{name}"),
-                            uid,
-                        ),
-                        "kube.apply" => (
-                            format!("PATCH /apis/apps/v1/namespaces/vault/statefulsets/{name}"),
-                            String::new(),
-                        ),
-                        "vault.step_down" => ("/v1/sys/step-down".into(), String::new()),
-                        _ => return None,
-                    })
-                });
-                found.push(Effected {
-                    step: step.clone(),
-                    at: e.at,
-                    until: Time(i64::MAX),
-                    verb: plan.verb.clone(),
-                    wanted: wanted.collect(),
-                    ended: None,
-                    probed: Vec::new(),
-                });
-            }
-            Event::EffectEnded { outcome, .. } => {
-                found.last_mut().unwrap().ended = Some(outcome.clone());
-            }
-            Event::Probed { verdict, why, .. } => {
-                found.last_mut().unwrap().probed.push((e.at, *verdict, why.clone()));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// What the record says of an effect, at a time.
-fn truth(effect: &Effected, deeds: &[(Time, String, String)], at: Time) -> Probed {
-    let done = |(what, uid): &&(String, String)| {
-        deeds.iter().any(|(when, did, of)| {
-            // Both clocks are this machine's, and each cuts to a millisecond.
-            // What an effect before it did to the very object is done, too.
-            let since = *when >= effect.at || !uid.is_empty();
-            since && *when <= at && did.ends_with(what.as_str()) && of == uid
-        })
-    };
-    match effect.wanted.iter().filter(done).count() {
-        0 => Probed::NotDone,
-        n if n == effect.wanted.len() => Probed::Done,
-        _ => Probed::Partly,
-    }
-}
-
-/// Compares what the probes said with the lab's record; how many were asked, and how many of
-/// them did not know.
-fn compared(site: &Served) -> (u32, u32, u32) {
-    let deeds = site.deeds();
-    let (mut asked, mut unknown, mut effected) = (0, 0, 0);
-    for run in std::fs::read_dir(site.dir.join("runs")).unwrap() {
-        let read = read(&run.unwrap().path()).unwrap();
-        assert_eq!(read.verdict, Verdict::Complete);
-        for effect in effects(&read.entries) {
-            effected += 1;
-            for (what, uid) in &effect.wanted {
-                let times = deeds.iter().filter(|(when, did, of)| {
-                    *when >= effect.at && *when < effect.until && did.ends_with(what) && of == uid
-                });
-                assert!(times.count() <= 1, "{} did {what} {uid} twice", effect.step);
-            }
-            for (at, said, why) in &effect.probed {
-                asked += 1;
-                if *said == Probed::Unknown {
-                    unknown += 1;
-                    println!("{} {}: unknown: {why}", effect.step, effect.verb);
-                    continue;
-                }
-                if effect.verb == "vault.snapshot_save" {
-                    continue;
-                }
-                let so = truth(&effect, &deeds, *at);
-                assert_eq!(*said, so, "{} {}: {why}; {deeds:#?}", effect.step, effect.verb);
-            }
-        }
-    }
-    // What was bound to an object was done to it once, whoever asked and how often.
-    let mut bound = BTreeMap::new();
-    for (_, what, uid) in deeds.iter().filter(|(_, _, uid)| !uid.is_empty()) {
-        *bound.entry((what, uid)).or_insert(0) += 1;
-    }
-    assert!(bound.values().all(|n| *n == 1), "{bound:#?}");
-    (asked, unknown, effected)
 }
 
 /// So many kills, over so many labs at once.

@@ -26,6 +26,7 @@ mod headless;
 mod journal;
 mod keys;
 mod killed;
+mod killing;
 mod layers;
 mod lease;
 mod outlived;

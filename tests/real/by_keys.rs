@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const CLASS: &str = "proxmox-lvm-encrypted";
 
 /// All six claims are new and of the class.
-fn moved(site: &Site, before: &[(String, String, String)]) {
+pub fn moved(site: &Site, before: &[(String, String, String)]) {
     let after = site.claims();
     assert_eq!(after.len(), 6);
     for (name, uid, class) in &after {

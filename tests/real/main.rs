@@ -22,6 +22,9 @@ mod equivalence;
 #[path = "../house/fingers.rs"]
 mod fingers;
 mod incident;
+mod killed;
+#[path = "../house/killing.rs"]
+mod killing;
 mod outside;
 mod panes;
 #[path = "../house/pty.rs"]

@@ -17,7 +17,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 || os.Args[1] != "up" {
-		fmt.Fprintln(os.Stderr, "usage: site up --dir DIR [--name example] [--leader vault-2] [--until-stdin-closes] [--loop-volumes] [--ttl 2h] [--pods N --namespaces M]")
+		fmt.Fprintln(os.Stderr, "usage: site up --dir DIR [--name example] [--leader vault-2] [--until-stdin-closes] [--loop-volumes] [--audit] [--ttl 2h] [--pods N --namespaces M]")
 		os.Exit(2)
 	}
 	flags := flag.NewFlagSet("up", flag.ExitOnError)
@@ -26,6 +26,7 @@ func main() {
 	leader := flags.String("leader", "vault-2", "the voter that leads at first")
 	untilEOF := flags.Bool("until-stdin-closes", false, "end when standard input ends")
 	loop := flags.Bool("loop-volumes", false, "give each volume a file system of its own, so that it can be frozen")
+	audit := flags.Bool("audit", false, "keep a record of every change in the namespace vault")
 	ttl := flags.Duration("ttl", 2*time.Hour, "end after this in any case")
 	pods := flags.Int("pods", 0, "an API server with that many running pods instead of a Vault")
 	namespaces := flags.Int("namespaces", 40, "in that many namespaces")
@@ -43,6 +44,7 @@ func main() {
 		os.Exit(1)
 	}
 	s := newSite(abs, *name, *loop)
+	s.audit = *audit
 	ended := make(chan string, 8)
 	watchForEnd(ended, *untilEOF, *ttl)
 	code := 0

@@ -20,6 +20,11 @@ import (
 	api "k8s.io/client-go/tools/clientcmd/api"
 )
 
+// auditPolicy keeps what was asked to change, with its preconditions.
+const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+"rules": [{"level": "Request", "namespaces": ["vault"], "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+{"level": "None"}]}`
+
 // plane is the control plane: etcd, apiserver, controller manager, scheduler.
 type plane struct {
 	port   int
@@ -80,6 +85,14 @@ func (s *site) startServers(d, etcd, peer string) error {
 			"--controllers=*,-node-lifecycle-controller", "--bind-address=127.0.0.1", "--secure-port=0"},
 		"kube-scheduler": {binary("kube-scheduler"), "--kubeconfig=" + kubeconfig, "--leader-elect=false",
 			"--bind-address=127.0.0.1", "--secure-port=0"},
+	}
+	if s.audit {
+		policy := filepath.Join(d, "audit-policy.json")
+		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+			return err
+		}
+		commands["kube-apiserver"] = append(commands["kube-apiserver"], "--audit-policy-file="+policy,
+			"--audit-log-path="+filepath.Join(s.dir, "changes.jsonl"), "--audit-log-format=json")
 	}
 	for _, name := range s.servers {
 		if _, err := s.procs.start(name, filepath.Join(d, name+".log"), nil, d, commands[name]...); err != nil {

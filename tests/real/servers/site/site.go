@@ -16,6 +16,7 @@ import (
 type site struct {
 	dir, name string
 	loop      bool
+	audit     bool
 	procs     *procs
 	servers   []string
 	plane     plane
