@@ -18,6 +18,10 @@ figures:
 killed KILLS="1000":
     HOLDPOINT_KILLS={{KILLS}} cargo test --locked --test house kills -- --nocapture
 
+# the same on real servers, compared with their own records
+killed-real KILLS="20":
+    HOLDPOINT_KILLS={{KILLS}} tests/real/run kills_on_real --ignored
+
 # as many places of a whole run's journal cut and flipped: long
 damaged PLACES="10000":
     HOLDPOINT_PLACES={{PLACES}} cargo test --locked --test house whole_runs_journal -- --nocapture

@@ -39,9 +39,9 @@ fn a_soak_ends_as_much_later_as_nobody_looked() {
     soaked_with_a_gap(1);
 }
 
-/// The same of a day, six hours of which nobody looked. Half a minute of this machine's.
+/// The same of a day, six hours of which nobody looked. Some three minutes of two cores.
 #[test]
-#[ignore = "a day takes half a minute; just soak runs it"]
+#[ignore = "a day takes some three minutes; just soaked runs it"]
 fn a_day_of_soak_ends_six_hours_later() {
     soaked_with_a_gap(24);
 }

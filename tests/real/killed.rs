@@ -107,7 +107,7 @@ fn stepped_down(dir: &Path, deeds: &mut Vec<Deed>) {
 }
 
 #[test]
-#[ignore = "it takes minutes; just killed runs it"]
+#[ignore = "it takes minutes; just killed-real runs it"]
 fn kills_on_real_servers_lose_nothing_and_do_nothing_twice() {
     let kills = std::env::var(KILLS).ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let up = Site::up("killed", &["--audit"]);
