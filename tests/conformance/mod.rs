@@ -9,6 +9,7 @@ mod binding;
 mod calm;
 mod cascade;
 mod election;
+mod leases;
 mod patches;
 mod preconditions;
 mod protection;

@@ -3,8 +3,8 @@
 use super::answer::Done;
 use super::world::World;
 use super::{
-    Servers, adoption, binding, cascade, election, patches, preconditions, protection, race,
-    rejoin, rights, snapshot, status, tables, watch,
+    Servers, adoption, binding, cascade, election, leases, patches, preconditions, protection,
+    race, rejoin, rights, snapshot, status, tables, watch,
 };
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -48,6 +48,7 @@ pub const GROUPS: &[Group] = &[
     group("binding", 6, &[binding::CASES]),
     group("rights", 5, &[rights::CASES]),
     group("patches", 6, &[patches::CASES]),
+    group("leases", 5, &[leases::CASES]),
     group("tables and discovery", 5, &[tables::CASES]),
     alone("versions that are forgotten", 2, &[watch::FORGETFUL]),
     alone("vault: status codes", 7, &[status::CASES]),

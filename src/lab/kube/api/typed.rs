@@ -41,6 +41,29 @@ fn read(kind: &Kind, object: &Value) -> Result<Option<Value>, String> {
     }
 }
 
+/// A lease's times have six digits behind the point, no fewer and no more.
+fn micro_time(kind: &Kind, object: &Value) -> Option<String> {
+    if kind.kind != "Lease" {
+        return None;
+    }
+    let times = ["acquireTime", "renewTime"].iter().filter_map(|f| object["spec"][f].as_str());
+    for time in times {
+        let (whole, rest) =
+            time.split_at_checked("2006-01-02T15:04:05".len()).unwrap_or((time, ""));
+        let digits =
+            rest.strip_prefix('.').map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+        let (part, wanted) = match format!("{whole}Z").parse::<crate::event::Time>() {
+            Err(_) => (time, "2006"),
+            Ok(_) if digits != 6 => (rest, ".000000"),
+            Ok(_) => continue,
+        };
+        return Some(format!(
+            "parsing time \"{time}\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"{part}\" as \"{wanted}\""
+        ));
+    }
+    None
+}
+
 /// Looks at a new object: unknown fields are dropped and told, unless they are refused.
 pub fn admit(call: &Call, object: &mut Value) -> Result<Option<String>, Refusal> {
     let kind = call.place.kind;
@@ -51,6 +74,9 @@ pub fn admit(call: &Call, object: &mut Value) -> Result<Option<String>, Refusal>
             "{name} in version \"{version}\" cannot be handled as a {name}: {why}"
         ))
     };
+    if let Some(why) = micro_time(kind, object) {
+        return Err(handled(&why));
+    }
     let known = read(kind, object).map_err(|why| handled(&format!("json: {why}")))?;
     let Some(known) = known else { return Ok(None) };
     let mut unknown = Vec::new();

@@ -28,6 +28,7 @@ pub fn created(kind: &Kind, object: &Value) -> Result<(), Refusal> {
         "storageclasses.storage.k8s.io" if object["provisioner"].is_null() => {
             causes.push(Cause::required("provisioner", ""));
         }
+        "leases.coordination.k8s.io" => causes.extend(lease(spec)),
         _ => {}
     }
     if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, &causes)) }
@@ -87,6 +88,16 @@ fn claim(spec: &Value) -> Vec<Cause> {
     causes
 }
 
+fn lease(spec: &Value) -> Vec<Cause> {
+    let below = |field: &str, least: i64, why: &str| {
+        let value = spec.get(field).filter(|v| v.as_i64().is_some_and(|n| n < least))?;
+        Some(Cause::invalid(&format!("spec.{field}"), value, why))
+    };
+    let lasts = below("leaseDurationSeconds", 1, "must be greater than 0");
+    let hands = below("leaseTransitions", 0, "must be greater than or equal to 0");
+    lasts.into_iter().chain(hands).collect()
+}
+
 fn selecting(spec: &Value) -> Vec<Cause> {
     let selector = &spec["selector"];
     if selector.is_null() {
@@ -121,6 +132,9 @@ pub fn updated(
     causes.extend(new_finalizers(old, new));
     causes.extend(bad_labels(new));
     causes.extend(immutable(kind, old, new));
+    if kind.id == "leases.coordination.k8s.io" {
+        causes.extend(lease(&new["spec"]));
+    }
     if !causes.is_empty() {
         return Err(Refusal::invalid(kind, name, &causes));
     }
