@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Effect, Intent, Status};
+use holdpoint::run::{Effect, Intent, Status, apply};
 use holdpoint::world::*;
 use serde_json::json;
 
@@ -247,6 +247,11 @@ fn a_way_back_is_left_only_while_nothing_was_done_on_it() {
     let step = run.state.current().unwrap();
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     run.ask(&driver(), forward()).unwrap();
+    assert_eq!((run.state.current(), run.state.going_back()), (Some(first.clone()), false));
+    run.ask(&driver(), go("aside")).unwrap();
+    look_well(&mut run);
+    assert!(run.state.current() != Some(first.clone()), "its first step is open");
+    run.ask(&driver(), forward()).unwrap();
     assert_eq!((run.state.current(), run.state.going_back()), (Some(first), false));
     run.ask(&driver(), go("aside")).unwrap();
     for _ in 0..3 {
@@ -312,6 +317,9 @@ fn what_an_earlier_attempt_may_have_done_is_undone_too() {
     let mut fresh = Run::new(&ways(), Mode::Write);
     fresh.reach_review();
     assert!(fresh.state.undoable().is_empty(), "what was only looked at did nothing");
+    let mut first = Run::new(&ways(), Mode::Write);
+    first.reach_first_step();
+    assert!(first.state.undoable().is_empty(), "nor what was only opened");
 }
 
 /// What was done on a way back is undone like what was done before it.
@@ -339,4 +347,31 @@ fn what_a_way_back_did_is_undone_first() {
     run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
     look_well(&mut run);
     assert_eq!(run.state.undoable(), [step, first]);
+}
+
+/// A journal that speaks of a way back that its runbook has not is not folded.
+#[test]
+fn a_way_back_that_is_not_there_is_not_folded() {
+    let run = Run::new(&ways(), Mode::Write);
+    let events = |section: &str| {
+        let (section, reason) = (section.to_owned(), "late".to_owned());
+        let judged =
+            Judged { verdict: Verdict::Pass, why: String::new(), values: vec![], at: run.now };
+        [
+            Event::Offered { section: section.clone(), judged },
+            Event::Withdrawn { section: section.clone() },
+            Event::BackBegan { section: section.clone(), reason },
+            Event::BackDone { section, ends: false, left: None },
+        ]
+    };
+    let folded = |event| {
+        let mut state = run.state.clone();
+        let entry = Entry { seq: state.seq + 1, at: run.now, actor: driver(), event };
+        apply(&mut state, &entry).map(drop).map_err(|e| e.to_string())
+    };
+    for (there, not) in events("aside").into_iter().zip(events("nowhere")) {
+        folded(there).unwrap();
+        let why = folded(not).unwrap_err();
+        assert!(why.contains("way back nowhere"), "{why}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Purpose, Status};
+use holdpoint::run::{Effect, Intent, Purpose, Status};
 use proptest::prelude::*;
 
 const LASTS: Span = Span::secs(30);
@@ -125,4 +125,18 @@ fn with_the_lease_it_starts() {
     while run.state.running.is_none() {
         onwards(&mut run);
     }
+}
+
+/// The keeper is told to take it over from exactly the one who was seen to hold it.
+#[test]
+fn a_takeover_names_whose_it_is() {
+    let text = RUNBOOK.replacen("owner", "needs = [\"kubernetes\"]\nowner", 1);
+    let mut run = Run::new(&text, Mode::Write);
+    run.reach_first_step();
+    let news = news(&run, 5);
+    run.system(Intent::Leased { news });
+    run.ask(&driver(), Intent::TakeLease { reason: String::new() }).unwrap();
+    let from = "other-run bob@elsewhere";
+    let taken = |e: &&Effect| matches!(e, Effect::TakeLease { from: f } if f == from);
+    assert_eq!(run.effects.iter().filter(taken).count(), 1);
 }

@@ -253,6 +253,20 @@ fn of_long_output_the_last_lines_are_kept() {
     }
 }
 
+/// Nobody reads more of a line on a screen; it ends between two letters.
+#[test]
+fn of_a_long_line_the_beginning_is_kept() {
+    let kept = |text: String| {
+        let mut run = Run::new(RUNBOOK, Mode::Write);
+        let (_, effect) = run.reach_running();
+        run.system(Intent::Output { effect, stream: Stream::Out, text });
+        run.state.output.back().unwrap().text.clone()
+    };
+    assert_eq!(kept("a".repeat(4096)), "a".repeat(4096));
+    assert_eq!(kept("a".repeat(4097)), format!("{}…", "a".repeat(4096)));
+    assert_eq!(kept(format!("a{}", "é".repeat(3000))), format!("a{}…", "é".repeat(2047)));
+}
+
 /// Every breach is told and stops the clock, also one for the reason of the last; while it
 /// lasts, only a new reason is news.
 #[test]
