@@ -259,14 +259,20 @@ fn no_answer_is_in_doubt_and_only_its_probe_lets_it_be_accepted() {
     assert_eq!(run.state.steps[&step].status, Status::InDoubt);
     assert!(run.ask(&driver(), Intent::Accept { step: step.clone() }).is_err());
     let ticket = run.state.steps[&step].ticket;
-    run.system(Intent::Probed {
+    let probed = |verdict, why: &str| Intent::Probed {
         step: step.clone(),
         ticket,
-        verdict: Probed::Partly,
-        why: "half".into(),
+        verdict,
+        why: why.into(),
         result: json!(null),
         changes: vec![],
-    });
+    };
+    // What is still under way is neither done nor begun again.
+    run.system(probed(Probed::Running, "pid 7"));
+    for intent in [Intent::Accept { step: step.clone() }, Intent::Retry { step: step.clone() }] {
+        assert!(run.ask(&driver(), intent).unwrap_err().contains("pid 7"));
+    }
+    run.system(probed(Probed::Partly, "half"));
     assert!(
         run.ask(&driver(), Intent::Accept { step: step.clone() }).unwrap_err().contains("half")
     );

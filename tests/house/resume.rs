@@ -60,12 +60,17 @@ fn what_was_reviewed_or_released_is_reviewed_anew() {
 
     let typed = "vault-0".into();
     released.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
-    released.effects.clear();
-    released.ask(&driver(), again()).unwrap();
-    let s = &released.state.steps[&step];
-    assert_eq!((s.status, s.proposal.is_some()), (Status::Ready, false));
-    assert!(s.changed[0].contains("nothing was sent"), "{:?}", s.changed);
-    assert!(released.effects.is_empty(), "{:?}", released.effects);
+    // Another process, or this one with its journal elsewhere.
+    for intent in [again(), Intent::GoOn] {
+        let mut released = released.fork();
+        released.effects.clear();
+        released.ask(&driver(), intent).unwrap();
+        let s = &released.state.steps[&step];
+        assert_eq!((s.status, s.proposal.is_some()), (Status::Ready, false));
+        assert!(s.changed[0].contains("nothing was sent"), "{:?}", s.changed);
+        let acts = |e: &Effect| matches!(e, Effect::Execute { .. } | Effect::Prepare { .. });
+        assert!(!released.effects.iter().any(acts), "{:?}", released.effects);
+    }
 }
 
 #[test]
