@@ -140,3 +140,60 @@ fn a_takeover_names_whose_it_is() {
     let taken = |e: &&Effect| matches!(e, Effect::TakeLease { from: f } if f == from);
     assert_eq!(run.effects.iter().filter(taken).count(), 1);
 }
+
+/// What is taken over, and what is not: with a word where its holder may come back.
+#[test]
+fn who_may_be_robbed_of_the_lease() {
+    let wants = RUNBOOK.replacen("owner", "needs = [\"kubernetes\"]\nowner", 1);
+    let take = |text: &str, known: Option<Lease>, reason: &str| {
+        let mut run = Run::new(text, Mode::Write);
+        run.reach_first_step();
+        known.into_iter().for_each(|news| drop(run.system(Intent::Leased { news })));
+        run.ask(&driver(), Intent::TakeLease { reason: reason.into() })
+    };
+    let run = Run::new(&wants, Mode::Write);
+    let known = |which| Some(news(&run, which));
+    for (which, reason, why) in [
+        (0, "x", "holds the lease already"),
+        (2, "x", "holds the lease already"),
+        (4, "", "say why it is taken over"),
+        (6, "", "say why it is taken over"),
+        (7, "x", "it is taken by itself"),
+        (8, "x", "it is taken by itself"),
+        (5, " ", "a reason is needed"),
+    ] {
+        let refused = take(&wants, known(which), reason).unwrap_err();
+        assert!(refused.contains(why), "{which}: {refused}");
+    }
+    assert!(take(&wants, None, "x").unwrap_err().contains("still being asked for"));
+    assert!(take(RUNBOOK, None, "x").unwrap_err().contains("needs no lease"));
+    for (which, reason) in [(4, "he is asleep"), (5, ""), (6, "he is asleep")] {
+        let claimed = take(&wants, known(which), reason).unwrap();
+        let from = "other-run bob@elsewhere".to_owned();
+        assert_eq!(claimed, [Event::LeaseClaimed { from, reason: reason.into() }]);
+    }
+}
+
+/// What is known already is no news, but for a renewal, which the gate goes by.
+#[test]
+fn only_news_of_the_lease_is_told() {
+    let wants = RUNBOOK.replacen("owner", "needs = [\"kubernetes\"]\nowner", 1);
+    let mut run = Run::new(&wants, Mode::Write);
+    run.reach_first_step();
+    let mut told = |which: u8| {
+        let news = news(&run, which);
+        run.pass(1000);
+        run.system(Intent::Leased { news }).len()
+    };
+    for (which, count) in [(0, 1), (2, 1), (2, 1), (6, 1), (6, 0), (4, 0), (5, 1), (5, 0), (4, 1)] {
+        assert_eq!(told(which), count, "{which}");
+    }
+    // Another one than it was lost to.
+    let mut run = Run::new(&wants, Mode::Write);
+    run.reach_first_step();
+    let lost = news(&run, 6);
+    run.system(Intent::Leased { news: lost });
+    let Lease::Held { lease, since, expired, .. } = news(&run, 4) else { panic!() };
+    let news = Lease::Held { lease, holder: "third".into(), since, expired };
+    assert_eq!(run.system(Intent::Leased { news }).len(), 1);
+}
