@@ -1,14 +1,11 @@
-//! Kubernetes asked on demand: gates' quorum reads, describe, logs. Panes are fed by
-//! watches, see `watch`.
+//! Kubernetes asked on demand: gates' quorum reads. Panes are fed by watches, see `watch`;
+//! what a person asks for stands in `asked`.
 
 use crate::observe::{change, join, pod, rows};
 use crate::remote::{Remote, Trouble, trouble};
-use crate::text::clean_line;
 use crate::world::{Change, Keyed, Reach, Rows, Secret, Source, Status, Table, Update};
-use k8s_openapi::api::core::v1::{
-    Event, PersistentVolume, PersistentVolumeClaim, Pod, Secret as KubeSecret,
-};
-use kube::api::{ListParams, LogParams};
+use k8s_openapi::api::core::v1::{Pod, Secret as KubeSecret};
+use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -16,8 +13,6 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(8);
-/// Longest wait for what a person asked for: a description, a log.
-pub const ASKED_FOR: Duration = DEADLINE;
 
 pub(crate) async fn read(remote: &Remote, source: Source, reach: &Reach) -> Change {
     let (client, site) = match (&remote.kube, &remote.site.kubernetes) {
@@ -160,91 +155,6 @@ async fn secrets(remote: &Remote, client: &Client) -> Result<Vec<Secret>, Troubl
     Ok(found)
 }
 
-/// What a person waits for has an end: all of its requests together.
-async fn soon<T>(asked: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    tokio::time::timeout(ASKED_FOR, asked).await.unwrap_or_else(|_| {
-        Err(Trouble::Unreachable(format!("no answer in {} s; ask again", ASKED_FOR.as_secs())))
-    })
-}
-
-/// A pod, claim or volume in words, then its Events.
-pub async fn describe(
-    remote: &Remote,
-    namespace: &str,
-    kind: &str,
-    name: &str,
-) -> Result<Vec<String>, Trouble> {
-    soon(described(remote, namespace, kind, name)).await
-}
-
-async fn described(
-    remote: &Remote,
-    namespace: &str,
-    kind: &str,
-    name: &str,
-) -> Result<Vec<String>, Trouble> {
-    let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
-    let mut lines = match kind {
-        "Pod" => {
-            let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-            rows::describe_pod(&api.get(name).await.map_err(trouble)?)
-        }
-        "PersistentVolume" => {
-            let api: Api<PersistentVolume> = Api::all(client.clone());
-            rows::describe_volume(api.get(name).await.map_err(trouble)?)
-        }
-        _ => {
-            let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-            rows::describe_claim(&api.get(name).await.map_err(trouble)?)
-        }
-    };
-    lines.push("Events:".into());
-    // Those of what is in no namespace are kept in this one.
-    let namespace = if namespace.is_empty() { "default" } else { namespace };
-    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let params = ListParams::default().fields(&format!("involvedObject.name={name}"));
-    let mut events = api.list(&params).await.map_err(trouble)?.items;
-    events.sort_by_key(|e| e.last_timestamp.as_ref().map(|t| t.0));
-    for e in events.iter().rev().take(20) {
-        let at = e.last_timestamp.as_ref().map(|t| t.0.to_string()).unwrap_or_default();
-        let (reason, message) =
-            (e.reason.as_deref().unwrap_or(""), e.message.as_deref().unwrap_or(""));
-        lines.push(format!("  {at} {} {}", clean_line(reason), clean_line(message)));
-    }
-    if events.is_empty() {
-        lines.push("  none".into());
-    }
-    // Events and last states hold what programs said.
-    let redactor = remote.redactor();
-    Ok(lines.iter().map(|l| redactor.redact(l)).collect())
-}
-
-/// The last lines of a pod's first container, of this incarnation or the one before.
-pub async fn logs(
-    remote: &Remote,
-    namespace: &str,
-    pod: &str,
-    previous: bool,
-) -> Result<Vec<String>, Trouble> {
-    soon(logged(remote, namespace, pod, previous)).await
-}
-
-async fn logged(
-    remote: &Remote,
-    namespace: &str,
-    pod: &str,
-    previous: bool,
-) -> Result<Vec<String>, Trouble> {
-    let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let spec = api.get(pod).await.map_err(trouble)?.spec.unwrap_or_default();
-    let container = spec.containers.first().map(|c| c.name.clone());
-    let params = LogParams { container, previous, tail_lines: Some(500), ..LogParams::default() };
-    let text = api.logs(pod, &params).await.map_err(trouble)?;
-    let redactor = remote.redactor();
-    Ok(text.lines().map(|l| redactor.line(l)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,88 +214,5 @@ mod tests {
         let change = read(&remote, Source::Pods, &Reach::none()).await;
         assert_eq!(change.status, Status::NotConfigured);
         assert_eq!(api.seen().len(), 1);
-    }
-
-    /// The first request is answered: the deadline is of all of them together.
-    #[tokio::test]
-    async fn what_a_person_asks_of_a_hung_server_ends_with_a_word() {
-        let api = Responder::start(|asked, _| match asked {
-            a if a.contains("/events") || a.contains("/log") => Reply::Hold,
-            a if a.contains("persistentvolumes/") => {
-                Reply::Json(200, json!({"metadata": {"name": "pvc-1"}}))
-            }
-            _ => Reply::Json(200, json!({"metadata": {"name": "vault-0", "namespace": "vault"}})),
-        })
-        .await;
-        let remote = rig::remote(Some(&api.url), &[], "").await;
-        tokio::time::pause();
-        let never = Duration::from_secs(3600);
-        for (namespace, kind, name) in
-            [("vault", "Pod", "vault-0"), ("", "PersistentVolume", "pvc-1")]
-        {
-            let asked = describe(&remote, namespace, kind, name);
-            let asked = tokio::time::timeout(never, asked).await.expect("an end");
-            let why = asked.unwrap_err().to_string();
-            assert!(why.contains("no answer in 8 s; ask again"), "{why}");
-        }
-        let asked = tokio::time::timeout(never, logs(&remote, "vault", "vault-0", false)).await;
-        assert!(asked.expect("an end").is_err());
-    }
-
-    /// What a program said, and an Event or a last state repeats, is text from outside.
-    #[tokio::test]
-    async fn what_is_described_holds_no_secret() {
-        let api = Responder::start(|asked, _| match asked {
-            a if a.contains("/events") => Reply::Json(
-                200,
-                json!({"metadata": {}, "items": [{"metadata": {}, "involvedObject": {},
-                    "reason": "Unhealthy", "message": "probe sent hvs.rig-token"}]}),
-            ),
-            _ => Reply::Json(
-                200,
-                json!({"metadata": {"name": "vault-0", "namespace": "vault"}, "status": {
-                    "containerStatuses": [{"name": "vault", "ready": false, "restartCount": 1,
-                        "image": "", "imageID": "", "lastState": {"terminated": {
-                            "exitCode": 1, "message": "login hvs.rig-token failed"}}}]}}),
-            ),
-        })
-        .await;
-        let remote = rig::remote(Some(&api.url), &[], "").await;
-        let lines = describe(&remote, "vault", "Pod", "vault-0").await.unwrap().join("\n");
-        assert!(lines.contains("probe sent [redacted]"), "{lines}");
-        assert!(lines.contains("login [redacted] failed"), "{lines}");
-    }
-
-    #[tokio::test]
-    async fn a_volume_is_described_with_what_becomes_of_its_data() {
-        let api = Responder::start(|asked, _| match asked {
-            "GET /api/v1/persistentvolumes/pvc-1" => Reply::Json(
-                200,
-                json!({"metadata": {"name": "pvc-1", "uid": "u1"}, "spec": {
-                    "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "fast",
-                    "capacity": {"storage": "10Gi"},
-                    "claimRef": {"namespace": "vault", "name": "data-vault-0", "uid": "c1"}},
-                    "status": {"phase": "Failed", "message": "no rights"}}),
-            ),
-            a if a.starts_with("GET /api/v1/namespaces/default/events?") => Reply::Json(
-                200,
-                json!({"metadata": {}, "items": [{"metadata": {}, "involvedObject": {},
-                    "reason": "VolumeFailedDelete", "message": "no rights"}]}),
-            ),
-            _ => Reply::Json(404, json!({})),
-        })
-        .await;
-        let remote = rig::remote(Some(&api.url), &[], "").await;
-        let lines = describe(&remote, "", "PersistentVolume", "pvc-1").await.unwrap().join("\n");
-        for wanted in [
-            "PersistentVolume pvc-1  uid u1",
-            "class fast  10Gi  Failed",
-            "reclaim policy Delete: its data is deleted once its claim is gone",
-            "claim vault/data-vault-0  uid c1",
-            "message no rights",
-            "VolumeFailedDelete no rights",
-        ] {
-            assert!(lines.contains(wanted), "{wanted}: {lines}");
-        }
     }
 }

@@ -22,6 +22,7 @@
 //!
 //! One slow source never delays another: each has a task and a deadline of its own.
 
+mod asked;
 mod http;
 mod join;
 mod judge;
@@ -31,8 +32,8 @@ mod raft;
 mod rows;
 mod watch;
 
+pub use self::asked::{ASKED_FOR, describe, logs};
 pub use self::judge::{Active, Probe, assemble, leading, verdict};
-pub use self::kube::{ASKED_FOR, describe, logs};
 
 use crate::event::Time;
 use crate::remote::{Clock, Remote, Trouble};

@@ -1,0 +1,242 @@
+//! What a person asks for of Kubernetes: a description with its Events, a log.
+
+use crate::observe::rows;
+use crate::remote::{Remote, Trouble, trouble};
+use crate::text::clean_line;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::Api;
+use kube::api::{ListParams, LogParams};
+use std::time::Duration;
+
+/// Longest wait for what a person asked for: a description, a log.
+pub const ASKED_FOR: Duration = Duration::from_secs(8);
+
+/// What a person waits for has an end: all of its requests together.
+async fn soon<T>(asked: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    tokio::time::timeout(ASKED_FOR, asked).await.unwrap_or_else(|_| {
+        Err(Trouble::Unreachable(format!("no answer in {} s; ask again", ASKED_FOR.as_secs())))
+    })
+}
+
+/// A pod, claim or volume in words, then its Events.
+pub async fn describe(
+    remote: &Remote,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Result<Vec<String>, Trouble> {
+    soon(described(remote, namespace, kind, name)).await
+}
+
+async fn described(
+    remote: &Remote,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Result<Vec<String>, Trouble> {
+    let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
+    let mut lines = match kind {
+        "Pod" => {
+            let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+            rows::describe_pod(&api.get(name).await.map_err(trouble)?)
+        }
+        "PersistentVolume" => {
+            let api: Api<PersistentVolume> = Api::all(client.clone());
+            rows::describe_volume(api.get(name).await.map_err(trouble)?)
+        }
+        _ => {
+            let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+            rows::describe_claim(&api.get(name).await.map_err(trouble)?)
+        }
+    };
+    lines.push("Events:".into());
+    // Those of what is in no namespace are kept in this one.
+    let namespace = if namespace.is_empty() { "default" } else { namespace };
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let params = ListParams::default().fields(&format!("involvedObject.name={name}"));
+    let mut events = api.list(&params).await.map_err(trouble)?.items;
+    events.sort_by_key(last_seen);
+    for e in events.iter().rev().take(20) {
+        // Whole seconds, as the older API has them: columns stay in line.
+        let at = last_seen(e).and_then(|t| Timestamp::from_second(t.as_second()).ok());
+        let at = at.map(|t| t.to_string()).unwrap_or_default();
+        let (reason, message) =
+            (e.reason.as_deref().unwrap_or(""), e.message.as_deref().unwrap_or(""));
+        lines.push(format!("  {at} {} {}", clean_line(reason), clean_line(message)));
+    }
+    if events.is_empty() {
+        lines.push("  none".into());
+    }
+    // Events and last states hold what programs said.
+    let redactor = remote.redactor();
+    Ok(lines.iter().map(|l| redactor.redact(l)).collect())
+}
+
+/// When an Event was seen last. Those written by the newer API have no `lastTimestamp`: a series
+/// says when, and one that came once has only its own time.
+fn last_seen(event: &Event) -> Option<Timestamp> {
+    let series = event.series.as_ref().and_then(|s| s.last_observed_time.as_ref()).map(|t| t.0);
+    let last = event.last_timestamp.as_ref().map(|t| t.0);
+    let own = event.event_time.as_ref().map(|t| t.0);
+    let made = || event.metadata.creation_timestamp.as_ref().map(|t| t.0);
+    [series, last, own].into_iter().flatten().max().or_else(made)
+}
+
+/// The last lines of a pod's first container, of this incarnation or the one before.
+pub async fn logs(
+    remote: &Remote,
+    namespace: &str,
+    pod: &str,
+    previous: bool,
+) -> Result<Vec<String>, Trouble> {
+    soon(logged(remote, namespace, pod, previous)).await
+}
+
+async fn logged(
+    remote: &Remote,
+    namespace: &str,
+    pod: &str,
+    previous: bool,
+) -> Result<Vec<String>, Trouble> {
+    let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let spec = api.get(pod).await.map_err(trouble)?.spec.unwrap_or_default();
+    let container = spec.containers.first().map(|c| c.name.clone());
+    let params = LogParams { container, previous, tail_lines: Some(500), ..LogParams::default() };
+    let text = api.logs(pod, &params).await.map_err(trouble)?;
+    let redactor = remote.redactor();
+    Ok(text.lines().map(|l| redactor.line(l)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::responder::{Reply, Responder};
+    use crate::remote::rig;
+    use serde_json::{Value, json};
+
+    /// The first request is answered: the deadline is of all of them together.
+    #[tokio::test]
+    async fn what_a_person_asks_of_a_hung_server_ends_with_a_word() {
+        let api = Responder::start(|asked, _| match asked {
+            a if a.contains("/events") || a.contains("/log") => Reply::Hold,
+            a if a.contains("persistentvolumes/") => {
+                Reply::Json(200, json!({"metadata": {"name": "pvc-1"}}))
+            }
+            _ => Reply::Json(200, json!({"metadata": {"name": "vault-0", "namespace": "vault"}})),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        tokio::time::pause();
+        let never = Duration::from_secs(3600);
+        for (namespace, kind, name) in
+            [("vault", "Pod", "vault-0"), ("", "PersistentVolume", "pvc-1")]
+        {
+            let asked = describe(&remote, namespace, kind, name);
+            let asked = tokio::time::timeout(never, asked).await.expect("an end");
+            let why = asked.unwrap_err().to_string();
+            assert!(why.contains("no answer in 8 s; ask again"), "{why}");
+        }
+        let asked = tokio::time::timeout(never, logs(&remote, "vault", "vault-0", false)).await;
+        assert!(asked.expect("an end").is_err());
+    }
+
+    /// What a program said, and an Event or a last state repeats, is text from outside.
+    #[tokio::test]
+    async fn what_is_described_holds_no_secret() {
+        let api = Responder::start(|asked, _| match asked {
+            a if a.contains("/events") => Reply::Json(
+                200,
+                json!({"metadata": {}, "items": [{"metadata": {}, "involvedObject": {},
+                    "reason": "Unhealthy", "message": "probe sent hvs.rig-token"}]}),
+            ),
+            _ => Reply::Json(
+                200,
+                json!({"metadata": {"name": "vault-0", "namespace": "vault"}, "status": {
+                    "containerStatuses": [{"name": "vault", "ready": false, "restartCount": 1,
+                        "image": "", "imageID": "", "lastState": {"terminated": {
+                            "exitCode": 1, "message": "login hvs.rig-token failed"}}}]}}),
+            ),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let lines = describe(&remote, "vault", "Pod", "vault-0").await.unwrap().join("\n");
+        assert!(lines.contains("probe sent [redacted]"), "{lines}");
+        assert!(lines.contains("login [redacted] failed"), "{lines}");
+    }
+
+    /// Both APIs' Events of one pod, in the order in which they were seen.
+    #[tokio::test]
+    async fn events_of_the_newer_api_stand_where_their_time_puts_them() {
+        let event = |reason: &str, times: Value| {
+            let mut event = json!({"metadata": {}, "involvedObject": {}, "reason": reason});
+            for (key, value) in times.as_object().unwrap() {
+                event[key] = value.clone();
+            }
+            event
+        };
+        let api = Responder::start(move |asked, _| match asked {
+            a if a.contains("/events") => Reply::Json(
+                200,
+                json!({"metadata": {}, "items": [
+                    event("Once", json!({"eventTime": "2026-04-22T10:00:03.123456Z"})),
+                    event("Older", json!({"lastTimestamp": "2026-04-22T10:00:01Z"})),
+                    event("Series", json!({"eventTime": "2026-04-22T09:00:00.000000Z",
+                        "series": {"count": 4, "lastObservedTime": "2026-04-22T10:00:04.000000Z"}})),
+                    event("Classic", json!({"eventTime": null, "lastTimestamp": "2026-04-22T10:00:02Z"})),
+                    event("Bare", json!({"metadata": {"creationTimestamp": "2026-04-22T10:00:05Z"}})),
+                ]}),
+            ),
+            _ => Reply::Json(200, json!({"metadata": {"name": "vault-0", "namespace": "vault"}})),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let lines = describe(&remote, "vault", "Pod", "vault-0").await.unwrap();
+        let at = lines.iter().position(|l| l == "Events:").unwrap();
+        let shown: Vec<_> = lines[at + 1..].iter().map(|l| l.trim()).collect();
+        assert_eq!(
+            shown,
+            [
+                "2026-04-22T10:00:05Z Bare",
+                "2026-04-22T10:00:04Z Series",
+                "2026-04-22T10:00:03Z Once",
+                "2026-04-22T10:00:02Z Classic",
+                "2026-04-22T10:00:01Z Older",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_volume_is_described_with_what_becomes_of_its_data() {
+        let api = Responder::start(|asked, _| match asked {
+            "GET /api/v1/persistentvolumes/pvc-1" => Reply::Json(
+                200,
+                json!({"metadata": {"name": "pvc-1", "uid": "u1"}, "spec": {
+                    "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "fast",
+                    "capacity": {"storage": "10Gi"},
+                    "claimRef": {"namespace": "vault", "name": "data-vault-0", "uid": "c1"}},
+                    "status": {"phase": "Failed", "message": "no rights"}}),
+            ),
+            a if a.starts_with("GET /api/v1/namespaces/default/events?") => Reply::Json(
+                200,
+                json!({"metadata": {}, "items": [{"metadata": {}, "involvedObject": {},
+                    "reason": "VolumeFailedDelete", "message": "no rights"}]}),
+            ),
+            _ => Reply::Json(404, json!({})),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let lines = describe(&remote, "", "PersistentVolume", "pvc-1").await.unwrap().join("\n");
+        for wanted in [
+            "PersistentVolume pvc-1  uid u1",
+            "class fast  10Gi  Failed",
+            "reclaim policy Delete: its data is deleted once its claim is gone",
+            "claim vault/data-vault-0  uid c1",
+            "message no rights",
+            "VolumeFailedDelete no rights",
+        ] {
+            assert!(lines.contains(wanted), "{wanted}: {lines}");
+        }
+    }
+}
