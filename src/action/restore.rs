@@ -5,15 +5,16 @@
 
 use crate::action::args::Args;
 use crate::action::snapshot::leader;
-use crate::action::snapshot_read::{check_snapshot, sha256};
+use crate::action::snapshot_read::{check_snapshot, hex, summed};
 use crate::action::vault::{capable, command};
 use crate::action::{Ended, Say, quoted};
 use crate::event::{Outcome, Proposal, Stream, Target};
-use crate::remote::{Remote, Secret, VoterClient, apart, root};
+use crate::remote::{Opened, Remote, Secret, VoterClient, apart, root};
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,15 +93,15 @@ async fn restore(remote: &Remote, proposal: &Proposal, say: &Say) -> Result<Outc
     let (path, wanted) = (PathBuf::from(text("path")), text("sha256").to_owned());
     let force = proposal.request.get("force").and_then(Value::as_bool).unwrap_or(false);
     let (machine, file) = (Arc::clone(&remote.machine), path.clone());
-    let sum = apart(&remote.machine, move || sha256(machine.as_ref(), &file)).await??;
+    let opened = apart(&remote.machine, move || summed(machine.as_ref(), &file));
+    let (file, sum) = opened.await??;
     if sum != wanted {
         return Err(format!("{} is another file than the one that was released", path.display()));
     }
     let (voter, _, base) = leader(remote).await?;
     let token = remote.token.as_ref().map_err(Clone::clone)?;
-    let file = remote.machine.open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     say(Stream::Note, format!("sending {} to {}", path.display(), voter.name));
-    Ok(send(voter, &base, token, place(force), pieces(remote, file)).await)
+    Ok(send(voter, &base, token, place(force), pieces(remote, file, wanted)).await)
 }
 
 async fn send(voter: &VoterClient, base: &str, token: &Secret, place: &str, body: Body) -> Outcome {
@@ -123,21 +124,218 @@ async fn send(voter: &VoterClient, base: &str, token: &Secret, place: &str, body
     }
 }
 
+/// What is being sent.
+struct Sending {
+    file: Box<dyn Opened>,
+    sha: Sha256,
+    /// The sum that was released.
+    wanted: String,
+    /// Read and not sent yet.
+    last: Vec<u8>,
+}
+
+impl Sending {
+    /// The next piece. The last one is held back until all of them add up to what was released:
+    /// a file can be written to while it is read, and Vault takes nothing in that has no end.
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let mut piece = vec![0; PIECE];
+            let n = self.file.read(&mut piece)?;
+            piece.truncate(n);
+            self.sha.update(&piece);
+            let before = std::mem::replace(&mut self.last, piece);
+            if n == 0 && hex(&self.sha.finalize_reset()) != self.wanted {
+                return Err(io::Error::other("the file was written to while it was sent"));
+            }
+            if n == 0 || !before.is_empty() {
+                return Ok((!before.is_empty()).then_some(before));
+            }
+        }
+    }
+}
+
 /// A file piece by piece, read where a disk that hangs holds up nobody else.
-fn pieces(remote: &Remote, file: Box<dyn Read + Send>) -> Body {
+fn pieces(remote: &Remote, file: Box<dyn Opened>, wanted: String) -> Body {
     let machine = Arc::clone(&remote.machine);
-    let read = futures::stream::try_unfold(file, move |mut file| {
+    let all = Sending { file, sha: Sha256::new(), wanted, last: Vec::new() };
+    let read = futures::stream::try_unfold(Some(all), move |all| {
         let machine = Arc::clone(&machine);
         async move {
-            let piece = apart(&machine, move || {
-                let mut piece = vec![0; PIECE];
-                let n = file.read(&mut piece)?;
-                piece.truncate(n);
-                Ok::<_, std::io::Error>((piece, file))
-            });
-            let (piece, file) = piece.await.map_err(std::io::Error::other)??;
-            Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, file)))
+            let Some(mut all) = all else { return Ok(None) };
+            let next = apart(&machine, move || all.next().map(|piece| (piece, all)));
+            let (piece, all) = next.await.map_err(io::Error::other)??;
+            let ended = all.last.is_empty();
+            Ok::<_, io::Error>(piece.map(|piece| (piece, (!ended).then_some(all))))
         }
     });
     Body::wrap_stream(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Time;
+    use crate::remote::{FileMeta, Ground, Here, Machine, Parts, Running, Sink, Wire, WireError};
+    use crate::site::VoterAt;
+    use futures::future::BoxFuture;
+    use http_body_util::BodyExt;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    /// A Vault that leads, and keeps what is sent to it, if all of it came.
+    #[derive(Default)]
+    struct Leader(Arc<Mutex<Option<Vec<u8>>>>);
+
+    impl Wire for Leader {
+        fn send(
+            &self,
+            request: reqwest::Request,
+        ) -> BoxFuture<'static, Result<reqwest::Response, WireError>> {
+            let taken = Arc::clone(&self.0);
+            Box::pin(async move {
+                let request = http::Request::try_from(request)?;
+                let (code, says) = if request.uri().path().ends_with("/sys/leader") {
+                    (200, r#"{"is_self":true,"raft_committed_index":9}"#)
+                } else {
+                    let all = request.into_body().collect().await?.to_bytes();
+                    *taken.lock().unwrap() = Some(all.to_vec());
+                    (204, "")
+                };
+                Ok(http::Response::builder().status(code).body(reqwest::Body::from(says))?.into())
+            })
+        }
+
+        fn connect(&self, _: String, _: u16) -> BoxFuture<'static, io::Result<()>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    /// A disk on which somebody does something right after a file was opened.
+    struct Meddled(Box<dyn Fn(&Path) + Send + Sync>);
+
+    impl Machine for Meddled {
+        fn open(&self, path: &Path) -> io::Result<Box<dyn Opened>> {
+            let opened = Here.open(path);
+            (self.0)(path);
+            opened
+        }
+        fn exists(&self, path: &Path) -> bool {
+            Here.exists(path)
+        }
+        fn ground(&self, dir: &Path) -> io::Result<(PathBuf, Ground)> {
+            Here.ground(dir)
+        }
+        fn make_dir(&self, dir: &Path) -> io::Result<()> {
+            Here.make_dir(dir)
+        }
+        fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>> {
+            Here.create(path)
+        }
+        fn meta(&self, path: &Path) -> io::Result<FileMeta> {
+            Here.meta(path)
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            Here.rename(from, to)
+        }
+        fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+            Here.copy(from, to)
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            Here.remove(path)
+        }
+        fn scripted(&self, argv: &[&str]) -> Option<Result<(i32, String), String>> {
+            Here.scripted(argv)
+        }
+        fn marked(&self, mark: &str) -> io::Result<Vec<Running>> {
+            Here.marked(mark)
+        }
+    }
+
+    fn voter(name: &str) -> VoterAt {
+        let text = format!(
+            "format = 1\nname = \"x\"\n[[vault.voter]]\nname = {name:?}\naddress = \"http://a\"\n"
+        );
+        let site = crate::site::parse(&text).unwrap();
+        site.vault.unwrap().voter.get_ref()[0].clone()
+    }
+
+    /// Restores `path` as it was released with that sum, on this disk; what Vault got of it.
+    async fn restored(
+        path: &Path,
+        sum: &str,
+        disk: impl Fn(&Path) + Send + Sync + 'static,
+    ) -> (Outcome, Option<Vec<u8>>) {
+        let leader = Arc::new(Leader::default());
+        let wire: Arc<dyn Wire> = leader.clone();
+        let site = crate::site::parse("format = 1\nname = \"x\"\n").unwrap();
+        let parts = Parts {
+            site,
+            kube: Err("none".into()),
+            voters: vec![VoterClient::over(&voter("vault-0"), "vault", false, wire.clone())],
+            token: Ok(Secret::new("t".into())),
+            http: wire,
+            machine: Arc::new(Meddled(Box::new(disk))),
+        };
+        let remote = Remote::of(parts, Arc::new(|| Time(0)));
+        let proposal = Proposal {
+            verb: "vault.snapshot_restore".into(),
+            sentence: String::new(),
+            targets: Vec::new(),
+            material: BTreeMap::new(),
+            request: json!({"path": path, "sha256": sum, "force": false}),
+            commands: Vec::new(),
+            cautions: Vec::new(),
+            before: Value::Null,
+        };
+        let say: Say = Arc::new(|_, _| {});
+        let (outcome, _) = execute(&remote, &proposal, &say).await;
+        let taken = leader.0.lock().unwrap().take();
+        (outcome, taken)
+    }
+
+    /// What is sent is what was summed, also where its name is another file's by then.
+    #[tokio::test]
+    async fn a_file_put_in_the_place_of_the_anchor_is_never_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.snap");
+        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
+            let well: Vec<u8> = (0..size).map(|i| u8::try_from(i % 251).unwrap()).collect();
+            std::fs::write(&path, &well).unwrap();
+            let (_, sum) = summed(&Here, &path).unwrap();
+            let swap = |path: &Path| {
+                std::fs::write(path.with_extension("new"), b"somebody else's").unwrap();
+                std::fs::rename(path.with_extension("new"), path).unwrap();
+            };
+            let (outcome, taken) = restored(&path, &sum, swap).await;
+            assert_eq!(outcome, Outcome::Ok, "{size}");
+            assert!(taken.as_deref() == Some(well.as_slice()), "{size}");
+            // From now on it is another file, which was not released.
+            let (outcome, taken) = restored(&path, &sum, |_| ()).await;
+            let why = format!("{outcome:?}");
+            assert!(why.contains("is another file than the one that was released"), "{why}");
+            assert_eq!(taken, None);
+        }
+    }
+
+    /// What is written to while it is read has no end for Vault, and so is not taken in.
+    #[tokio::test]
+    async fn a_file_that_is_written_to_while_it_is_sent_is_not_sent_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.snap");
+        for size in [10, 2 * PIECE] {
+            std::fs::write(&path, vec![b'a'; size]).unwrap();
+            let (file, wanted) = summed(&Here, &path).unwrap();
+            std::fs::write(&path, vec![b'b'; size]).unwrap();
+            let mut sending = Sending { file, sha: Sha256::new(), wanted, last: Vec::new() };
+            let mut sent = 0;
+            let why = loop {
+                match sending.next() {
+                    Ok(piece) => sent += piece.expect("no end").len(),
+                    Err(why) => break why.to_string(),
+                }
+            };
+            assert!(why.contains("was written to while it was sent"), "{why}");
+            assert!(sent < size, "{sent}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A snapshot read back: whole, and which index it ends at.
 
-use crate::remote::Machine;
+use crate::remote::{Machine, Opened};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -8,19 +8,37 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 pub(crate) fn sha256(machine: &dyn Machine, path: &Path) -> Result<String, String> {
-    let mut file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(summed(machine, path)?.1)
+}
+
+/// A file, open at its beginning, and its sum: whoever goes on with it has what was summed, also
+/// where its name is another file's by then.
+pub(crate) fn summed(
+    machine: &dyn Machine,
+    path: &Path,
+) -> Result<(Box<dyn Opened>, String), String> {
+    let named = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut file = machine.open(path).map_err(named)?;
+    let sum = sum(file.as_mut()).map_err(named)?;
+    Ok((file, sum))
+}
+
+/// The sum of all of a file, which stands at its beginning again.
+fn sum(file: &mut dyn Opened) -> std::io::Result<String> {
+    file.rewind()?;
     let mut sha = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        match file.read(&mut buffer).map_err(|e| e.to_string())? {
+        match file.read(&mut buffer)? {
             0 => break,
             n => sha.update(&buffer[..n]),
         }
     }
+    file.rewind()?;
     Ok(hex(&sha.finalize()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut s, b| {
         let _ = write!(s, "{b:02x}");
@@ -41,8 +59,9 @@ pub struct Checked {
 /// SHA256SUMS; every sum must fit.
 pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, String> {
     let bad = |e: std::io::Error| format!("{} is no whole snapshot: {e}", path.display());
-    let file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(BufReader::new(file)));
+    let mut file = machine.open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let unpacked = flate2::read::GzDecoder::new(BufReader::new(&mut file));
+    let mut archive = tar::Archive::new(unpacked);
     let (mut sums, mut stated, mut index) = (BTreeMap::new(), BTreeMap::new(), None);
     for entry in archive.entries().map_err(bad)? {
         let mut entry = entry.map_err(bad)?;
@@ -88,5 +107,6 @@ pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, Str
         }
     }
     let index = index.ok_or_else(|| format!("{}: meta.json has no Index", path.display()))?;
-    Ok(Checked { index, sha256: sha256(machine, path)? })
+    drop(archive);
+    Ok(Checked { index, sha256: sum(file.as_mut()).map_err(bad)? })
 }

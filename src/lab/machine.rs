@@ -2,7 +2,7 @@
 
 use crate::event::Time;
 use crate::lab::Lab;
-use crate::remote::{FileMeta, Ground, Machine, Running, Sink};
+use crate::remote::{FileMeta, Ground, Machine, Opened, Running, Sink};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ impl Machine for Lab {
         Ok(Box::new(Page { lab: self.clone(), path: path.to_owned(), bytes: Vec::new() }))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Opened>> {
         match self.file(path, |f| f.bytes.clone()) {
             Ok(bytes) => Ok(Box::new(Cursor::new(bytes))),
             // A manifest of the real machine may be rehearsed; reading changes nothing, and the

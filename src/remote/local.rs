@@ -4,7 +4,7 @@
 use crate::event::Time;
 use crate::remote::marked::{Running, marked};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +51,11 @@ impl Sink for File {
     }
 }
 
+/// A file that is read, once or again: what it was opened as stays, whatever its name is given to.
+pub trait Opened: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Opened for T {}
+
 /// A machine.
 pub trait Machine: Send + Sync {
     /// Whether there is such a file or directory.
@@ -62,7 +67,7 @@ pub trait Machine: Send + Sync {
     /// Makes a file, 0600, or empties it.
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>>;
     /// Reads a file.
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Opened>>;
     /// Its particulars.
     fn meta(&self, path: &Path) -> io::Result<FileMeta>;
     /// Gives a file its name; durable.
@@ -145,7 +150,7 @@ impl Machine for Here {
         Ok(Box::new(options.open(path)?))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Opened>> {
         Ok(Box::new(File::open(path)?))
     }
 

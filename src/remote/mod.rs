@@ -19,7 +19,7 @@ mod wire;
 pub(crate) use self::files::soon;
 pub use self::kube::{Trouble, review_access, trouble};
 pub use self::lease::{LeaseFound, LeaseWrite, read_lease, write_lease};
-pub use self::local::{FileMeta, Ground, Machine, Sink};
+pub use self::local::{FileMeta, Ground, Machine, Opened, Sink};
 pub(crate) use self::local::{apart, apart_soon};
 pub(crate) use self::marked::MARK;
 pub use self::marked::Running;
