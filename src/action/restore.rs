@@ -9,7 +9,7 @@ use crate::action::snapshot_read::{check_snapshot, hex, summed};
 use crate::action::vault::{capable, command};
 use crate::action::{Ended, Say, quoted};
 use crate::event::{Outcome, Proposal, Stream, Target};
-use crate::remote::{Opened, Remote, Secret, VoterClient, apart, root};
+use crate::remote::{Opened, Remote, Secret, VoterClient, apart, root, whole};
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -108,7 +108,7 @@ async fn send(voter: &VoterClient, base: &str, token: &Secret, place: &str, body
     let asked = async {
         let answer = voter.send_body(base, Method::PUT, place, token, body).await?;
         let code = answer.status().as_u16();
-        Ok::<_, crate::remote::WireError>((code, answer.bytes().await?))
+        Ok::<_, crate::remote::WireError>((code, whole(answer).await?))
     };
     match tokio::time::timeout(DEADLINE, asked).await {
         Err(_) => Outcome::Unknown(format!("no answer in {} s", DEADLINE.as_secs())),
@@ -184,22 +184,26 @@ mod tests {
 
     /// A Vault that leads, and keeps what is sent to it, if all of it came.
     #[derive(Default)]
-    struct Leader(Arc<Mutex<Option<Vec<u8>>>>);
+    struct Leader {
+        taken: Arc<Mutex<Option<Vec<u8>>>>,
+        /// It says so with so many bytes.
+        says: usize,
+    }
 
     impl Wire for Leader {
         fn send(
             &self,
             request: reqwest::Request,
         ) -> BoxFuture<'static, Result<reqwest::Response, WireError>> {
-            let taken = Arc::clone(&self.0);
+            let (taken, says) = (Arc::clone(&self.taken), self.says);
             Box::pin(async move {
                 let request = http::Request::try_from(request)?;
                 let (code, says) = if request.uri().path().ends_with("/sys/leader") {
-                    (200, r#"{"is_self":true,"raft_committed_index":9}"#)
+                    (200, r#"{"is_self":true,"raft_committed_index":9}"#.to_owned())
                 } else {
                     let all = request.into_body().collect().await?.to_bytes();
                     *taken.lock().unwrap() = Some(all.to_vec());
-                    (204, "")
+                    (200, "x".repeat(says))
                 };
                 Ok(http::Response::builder().status(code).body(reqwest::Body::from(says))?.into())
             })
@@ -263,9 +267,10 @@ mod tests {
     async fn restored(
         path: &Path,
         sum: &str,
+        says: usize,
         disk: impl Fn(&Path) + Send + Sync + 'static,
     ) -> (Outcome, Option<Vec<u8>>) {
-        let leader = Arc::new(Leader::default());
+        let leader = Arc::new(Leader { says, ..Leader::default() });
         let wire: Arc<dyn Wire> = leader.clone();
         let site = crate::site::parse("format = 1\nname = \"x\"\n").unwrap();
         let parts = Parts {
@@ -289,7 +294,7 @@ mod tests {
         };
         let say: Say = Arc::new(|_, _| {});
         let (outcome, _) = execute(&remote, &proposal, &say).await;
-        let taken = leader.0.lock().unwrap().take();
+        let taken = leader.taken.lock().unwrap().take();
         (outcome, taken)
     }
 
@@ -306,15 +311,27 @@ mod tests {
                 std::fs::write(path.with_extension("new"), b"somebody else's").unwrap();
                 std::fs::rename(path.with_extension("new"), path).unwrap();
             };
-            let (outcome, taken) = restored(&path, &sum, swap).await;
+            let (outcome, taken) = restored(&path, &sum, 0, swap).await;
             assert_eq!(outcome, Outcome::Ok, "{size}");
             assert!(taken.as_deref() == Some(well.as_slice()), "{size}");
             // From now on it is another file, which was not released.
-            let (outcome, taken) = restored(&path, &sum, |_| ()).await;
+            let (outcome, taken) = restored(&path, &sum, 0, |_| ()).await;
             let why = format!("{outcome:?}");
             assert!(why.contains("is another file than the one that was released"), "{why}");
             assert_eq!(taken, None);
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_leaves_it_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.snap");
+        std::fs::write(&path, b"a").unwrap();
+        let (_, sum) = summed(&Here, &path).unwrap();
+        let (outcome, taken) = restored(&path, &sum, 5 << 20, |_| ()).await;
+        assert_eq!(taken.as_deref(), Some(b"a".as_slice()));
+        let Outcome::Unknown(why) = outcome else { panic!("{outcome:?}") };
+        assert!(why.contains("the answer has more than 4 MiB"), "{why}");
     }
 
     /// What is written to while it is read has no end for Vault, and so is not taken in.

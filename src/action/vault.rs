@@ -7,7 +7,7 @@ use crate::action::args::Args;
 use crate::action::kube::kubectl;
 use crate::action::{Ended, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Target};
-use crate::remote::{Remote, Silence, VoterClient, WireError, root};
+use crate::remote::{Remote, Silence, VoterClient, WireError, root, whole};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub(crate) async fn capable(
         let path = "sys/capabilities-self";
         let response = voter.send(base, Method::POST, path, Some(token), Some(&body)).await?;
         let code = response.status().as_u16();
-        Ok::<_, WireError>((code, response.bytes().await?))
+        Ok::<_, WireError>((code, whole(response).await?))
     };
     let (code, bytes) = match tokio::time::timeout(DEADLINE, asked).await {
         Err(_) => return Err("the token's rights cannot be asked: no answer".into()),
@@ -190,4 +190,36 @@ pub(crate) async fn probe_step_down(remote: &Remote, proposal: &Proposal) -> See
         }
     }
     (Probed::Unknown, "no voter says that it leads".into(), Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::responder::{Open, Reply, Responder};
+    use crate::remote::rig;
+
+    /// What answers at a voter's address may be anything, and have no end.
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_refused_in_words() {
+        let endless = Responder::start(|_, _| {
+            Reply::Lines((0..9).map(|_| "x".repeat(1 << 20)).collect(), Open::Yes)
+        })
+        .await;
+        let at = format!("address = {:?}", endless.url);
+        let remote = rig::remote(None, &[("a", &at)], "").await;
+        let wanted = "has more than 4 MiB; is this Vault?";
+        let (voter, base) = (&remote.voters[0], endless.url.as_str());
+        let why = leads(&remote, voter).await.unwrap_err().to_string();
+        assert!(why.contains(wanted), "{why}");
+        let why = capable(&remote, voter, base, "sys/step-down", &["update"]).await.unwrap_err();
+        assert!(
+            why.contains("the token's rights cannot be asked") && why.contains(wanted),
+            "{why}"
+        );
+        // What asks for it was sent, whatever became of the answer.
+        let token = remote.token.as_ref().unwrap();
+        let asked =
+            voter.ask(base, Method::PUT, "sys/step-down", Some(token), Some(DEADLINE)).await;
+        assert_eq!(asked, Err(Silence::Endless));
+    }
 }

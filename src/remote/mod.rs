@@ -24,7 +24,7 @@ pub(crate) use self::local::{apart, apart_soon};
 pub(crate) use self::marked::MARK;
 pub use self::marked::Running;
 pub use self::vault::{Asked, Silence, VoterClient};
-pub(crate) use self::wire::root;
+pub(crate) use self::wire::{root, whole};
 pub use self::wire::{Wire, WireError};
 
 use self::files::read_soon;

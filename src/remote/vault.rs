@@ -6,7 +6,9 @@
 
 use crate::remote::Secret;
 use crate::remote::tunnel::Tunnel;
-use crate::remote::wire::{Sockets, Wire, WireError, caused_by, root, timed_out, unconnected};
+use crate::remote::wire::{
+    Endless, Sockets, Wire, WireError, caused_by, root, timed_out, unconnected, whole,
+};
 use crate::site::VoterAt;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
@@ -35,6 +37,9 @@ pub enum Silence {
     /// No way there: no route, time-out on connect, lost port-forward.
     #[error("the path is lost: {0}")]
     PathLost(String),
+    /// It answers with more than anybody asked for.
+    #[error("{}", Endless)]
+    Endless,
 }
 
 /// An answer.
@@ -151,7 +156,7 @@ impl VoterClient {
         let response = async {
             let response = self.send(base, method, path, token, None).await?;
             let code = response.status().as_u16();
-            Ok::<_, WireError>((code, response.bytes().await?))
+            Ok::<_, WireError>((code, whole(response).await?))
         };
         match tokio::time::timeout(deadline.unwrap_or(DEADLINE), response).await {
             Ok(Ok((code, bytes))) => {
@@ -268,7 +273,9 @@ fn request(
 
 /// What a client's error means before the path is looked at.
 fn silence(e: &(dyn Error + Send + Sync + 'static)) -> Silence {
-    if caused_by(e, ErrorKind::ConnectionRefused) {
+    if e.is::<Endless>() {
+        Silence::Endless
+    } else if caused_by(e, ErrorKind::ConnectionRefused) {
         Silence::Refused
     } else if timed_out(e) {
         // Also a connection that stands while its TLS handshake gets no answer: whether the

@@ -61,6 +61,27 @@ impl Wire for Sockets {
     }
 }
 
+/// Largest answer of a voter that is taken in: what is asked for is some KiB, and whatever else
+/// answers at that address may have no end.
+const LARGEST: usize = 4 << 20;
+
+/// There is more of an answer than anybody asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer has more than {} MiB; is this Vault?", LARGEST >> 20)]
+pub(crate) struct Endless;
+
+/// An answer's body in one piece.
+pub(crate) async fn whole(mut response: reqwest::Response) -> Result<Vec<u8>, WireError> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > LARGEST {
+            return Err(Endless.into());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
 /// The errors behind an error, itself first.
 fn chain<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(e), |e: &&'a (dyn Error + 'static)| (*e).source())

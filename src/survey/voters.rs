@@ -61,6 +61,7 @@ fn silent(silence: &Silence) -> String {
     match silence {
         Silence::Silent => "connected, and no answer",
         Silence::Refused => "connections are refused",
+        Silence::Endless => "answers with more than was asked for; it may be no Vault",
         Silence::PathLost(_) => "there is no way to it from here",
     }
     .to_owned()

@@ -99,7 +99,12 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
             probe.committed = number(&asked.body, "raft_committed_index");
             probe.applied = number(&asked.body, "raft_applied_index");
         }
-        Err(e) => probe.leader = answer_of(&e),
+        Err(e) => {
+            probe.leader = answer_of(&e);
+            if e == Silence::Endless {
+                probe.error = e.to_string();
+            }
+        }
     }
     if let Ok(Asked { body, code: 200, .. }) = seal {
         probe.seal = Some((flag(&body, "sealed"), flag(&body, "initialized")));
@@ -231,7 +236,8 @@ fn leads(body: &Value) -> Option<String> {
 
 fn answer_of(silence: &Silence) -> Answer {
     match silence {
-        Silence::Silent => Answer::Silent,
+        // Connected, and nothing that answers the question.
+        Silence::Silent | Silence::Endless => Answer::Silent,
         Silence::Refused => Answer::Refused,
         Silence::PathLost(_) => Answer::PathLost,
     }
