@@ -13,10 +13,14 @@ use std::time::Duration;
 pub const ASKED_FOR: Duration = Duration::from_secs(8);
 
 /// What a person waits for has an end: all of its requests together.
-async fn soon<T>(asked: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    tokio::time::timeout(ASKED_FOR, asked).await.unwrap_or_else(|_| {
+async fn soon<T>(
+    remote: &Remote,
+    asked: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    let answer = tokio::time::timeout(ASKED_FOR, asked).await.unwrap_or_else(|_| {
         Err(Trouble::Unreachable(format!("no answer in {} s; ask again", ASKED_FOR.as_secs())))
-    })
+    });
+    answer.map_err(|e| e.redacted(&remote.redactor()))
 }
 
 /// A pod, claim or volume in words, then its Events.
@@ -26,7 +30,7 @@ pub async fn describe(
     kind: &str,
     name: &str,
 ) -> Result<Vec<String>, Trouble> {
-    soon(described(remote, namespace, kind, name)).await
+    soon(remote, described(remote, namespace, kind, name)).await
 }
 
 async fn described(
@@ -90,7 +94,7 @@ pub async fn logs(
     pod: &str,
     previous: bool,
 ) -> Result<Vec<String>, Trouble> {
-    soon(logged(remote, namespace, pod, previous)).await
+    soon(remote, logged(remote, namespace, pod, previous)).await
 }
 
 async fn logged(
@@ -149,7 +153,8 @@ mod tests {
             a if a.contains("/events") => Reply::Json(
                 200,
                 json!({"metadata": {}, "items": [{"metadata": {}, "involvedObject": {},
-                    "reason": "Unhealthy", "message": "probe sent hvs.rig-token"}]}),
+                    "reason": "Unhealthy",
+                    "message": "probe sent hvs.rig-token, kube-bearer-token"}]}),
             ),
             _ => Reply::Json(
                 200,
@@ -162,8 +167,20 @@ mod tests {
         .await;
         let remote = rig::remote(Some(&api.url), &[], "").await;
         let lines = describe(&remote, "vault", "Pod", "vault-0").await.unwrap().join("\n");
-        assert!(lines.contains("probe sent [redacted]"), "{lines}");
+        assert!(lines.contains("probe sent [redacted], [redacted]"), "{lines}");
         assert!(lines.contains("login [redacted] failed"), "{lines}");
+        let api = Responder::start(|_, _| {
+            Reply::Json(
+                403,
+                json!({"kind": "Status", "code": 403,
+                "message": "kube-bearer-token may not get pods"}),
+            )
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let wanted = Trouble::Forbidden("[redacted] may not get pods".into());
+        assert_eq!(describe(&remote, "vault", "Pod", "vault-0").await, Err(wanted.clone()));
+        assert_eq!(logs(&remote, "vault", "vault-0", false).await, Err(wanted));
     }
 
     /// Both APIs' Events of one pod, in the order in which they were seen.

@@ -93,6 +93,16 @@ mod tests {
         assert_eq!((answer.status, answer.body.len(), answer.error.as_str()), (200, BODY, ""));
     }
 
+    /// A debugging endpoint gives back what it was sent, which may come from the API server.
+    #[tokio::test]
+    async fn a_body_is_kept_without_the_kubeconfigs_token() {
+        use crate::remote::responder::{Reply, Responder};
+        let api =
+            Responder::start(|_, _| Reply::Raw(200, "", "you are kube-bearer-token".into())).await;
+        let remote = crate::remote::rig::remote(Some("http://127.0.0.1:1"), &[], "").await;
+        assert_eq!(ask(&remote, &api.url).await.body, "you are [redacted]");
+    }
+
     /// What an endpoint gives back of a token is not kept, also where the cut would go through it.
     #[test]
     fn a_body_is_kept_without_secrets() {

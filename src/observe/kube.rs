@@ -20,7 +20,7 @@ pub(crate) async fn read(remote: &Remote, source: Source, reach: &Reach) -> Chan
             return not_configured(source);
         }
         (Err(why), _) => {
-            return change(source, remote.now(), Err(Trouble::Unreachable(why.clone())));
+            return change(remote, source, remote.now(), Err(Trouble::Unreachable(why.clone())));
         }
         (Ok(client), Some(site)) => (client, site),
     };
@@ -34,7 +34,7 @@ pub(crate) async fn read(remote: &Remote, source: Source, reach: &Reach) -> Chan
     let mut covers = Reach::of(scopes.iter().flatten().cloned());
     covers.every = scopes.contains(&None);
     covers.shown = reach.shown && site.shows_any();
-    Change { reach: source.has_reach().then_some(covers), ..change(source, at, answer) }
+    Change { reach: source.has_reach().then_some(covers), ..change(remote, source, at, answer) }
 }
 
 fn not_configured(source: Source) -> Change {
@@ -205,12 +205,15 @@ mod tests {
     #[tokio::test]
     async fn a_namespace_that_may_not_be_read_and_none_at_all_are_no_empty_table() {
         let api = Responder::start(|_, _| {
-            Reply::Json(403, json!({"kind": "Status", "code": 403, "message": "no list in app"}))
+            Reply::Json(
+                403,
+                json!({"kind": "Status", "code": 403, "message": "no list in kube-bearer-token"}),
+            )
         })
         .await;
         let remote = rig::remote(Some(&api.url), &[], "").await;
         let change = read(&remote, Source::Pods, &of(&["app"])).await;
-        assert_eq!(change.status, Status::Forbidden { right: "no list in app".into() });
+        assert_eq!(change.status, Status::Forbidden { right: "no list in [redacted]".into() });
         let change = read(&remote, Source::Pods, &Reach::none()).await;
         assert_eq!(change.status, Status::NotConfigured);
         assert_eq!(api.seen().len(), 1);

@@ -90,10 +90,15 @@ async fn one(remote: &Remote, source: Source, reach: &Reach) -> Change {
 }
 
 /// A change for an answer of the API server, or for its absence.
-pub(crate) fn change(source: Source, at: Time, answer: Result<Update, Trouble>) -> Change {
+pub(crate) fn change(
+    remote: &Remote,
+    source: Source,
+    at: Time,
+    answer: Result<Update, Trouble>,
+) -> Change {
     let status =
         |status| Change { source, status, as_of: None, reach: None, update: Update::Nothing };
-    match answer {
+    match answer.map_err(|e| e.redacted(&remote.redactor())) {
         Ok(update) => Change { source, status: Status::Live, as_of: Some(at), reach: None, update },
         Err(Trouble::Forbidden(right)) => status(Status::Forbidden { right }),
         Err(Trouble::Unreachable(why)) => status(Status::Unreachable { why }),

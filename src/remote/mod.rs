@@ -4,7 +4,9 @@
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
 mod files;
+mod held;
 mod kube;
+mod kubeconfig;
 mod lease;
 mod local;
 mod marked;
@@ -24,10 +26,11 @@ pub(crate) use self::local::{apart, apart_soon};
 pub(crate) use self::marked::MARK;
 pub use self::marked::Running;
 pub use self::vault::{Asked, Silence, VoterClient};
-pub(crate) use self::wire::{root, whole};
 pub use self::wire::{Wire, WireError};
+pub(crate) use self::wire::{root, whole};
 
 use self::files::read_soon;
+use self::held::Held;
 pub(crate) use self::local::Here;
 use self::wire::Sockets;
 use crate::event::{Pins, Time};
@@ -102,6 +105,8 @@ pub struct Remote {
     pub host: String,
     /// Where time comes from.
     pub clock: Clock,
+    /// Secrets that are held.
+    held: Arc<Held>,
     /// Who led since when, each seen once.
     leaderships: Mutex<BTreeSet<(String, String)>>,
     /// The leader's commit index as it was last counted, when, and the rate then.
@@ -137,9 +142,10 @@ impl Remote {
         clock: Clock,
     ) -> Result<Self, ConnectError> {
         let kubeconfig = kubeconfig_paths(&site, around);
+        let held = Arc::<Held>::default();
         let client = async {
             match &site.kubernetes {
-                Some(k) => self::kube::client(&kubeconfig, &k.context).await,
+                Some(k) => self::kubeconfig::client(&kubeconfig, &k.context, &held).await,
                 None => Err("the site file has no [kubernetes]".into()),
             }
         };
@@ -165,7 +171,8 @@ impl Remote {
         let machine = Here::machine();
         let parts = Parts { site, kube, voters, token, http, machine };
         let host = around.host.clone();
-        Ok(Self { kubeconfig, vault_files: files, host, ..Self::of(parts, clock) })
+        let it = Self { kubeconfig, vault_files: files, host, ..Self::of(parts, clock) };
+        Ok(it.holding(held))
     }
 
     /// A site by its parts: behind sockets, or a lab's.
@@ -183,21 +190,26 @@ impl Remote {
             machine,
             host: "lab".into(),
             clock,
+            held: Arc::default(),
             leaderships: Mutex::default(),
             index: Mutex::default(),
         }
+        .holding(Arc::default())
     }
 
-    /// Every secret that is held, for redaction.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<&str> {
-        self.token.iter().map(Secret::reveal).collect()
+    /// With these secrets, and the token.
+    fn holding(mut self, held: Arc<Held>) -> Self {
+        if let Ok(token) = &self.token {
+            held.keep(token.reveal());
+        }
+        self.held = held;
+        self
     }
 
-    /// For text from outside, where it enters.
+    /// For text from outside, where it enters: every secret that is held by now.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(self.secrets())
+        self.held.redactor()
     }
 
     /// Identities as the site tells them now; what cannot be asked is missing.

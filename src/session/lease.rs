@@ -146,11 +146,11 @@ impl Keeping {
             match self.once(from).await {
                 Err(Trouble::Conflict(_)) => {}
                 Ok(news) => return self.report(news).await,
-                Err(trouble) => return self.failed(&trouble).await,
+                Err(trouble) => return self.failed(trouble).await,
             }
         }
         let busy = Trouble::Other("others write it all the time".into());
-        self.failed(&busy).await;
+        self.failed(busy).await;
     }
 
     async fn once(&mut self, from: Option<&str>) -> Result<Lease, Trouble> {
@@ -243,8 +243,8 @@ impl Keeping {
 
     /// No answer, no right. What is ours stays so until its time is over, and can be renewed
     /// later, if nobody took it then; but nothing is released meanwhile.
-    async fn failed(&mut self, trouble: &Trouble) {
-        let trouble = match trouble {
+    async fn failed(&mut self, trouble: Trouble) {
+        let trouble = match trouble.redacted(&self.remote.redactor()) {
             Trouble::Forbidden(why) => format!(
                 "forbidden: {why}; it takes get, create and update of leases.coordination.k8s.io in {}",
                 self.at.namespace

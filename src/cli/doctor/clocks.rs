@@ -108,9 +108,9 @@ mod tests {
         for (url, bad) in [(&voter.url, true), (&bare.url, false)] {
             let how = format!("address = {url:?}");
             let remote = rig::remote(Some(&api.url), &[("a", &how)], "").await;
-            let mut report = Report(false);
+            let mut report = Report::default();
             examine(&remote, &mut report).await;
-            assert_eq!(report.0, bad, "{url}");
+            assert_eq!(report.bad, bad, "{url}");
         }
         assert!(api.seen().iter().all(|a| a == "GET /version"));
     }

@@ -53,7 +53,12 @@ enum Level {
 }
 
 /// Prints findings as they come; true once one of them is bad.
-struct Report(bool);
+#[derive(Default)]
+struct Report {
+    bad: bool,
+    /// What is said of it is text from outside.
+    remote: Option<Arc<Remote>>,
+}
 
 impl Report {
     fn say(&mut self, level: Level, what: &str, detail: &str) {
@@ -62,8 +67,9 @@ impl Report {
             Level::Warn => "warn",
             Level::Bad => "BAD ",
         };
-        self.0 |= level == Level::Bad;
-        outln!("{mark} {what}: {detail}");
+        self.bad |= level == Level::Bad;
+        let safe = self.remote.as_ref().map(|r| r.redactor().redact(detail));
+        outln!("{mark} {what}: {}", safe.as_deref().unwrap_or(detail));
     }
 }
 
@@ -92,7 +98,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
         None => BTreeMap::new(),
     };
     let found = site::find(&args.site)?;
-    let mut report = Report(false);
+    let mut report = Report::default();
     for lack in runbook.iter().flat_map(|r| lacking(&found.site, &r.needs)) {
         report.say(Level::Bad, "site", &lack);
     }
@@ -103,6 +109,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
         .await
         .map_err(|e| e.to_string())?;
     let remote = Arc::new(remote);
+    report.remote = Some(Arc::clone(&remote));
     reach(&remote, &mut report).await;
     voters::examine(&remote, &mut report).await;
     let values = remote.site.json_values();
@@ -155,7 +162,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
         rights::examine(&remote, runbook, &params, &mut report).await;
     }
     tools(&mut report).await;
-    Ok(!report.0)
+    Ok(!report.bad)
 }
 
 /// Voters of more than one Vault: no identity is theirs.

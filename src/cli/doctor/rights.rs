@@ -167,10 +167,10 @@ do.kube.wait = { pod = "p", namespace = "{{ params.where }}", until = "ready", w
             ("manifest".to_owned(), json!(manifest)),
         ]);
         let runbook = load(RUNBOOK).unwrap_or_else(|p| panic!("{p:?}")).runbook;
-        let mut report = Report(false);
+        let mut report = Report::default();
         examine(&remote, &runbook, &params, &mut report).await;
         let (objects, paths) = seen.lock().unwrap().clone();
-        (report.0, objects, paths)
+        (report.bad, objects, paths)
     }
 
     #[tokio::test]

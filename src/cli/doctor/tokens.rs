@@ -134,9 +134,9 @@ mod tests {
             let vault = Responder::start(move |_, _| Reply::Json(200, data.clone())).await;
             let remote =
                 rig::remote(None, &[("a", &format!("address = {:?}", vault.url))], "").await;
-            let mut report = Report(false);
+            let mut report = Report::default();
             examine(&remote, window, &mut report).await;
-            assert_eq!(report.0, bad, "{ttl} {window:?}");
+            assert_eq!(report.bad, bad, "{ttl} {window:?}");
         }
     }
 
@@ -152,11 +152,11 @@ mod tests {
         );
         std::fs::write(&path, text).unwrap();
         for (context, bad) in [("x", true), ("y", false), ("absent", false)] {
-            let mut report = Report(false);
+            let mut report = Report::default();
             let paths = [dir.path().join("absent"), path.clone()];
             let kept = kept(&paths, context);
             kubernetes(kept, Time(0), Some(Span::secs(3600)), &mut report);
-            assert_eq!(report.0, bad, "{context}");
+            assert_eq!(report.bad, bad, "{context}");
         }
     }
 }

@@ -296,9 +296,9 @@ mod tests {
             let other = Responder::start(|_, _| Reply::Json(200, json!({"is_self": false}))).await;
             let at = |r: &Responder| format!("address = {:?}", r.url);
             let remote = rig::remote(None, &[("b", &at(&other)), ("a", &at(&leader))], "").await;
-            let mut report = Report(false);
+            let mut report = Report::default();
             examine(&remote, &mut report).await;
-            assert_eq!(report.0, bad, "{third}");
+            assert_eq!(report.bad, bad, "{third}");
             assert!(other.seen().iter().all(|a| a == "GET /v1/sys/leader"));
         }
     }

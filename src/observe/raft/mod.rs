@@ -42,13 +42,18 @@ pub(crate) async fn read(remote: &Remote) -> Change {
             None => Active { error: "no active node answers".into(), ..Active::default() },
         }
     };
-    let (later, active) = tokio::join!(futures::future::join_all(again), asked_active);
+    let (later, mut active) = tokio::join!(futures::future::join_all(again), asked_active);
     for (probe, applied) in probes.iter_mut().zip(later) {
         probe.applied = applied.unwrap_or(probe.applied);
     }
     if let Some(leader) = &leads {
         remote.note_leadership(&leader.name, &leader.active_since);
     }
+    let redactor = remote.redactor();
+    for probe in &mut probes {
+        probe.error = redactor.redact(&probe.error);
+    }
+    active.error = redactor.redact(&active.error);
     let mut raft = assemble(&probes, &active, remote.elections());
     raft.rate = remote.index_rate(committed);
     let lost: Vec<_> = raft.voters.iter().filter(|v| v.verdict == VoterVerdict::PathLost).collect();

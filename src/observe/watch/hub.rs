@@ -249,7 +249,7 @@ impl Hub {
         let troubles = || all().filter_map(|f| f.trouble.as_ref());
         let worst = troubles().find(|t| matches!(t, Trouble::Forbidden(_)));
         if let Some(trouble) = worst.or_else(|| troubles().next()) {
-            let change = change(source, self.remote.now(), Err(trouble.clone()));
+            let change = change(&self.remote, source, self.remote.now(), Err(trouble.clone()));
             return (change.status, None);
         }
         if all().any(|f| !f.complete) {

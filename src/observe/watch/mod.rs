@@ -91,7 +91,7 @@ pub(super) fn spawn(remote: &Arc<Remote>, named: &BTreeSet<String>, out: &Sender
 fn spawn_at(remote: &Arc<Remote>, named: &BTreeSet<String>, out: &Sender<Change>, pace: Pace) {
     let unreachable = |why: &String| {
         let trouble = Trouble::Unreachable(why.clone());
-        SOURCES.map(|source| change(source, remote.now(), Err(trouble.clone())))
+        SOURCES.map(|source| change(remote, source, remote.now(), Err(trouble.clone())))
     };
     match (&remote.kube, &remote.site.kubernetes) {
         (_, None) => tell_once(out, SOURCES.map(not_configured)),
