@@ -3,7 +3,7 @@
 use crate::cli::check::read;
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
-use crate::cli::runs::{Row, goes_on, is_watch, list};
+use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, lab, refuse, runtime, site};
 use crate::event::{Actor, Header, Mode, Role};
@@ -12,7 +12,7 @@ use crate::remote::Remote;
 use crate::run::{State, Status};
 use crate::runbook::model::Does;
 use crate::runbook::redline;
-use crate::session::{Answers, Reopened, reopen};
+use crate::session::{Answers, Reopened, goes_on, left_behind, reopen};
 use crate::site::{is_lab, lacking};
 use crate::text::clean_line;
 use std::path::{Path, PathBuf};
@@ -162,6 +162,11 @@ fn open(dir: &Path) -> Result<Reopened, String> {
     }
     if let Some(to) = goes_on(dir, state) {
         return Err(format!("this run goes on in {to}; resume it there"));
+    }
+    // Damage is only looked at.
+    let damaged = matches!(reopened.verdict, Verdict::Tampered { .. });
+    if let Some(why) = left_behind(dir, state).filter(|_| !damaged) {
+        return Err(why);
     }
     match (&reopened.verdict, state.ended) {
         (Verdict::Complete, Some(true)) => Err("this run is over: every step is done".into()),

@@ -2,9 +2,9 @@
 
 use crate::cli::{refuse, site};
 use crate::event::{Event, Header, Time};
-use crate::journal::{Read, Verdict, is_written, moved_to, read};
+use crate::journal::{Read, Verdict, is_written, read};
 use crate::run::State;
-use crate::session::fold;
+use crate::session::{fold, goes_on, left_behind};
 use crate::site::is_lab;
 use crate::text::clean_line;
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub(crate) enum Stands {
     GivenUp,
     /// It goes on in another directory.
     Moved,
+    /// It continues another directory, in which the run went on.
+    LeftBehind,
     /// Only watched: there is nothing to resume.
     Watched,
     /// Its journal is damaged; it can be looked at.
@@ -131,7 +133,7 @@ fn row(dir: &Path) -> Row {
     Row {
         run,
         // Where it stood then is not where it stands.
-        at: at(&state).filter(|_| stands != Stands::Moved),
+        at: at(&state).filter(|_| !matches!(stands, Stands::Moved | Stands::LeftBehind)),
         why,
         title,
         site: clean_line(&state.header.site),
@@ -152,6 +154,9 @@ fn stands(dir: &Path, read: &Read, state: &State) -> (Stands, Option<String>) {
         }
         // Another process may be writing the very line that looks torn.
         _ if is_written(dir) => Stands::Running,
+        Verdict::Open | Verdict::Torn { .. } if let Some(why) = left_behind(dir, state) => {
+            return (Stands::LeftBehind, Some(why));
+        }
         Verdict::Torn { .. } => return (Stands::Torn, Some(read.verdict.to_string())),
         Verdict::Complete if state.ended == Some(true) => Stands::Done,
         Verdict::Complete => Stands::GivenUp,
@@ -159,11 +164,6 @@ fn stands(dir: &Path, read: &Read, state: &State) -> (Stands, Option<String>) {
         Verdict::Open => Stands::Open,
     };
     (whole, None)
-}
-
-/// Where it goes on, as its last entry or a mark beside it says.
-pub(crate) fn goes_on(dir: &Path, state: &State) -> Option<String> {
-    state.moved.as_deref().map(clean_line).or_else(|| moved_to(dir))
 }
 
 /// Nothing was to be changed there.
@@ -188,6 +188,7 @@ fn print(rows: &[Row], now: Time) {
             Stands::GivenUp => "given up",
             Stands::Watched => "watched",
             Stands::Moved => "moved",
+            Stands::LeftBehind => "left behind",
             Stands::Damaged => "damaged",
             Stands::Unreadable => "unreadable",
         };

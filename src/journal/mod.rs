@@ -21,7 +21,7 @@ mod write;
 
 pub use disk::{Disk, FileDisk, JournalError, RunLock, is_written};
 pub use format::{ZERO_HASH, line};
-pub use moved::{mark_moved, moved_to};
+pub use moved::{ELSEWHERE, mark_moved, moved_to};
 pub use read::{Against, Read, ReadError, Verdict, compare, read, read_bytes};
 pub use write::{Done, Health, HealthState, Writer};
 

@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// Its name.
 const MOVED: &str = "moved-to";
+/// What a mark says that has no text.
+pub const ELSEWHERE: &str = "another directory";
 /// No path is longer.
 const LONGEST: u64 = 4096;
 
@@ -34,5 +36,5 @@ pub fn moved_to(dir: &Path) -> Option<String> {
     file.take(LONGEST).read_to_end(&mut text).ok()?;
     // A full disk may have made the file and not taken its text.
     let text = crate::text::clean_line(&String::from_utf8_lossy(&text));
-    Some(if text.is_empty() { "another directory".into() } else { text })
+    Some(if text.is_empty() { ELSEWHERE.into() } else { text })
 }

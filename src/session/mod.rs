@@ -8,6 +8,7 @@
 //! on observing (`unrecorded`).
 
 mod answers;
+mod earlier;
 mod engine;
 mod handle;
 mod lease;
@@ -23,6 +24,7 @@ mod unrecorded;
 mod work;
 
 pub use answers::{Answers, ByProbe, parse_answers};
+pub use earlier::{goes_on, left_behind};
 pub use engine::Engine;
 pub use handle::{Handle, Live};
 pub use open::{Keep, OpenError, Opening, fold, open};

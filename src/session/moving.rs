@@ -5,6 +5,7 @@
 use crate::event::{Actor, Continues, Entry, Event, Header};
 use crate::journal::{FileDisk, HealthState, JournalError, Writer, mark_moved};
 use crate::run::{Intent, State, apply, decide, keyframe};
+use crate::session::earlier::whole;
 use crate::session::engine::Engine;
 use crate::session::handle::Place;
 use std::path::{Path, PathBuf};
@@ -75,8 +76,6 @@ impl Engine {
             Some(seq) => (seq, health.synced_head),
             None => self.kept.clone(),
         };
-        // As it is found from anywhere.
-        let whole = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
         let path = place.dir.as_ref().map(|dir| whole(dir).display().to_string());
         let run = self.state.header.run.clone();
         let continues = Some(Continues { run, seq, hash, path });

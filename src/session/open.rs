@@ -73,6 +73,9 @@ pub enum OpenError {
     /// The first entry cannot be written.
     #[error("the journal cannot be written: {0}; use another directory with --state")]
     Write(String),
+    /// The run goes on elsewhere, or may.
+    #[error("{0}")]
+    LeftBehind(String),
     /// A journal that this version cannot fold.
     #[error("the journal cannot be folded: {0}")]
     Fold(String),

@@ -5,6 +5,7 @@ use crate::event::{Actor, Entry, Event};
 use crate::journal::{Disk, FileDisk, Read, Verdict, Writer, read_bytes};
 use crate::remote::Clock;
 use crate::run::{Intent, State, apply, decide};
+use crate::session::earlier::settle;
 use crate::session::open::{Keep, Loose, OpenError, fold};
 use std::path::{Path, PathBuf};
 
@@ -55,14 +56,14 @@ pub fn reopen(dir: &Path) -> Result<Reopened, OpenError> {
 impl Reopened {
     /// Sets a torn tail aside and begins to write, as durably as is wanted.
     pub fn resume(mut self, actor: Actor, clock: Clock, keep: &Keep) -> Result<Resumed, OpenError> {
+        if let Verdict::Tampered { .. } = &self.verdict {
+            return self.looked_at(actor, clock);
+        }
+        settle(&self.dir, &self.state).map_err(OpenError::LeftBehind)?;
         let mut recovered = None;
-        match &self.verdict {
-            Verdict::Tampered { .. } => return self.looked_at(actor, clock),
-            Verdict::Torn { bytes, .. } => {
-                let name = self.disk.set_aside(&self.dir, self.valid, &self.tail)?;
-                recovered = Some((*bytes, name));
-            }
-            Verdict::Open | Verdict::Complete => {}
+        if let Verdict::Torn { bytes, .. } = &self.verdict {
+            let name = self.disk.set_aside(&self.dir, self.valid, &self.tail)?;
+            recovered = Some((*bytes, name));
         }
         let theirs = Box::new(move || clock());
         let head = Some(self.head);

@@ -1,6 +1,7 @@
 //! A session whose disk fails or hangs, on a lab: the real loop, the real writer, the real
 //! clients.
 
+mod cut;
 mod every;
 mod moved;
 
