@@ -17,6 +17,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Who made them, for the server: the same, whether here or by the command.
+const MANAGER: &str = "holdpoint";
+
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace) = (client(remote)?, namespace(remote, args));
     let (pod, class) = (args.text("of_pod")?, args.text("class")?);
@@ -78,7 +81,7 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
         commands: (!missing.is_empty())
             .then(|| {
                 let (list, kubectl) = (quoted(&list.to_string()), kubectl(remote));
-                format!("printf '%s\\n' {list} | {kubectl} create -f -")
+                format!("printf '%s\\n' {list} | {kubectl} create --field-manager={MANAGER} -f -")
             })
             .into_iter()
             .collect(),
@@ -152,6 +155,7 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         return (Outcome::Failed("there is no connection to the API server".into()), Value::Null);
     };
     let all = listed(proposal, "create");
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
     let mut done = 0;
     for claim in &all {
         let claim: PersistentVolumeClaim = match serde_json::from_value(claim.clone()) {
@@ -163,7 +167,7 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         let api: Api<PersistentVolumeClaim> =
             Api::namespaced(client.clone(), namespace.unwrap_or_default());
         // A name that is taken is refused by the server: nothing is overwritten.
-        match within(api.create(&PostParams::default(), &claim)).await {
+        match within(api.create(&params, &claim)).await {
             Ok(_) => {
                 done += 1;
                 say(Stream::Note, format!("claim {name} is created"));

@@ -2,11 +2,11 @@
 //! all objects, raft's configuration and what Vault holds are compared.
 
 use crate::driver::Driver;
-use crate::site::{Site, holdpoint, http};
-use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::picture::{kv, same, same_within};
+use crate::site::{Site, holdpoint, http, until};
+use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Steps in order: what is typed to release, and how they end in `RUNBOOK`.
 const STEPS: &[(&str, &str)] = &[
@@ -19,7 +19,12 @@ const STEPS: &[(&str, &str)] = &[
     ("wait", ""),
     ("anchor", ""),
     ("step-down", ""),
+    // Of a voter that is not there, so that nobody mounts them.
+    ("create", ""),
 ];
+
+/// A way back to the anchor, once something was written after it.
+const RESTORE: &[(&str, &str)] = &[("restore", "restore")];
 
 /// A runbook of these steps.
 fn runbook(site: &Site, name: &str, steps: &[(&str, &str)]) -> String {
@@ -33,8 +38,8 @@ fn runbook(site: &Site, name: &str, steps: &[(&str, &str)]) -> String {
     file.display().to_string()
 }
 
-/// All steps of `STEPS`, as a runbook writes them.
-fn sections(site: &Site) -> [String; 9] {
+/// All steps of `STEPS` and `RESTORE`, as a runbook writes them.
+fn sections(site: &Site) -> [String; 11] {
     let place = |name: &str| site.dir.join(name).display().to_string();
     let manifest = site.fact("manifest");
     let (anchors, copies) = (place("anchors"), place("anchors-2"));
@@ -98,6 +103,20 @@ fn sections(site: &Site) -> [String; 9] {
             "",
             "raft.leader != \"\" && raft.leader_answers",
         ),
+        step(
+            "create",
+            &format!(
+                "do.kube.create_claims = {{ of_pod = \"vault-3\", class = \"nfs-proxmox\", manifest = \"{manifest}\" }}"
+            ),
+            "",
+            "size(before) == 2 && before.all(n, claims.exists(c, c.name == n.name && c.class == \"nfs-proxmox\" && c.phase == \"Bound\"))",
+        ),
+        step(
+            "restore",
+            &format!("do.vault.snapshot_restore = {{ path = \"{anchors}/vault-raft-0001.snap\" }}"),
+            &destructive("restore"),
+            "raft.leader_answers && raft.audited_read && size(raft.voters) > 0 && raft.voters.all(v, v.healthy && v.caught_up)",
+        ),
     ]
 }
 
@@ -110,11 +129,7 @@ fn a_native_action_and_its_command_do_the_same() {
     for site in [&native, &twin] {
         site.pin();
         site.control("/lead/vault-2");
-        for n in 0..5 {
-            let url = format!("{}/v1/kv/data/kept/{n}", site.voters()[2].1);
-            let body = format!("{{\"data\":{{\"n\":{n}}}}}");
-            assert_eq!(http("POST", &url, Some(&site.token()), &body).0, 200);
-        }
+        (0..5).for_each(|n| keep(site, n, n));
     }
     another_cluster(&native, &twin);
     same(&native, &twin, "before anything").unwrap();
@@ -122,6 +137,14 @@ fn a_native_action_and_its_command_do_the_same() {
     let kept = [&native, &twin].map(archives);
     assert_eq!(kept[0], kept[1]);
     assert_eq!(kept[0].len(), 2, "{kept:?}");
+    // What is written after the anchor is gone once it is restored, and what it held is back.
+    let anchored = kv(&native);
+    for site in [&native, &twin] {
+        keep(site, 0, 99);
+        assert_ne!(kv(site), anchored);
+    }
+    alike(&native, &twin, "restored", RESTORE, &twin.fact("site_file"));
+    assert_eq!([kv(&native), kv(&twin)], [anchored.clone(), anchored]);
     // Vault's actions once more, where the voter is reached through its pod only.
     for site in [&native, &twin] {
         site.control("/lead/vault-2");
@@ -152,14 +175,7 @@ fn alike(native: &Site, twin: &Site, name: &str, steps: &[(&str, &str)], twin_fi
         (_, their) = there.wait(their, step, "shown");
         let commands: Vec<_> =
             proposal["commands"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
-        if *step == "claims" {
-            // The comparison must be able to fail: a wrong namespace does something else.
-            let wrong =
-                commands.iter().map(|c| c.replace("/namespaces/vault/", "/namespaces/default/"));
-            wrong.for_each(|c| assert!(!shell(twin, &c), "nothing of that name is there: {c}"));
-            let differs = same_within(native, twin, step, Duration::from_secs(2)).unwrap_err();
-            assert!(differs.contains("deletionTimestamp"), "{differs}");
-        }
+        differs(native, twin, step, &commands);
         for command in commands {
             assert!(shell(twin, command), "{step}: {command}");
         }
@@ -168,6 +184,56 @@ fn alike(native: &Site, twin: &Site, name: &str, steps: &[(&str, &str)], twin_fi
         same(native, twin, step).unwrap();
         println!("{step}: the same");
     }
+}
+
+/// The comparison must be able to fail: a command that was not run, or in a wrong namespace, has
+/// done something else.
+fn differs(native: &Site, twin: &Site, step: &str, commands: &[&str]) {
+    let says = match step {
+        "claims" => {
+            for command in commands {
+                let wrong = command.replace("/namespaces/vault/", "/namespaces/default/");
+                assert!(!shell(twin, &wrong), "nothing of that name is there: {wrong}");
+            }
+            vec!["deletionTimestamp"]
+        }
+        "create" => {
+            for command in commands {
+                let wrong = command.replace("\"namespace\":\"vault\"", "\"namespace\":\"default\"");
+                assert_ne!(&wrong, command);
+                assert!(shell(twin, &wrong), "{wrong}");
+            }
+            vec![
+                "PersistentVolumeClaim vault/data-vault-3",
+                "PersistentVolumeClaim default/data-vault-3",
+            ]
+        }
+        "restore" => vec!["kv "],
+        _ => return,
+    };
+    let seen = same_within(native, twin, step, Duration::from_secs(2)).unwrap_err();
+    assert!(says.iter().all(|s| seen.contains(s)), "{seen}");
+    if step == "create" {
+        unmade(twin);
+    }
+}
+
+/// Claims of the wrong namespace go, and the volumes that were made for them.
+fn unmade(site: &Site) {
+    let claims = ["data-vault-3", "audit-vault-3"];
+    let volume = |name: &&str| {
+        let mut bound = String::new();
+        until("a volume of the claim", || {
+            let claim = site.json(&["-n", "default", "get", "pvc", name]);
+            bound = claim["spec"]["volumeName"].as_str().unwrap_or_default().to_owned();
+            claim["status"]["phase"] == "Bound"
+        });
+        bound
+    };
+    let volumes: Vec<String> = claims.iter().map(volume).collect();
+    site.kubectl(&[&["-n", "default", "delete", "pvc"][..], &claims].concat());
+    let volumes: Vec<&str> = volumes.iter().map(String::as_str).collect();
+    site.kubectl(&[&["delete", "pv"][..], &volumes].concat());
 }
 
 /// A kubeconfig that leads to the other cluster, by a context of the same name.
@@ -220,194 +286,9 @@ fn archives(site: &Site) -> BTreeSet<(String, u32, Vec<String>)> {
     found
 }
 
-fn same(a: &Site, b: &Site, after: &str) -> Result<(), String> {
-    same_within(a, b, after, Duration::from_secs(60))
-}
-
-/// Compares until both are the same: controllers need their time.
-fn same_within(a: &Site, b: &Site, after: &str, patience: Duration) -> Result<(), String> {
-    let end = Instant::now() + patience;
-    loop {
-        let (left, right) = (picture(a), picture(b));
-        if left == right {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            let only = |x: &BTreeMap<String, Value>, y: &BTreeMap<String, Value>| -> String {
-                x.iter()
-                    .filter(|(k, v)| y.get(*k) != Some(v))
-                    .map(|(k, v)| format!("{k} {v}\n"))
-                    .collect()
-            };
-            return Err(format!(
-                "after {after}: native has\n{}\nthe twin has\n{}",
-                only(&left, &right),
-                only(&right, &left)
-            ));
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-}
-
-/// Kinds that servers write by themselves, for themselves.
-const NOT_COMPARED: &[&str] = &[
-    // What happened, in words, with times.
-    "events",
-    "events.events.k8s.io",
-    // Heartbeats of processes.
-    "leases.coordination.k8s.io",
-    // Addresses of the API server itself: its port is the site's.
-    "endpoints",
-    "endpointslices.discovery.k8s.io",
-    "componentstatuses",
-    "services",
-    "ipaddresses.networking.k8s.io",
-];
-
-/// Fields that differ between any two clusters, or that the scheduler or a server picks.
-const GENERATED: &[&str] = &[
-    "uid",
-    "resourceVersion",
-    "creationTimestamp",
-    "time",
-    "status",
-    // The scheduler's choice among equals.
-    "nodeName",
-    "volume.kubernetes.io/selected-node",
-    // Certificates and keys made for each site.
-    "ca.crt",
-    "encryption-passphrase",
-    "unseal-key",
-    "client-ca-file",
-    "requestheader-client-ca-file",
-];
-
-/// All objects, raft's configuration and the values in Vault, without what is generated.
-fn picture(site: &Site) -> BTreeMap<String, Value> {
-    let kinds = site.kubectl(&["api-resources", "--verbs=list", "-o", "name"]);
-    let kinds: Vec<_> = kinds.lines().filter(|k| !NOT_COMPARED.contains(k)).collect();
-    let list = site.json(&["get", &kinds.join(","), "-A", "--show-managed-fields"]);
-    let objects = list["items"].as_array().unwrap();
-    let of = |o: &Value, field: &str| o["metadata"][field].as_str().unwrap_or_default().to_owned();
-    let mut names: Vec<(String, String)> = objects
-        .iter()
-        .map(|o| {
-            let kind = o["kind"].as_str().unwrap_or_default();
-            (of(o, "uid"), format!("<{kind} {}/{}>", of(o, "namespace"), of(o, "name")))
-        })
-        .collect();
-    names.push((site.dir.display().to_string(), "<dir>".into()));
-    let mut tidied: Vec<(String, Value)> = objects
-        .iter()
-        .map(|object| {
-            let mut object = object.clone();
-            tidy(&mut object, &names);
-            let kind = object["kind"].as_str().unwrap_or_default();
-            (format!("{kind} {}/{}", of(&object, "namespace"), of(&object, "name")), object)
-        })
-        .collect();
-    // Released volumes of claims that are gone have no name of their own left, and the
-    // server lists them by UID: their content gives the order.
-    tidied.sort_by_cached_key(|(key, object)| (key.clone(), object.to_string()));
-    let mut seen: BTreeMap<String, Value> = BTreeMap::new();
-    for (key, object) in tidied {
-        let nth = (0..).find(|n| !seen.contains_key(&format!("{key}#{n}"))).unwrap();
-        seen.insert(format!("{key}#{nth}"), object);
-    }
-    seen.insert("raft".into(), raft(site));
-    seen.insert("kv".into(), kv(site));
-    seen
-}
-
-/// Takes generated fields away and gives UIDs the names of what they belong to.
-fn tidy(value: &mut Value, names: &[(String, String)]) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|k, _| !GENERATED.contains(&k.as_str()));
-            if let Some(at) = map.get_mut("deletionTimestamp") {
-                *at = json!("set");
-            }
-            // The StatefulSet controller adds a pod's claims in the order of a Go map.
-            if let Some(Value::Array(volumes)) = map.get_mut("volumes") {
-                volumes.sort_by_key(|v| v["name"].to_string());
-            }
-            let old = std::mem::replace(map, Map::new());
-            for (key, mut v) in old {
-                tidy(&mut v, names);
-                map.insert(named(&key, names), v);
-            }
-        }
-        Value::Array(list) => {
-            // Who wrote a status goes with the status: the scheduler writes one only when it
-            // came before a claim was bound.
-            list.retain(|v| v["subresource"] != "status");
-            list.iter_mut().for_each(|v| tidy(v, names));
-            // Order in which managers came is chance where two write at once.
-            if list.iter().all(|v| v.get("manager").is_some()) {
-                list.sort_by_key(Value::to_string);
-            }
-        }
-        Value::String(text) => *text = named(text, names),
-        _ => {}
-    }
-}
-
-fn named(text: &str, names: &[(String, String)]) -> String {
-    let mut text = text.to_owned();
-    for (uid, name) in names {
-        if !uid.is_empty() && text.contains(uid.as_str()) {
-            text = text.replace(uid.as_str(), name);
-        }
-    }
-    without_uids(&text)
-}
-
-/// UIDs of what is gone.
-fn without_uids(text: &str) -> String {
-    let shape = |s: &[u8]| {
-        s.iter().enumerate().all(|(i, b)| match i {
-            8 | 13 | 18 | 23 => *b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        })
-    };
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if rest.len() >= 36 && shape(&rest.as_bytes()[..36]) {
-            out.push_str("<gone>");
-            rest = &rest[36..];
-        } else {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    out
-}
-
-/// Who is a peer and votes. Who leads, and at which port, is each site's own.
-fn raft(site: &Site) -> Value {
-    for (_, address) in site.voters() {
-        let url = format!("{address}/v1/sys/storage/raft/configuration");
-        let (code, body) = http("GET", &url, Some(&site.token()), "");
-        if code == 200 {
-            let body: Value = serde_json::from_str(&body).unwrap();
-            let servers = body["data"]["config"]["servers"].as_array().unwrap();
-            let rows: BTreeSet<_> =
-                servers.iter().map(|s| format!("{} {}", s["node_id"], s["voter"])).collect();
-            return json!(rows);
-        }
-    }
-    Value::Null
-}
-
-fn kv(site: &Site) -> Value {
-    let read = |n: i32| {
-        site.voters().iter().find_map(|(_, address)| {
-            let (code, body) =
-                http("GET", &format!("{address}/v1/kv/data/kept/{n}"), Some(&site.token()), "");
-            let body: Value = serde_json::from_str(&body).ok()?;
-            (code == 200).then(|| body["data"]["data"].clone())
-        })
-    };
-    (0..5).map(|n| read(n).unwrap_or_default()).collect()
+/// Writes one of the values that are compared.
+fn keep(site: &Site, n: i32, value: i32) {
+    let url = format!("{}/v1/kv/data/kept/{n}", site.voters()[2].1);
+    let body = format!("{{\"data\":{{\"n\":{value}}}}}");
+    until("it is written", || http("POST", &url, Some(&site.token()), &body).0 == 200);
 }

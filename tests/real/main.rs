@@ -27,6 +27,7 @@ mod killed;
 mod killing;
 mod outside;
 mod panes;
+mod picture;
 #[path = "../house/pty.rs"]
 mod pty;
 mod race;
