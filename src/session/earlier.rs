@@ -116,13 +116,17 @@ fn told(here: &Path, old: &Path, seq: u64) -> Result<(), String> {
     if seen != Before::Silent {
         return refusal(here, old, &seen, u64::MAX).map_or(Ok(()), Err);
     }
-    mark_moved(old, &here.display().to_string()).map_err(|e| {
-        format!(
+    mark_moved(old, &here.display().to_string()).or_else(|e| {
+        // A full disk takes the mark's name, and that is enough.
+        if moved_to(old).is_some() {
+            return Ok(());
+        }
+        Err(format!(
             "{} can be resumed as well, and cannot be told that the run goes on in {}: {e}; make room \
              there, and resume again",
             shown(old),
             shown(here)
-        )
+        ))
     })
 }
 
