@@ -84,9 +84,12 @@ pub fn lease_rights(at: &LeaseAt) -> impl Iterator<Item = Right> {
 
 /// Paths of Vault that an action uses, with what its token must be able to do there.
 #[must_use]
-pub fn vault_rights(verb: &str) -> &'static [(&'static str, &'static [&'static str])] {
-    match verb {
+pub fn vault_rights(call: &Call<String>) -> &'static [(&'static str, &'static [&'static str])] {
+    match call.verb.as_str() {
         "vault.snapshot_save" => &[("sys/storage/raft/snapshot", &["read"])],
+        "vault.snapshot_restore" if Args::new(call).flag("force") => {
+            &[("sys/storage/raft/snapshot-force", &["update"])]
+        }
         "vault.snapshot_restore" => &[("sys/storage/raft/snapshot", &["update"])],
         "vault.step_down" => &[("sys/step-down", &["update", "sudo"])],
         _ => &[],

@@ -28,9 +28,9 @@ pub(super) async fn examine(
     let steps = runbook.sections().flat_map(|p| p.steps.iter().map(move |s| (p, s)));
     for (phase, step) in steps.flat_map(|(p, s)| undone(s).map(move |s| (p, s))) {
         let Does::Action(call) = &step.does else { continue };
-        paths.extend(vault_rights(&call.verb));
         let item = phase.each.as_ref().map(|e| (e.var.clone(), format!("<{}>", e.var)));
         let call = known(call, params, &site, item.as_ref());
+        paths.extend(vault_rights(&call));
         match kube_rights(remote, &call).await {
             Ok(rights) => objects.extend(rights),
             Err(why) => {
@@ -99,6 +99,18 @@ title = "A"
 id = "anchor"
 title = "T"
 do.vault.snapshot_save = { dir = "/a", copy_to = "/b" }
+[[phase.step]]
+id = "onto-a-fresh-one"
+title = "T"
+risk = "destructive"
+confirm = "it"
+undo.none = "n"
+do.vault.snapshot_restore = { path = "/a/x.snap", force = true }
+[phase.step.verify]
+that = 'raft.leader_answers'
+[[phase.step.gate]]
+that = 'raft.leader_answers'
+says = "s"
 [[phase.step]]
 id = "down"
 title = "T"
@@ -196,7 +208,8 @@ do.kube.wait = { pod = "p", namespace = "{{ params.where }}", until = "ready", w
                 "sys/storage/raft/configuration",
                 "sys/storage/raft/autopilot/state",
                 "sys/step-down",
-                "sys/storage/raft/snapshot"
+                "sys/storage/raft/snapshot",
+                "sys/storage/raft/snapshot-force"
             ]
         );
         let lease = "update coordination.k8s.io leases kube-system";
