@@ -1,7 +1,8 @@
 //! Server-side apply of one object.
 //!
 //! Material: the object's UID, generation and deletionTimestamp if it exists; the request
-//! is the manifest itself.
+//! is the manifest itself, with that UID in it: the server refuses to apply it to another object
+//! of that name, and to make a new one where the object is gone.
 
 use crate::action::args::Args;
 use crate::action::kube::{client, kubectl, within};
@@ -128,6 +129,10 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
     within(api.patch(&m.name, &dry, &Patch::Apply(&m.object)))
         .await
         .map_err(|e| format!("the server would refuse it: {e}"))?;
+    let mut bound = m.object.clone();
+    if let Some(uid) = existing.as_ref().and_then(|o| o.metadata.uid.as_ref()) {
+        bound["metadata"]["uid"] = json!(uid);
+    }
     let does = if existing.is_some() { "change" } else { "create" };
     let place = m.namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
     Ok(Proposal {
@@ -150,12 +155,12 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
         material,
         commands: vec![format!(
             "printf '%s\\n' {} | {} apply --server-side --field-manager={}{} -f -",
-            quoted(&m.object.to_string()),
+            quoted(&bound.to_string()),
             kubectl(remote),
             quoted(manager),
             if force { " --force-conflicts" } else { "" }
         )],
-        request: json!({"manifest": m.object, "manager": manager, "force": force}),
+        request: json!({"manifest": bound, "manager": manager, "force": force}),
         cautions: Vec::new(),
         before: json!({"uid": existing.and_then(|o| o.metadata.uid)}),
     })
@@ -188,7 +193,11 @@ fn again<'a>(remote: &'a Remote, proposal: &Proposal) -> Result<(&'a Client, Man
 
 pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let looked = async {
-        let (client, m) = again(remote, proposal)?;
+        let (client, mut m) = again(remote, proposal)?;
+        // Whether it is as wanted is asked of whatever object is there by now.
+        if let Some(meta) = m.object.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.remove("uid");
+        }
         let (api, _) = api(client, &m).await?;
         Ok::<_, Trouble>((within(api.get_opt(&m.name)).await?, m, api))
     };

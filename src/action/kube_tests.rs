@@ -1,15 +1,15 @@
 //! Commands of Kubernetes actions as a shell takes them, and what servers say of requests.
 
 use crate::action::args::Args;
-use crate::action::execute;
 use crate::action::kube::{PROTECTION, plan_protection, plan_wait};
-use crate::event::{Outcome, Proposal, Target};
+use crate::action::{execute, kube_apply};
+use crate::event::{Outcome, Probed, Proposal, Target};
 use crate::remote::responder::{Reply, Responder};
 use crate::remote::rig;
 use crate::runbook::model::{Arg, Call};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 fn call(verb: &str, args: &[(&str, &str)]) -> Call<String> {
     let of = |(name, text): &(&str, &str)| ((*name).to_owned(), Arg::Text((*text).to_owned()));
@@ -91,4 +91,53 @@ async fn what_a_server_repeats_of_a_secret_is_not_kept() {
     assert!(why.contains("[redacted]") && !why.contains("hvs.rig-token"), "{why}");
     let (_, why, _) = crate::action::probe(&remote, "run/a/b", &proposal).await;
     assert!(!why.contains("hvs.rig-token"), "{why}");
+}
+
+/// What is applied is meant for the object that was reviewed, and what is there is compared
+/// with what was wanted, whoever put it there.
+#[tokio::test]
+async fn an_apply_is_bound_to_the_object_that_is_there() {
+    let found = Arc::new(Mutex::new(None::<&str>));
+    let now = Arc::clone(&found);
+    let api = Responder::start(move |asked, _| match asked {
+        "GET /api/v1" => Reply::Json(
+            200,
+            json!({"kind": "APIResourceList", "groupVersion": "v1",
+            "resources": [{"name": "configmaps", "singularName": "", "namespaced": true,
+                "kind": "ConfigMap", "verbs": ["get", "patch"]}]}),
+        ),
+        a if a.starts_with("POST /apis/authorization") => {
+            Reply::Json(201, json!({"spec": {}, "status": {"allowed": true}}))
+        }
+        a if a.contains("/configmaps/c") => match *now.lock().unwrap() {
+            Some(uid) => Reply::Json(
+                200,
+                json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "c", "namespace": "v", "uid": uid}, "data": {"k": "1"}}),
+            ),
+            None if a.starts_with("PATCH") => Reply::Json(201, json!({"metadata": {}})),
+            None => Reply::Json(
+                404,
+                json!({"kind": "Status", "status": "Failure",
+                "reason": "NotFound", "message": "no", "code": 404}),
+            ),
+        },
+        _ => Reply::Json(500, json!({})),
+    })
+    .await;
+    let remote = rig::remote(Some(&api.url), &[], "").await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.yaml");
+    let text =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: v}\ndata: {k: '1'}\n";
+    std::fs::write(&path, text).unwrap();
+    let call = call("kube.apply", &[("manifest", &path.display().to_string())]);
+    let made = kube_apply::plan(&remote, &Args::new(&call)).await.unwrap();
+    assert_eq!(made.request.pointer("/manifest/metadata/uid"), None);
+    *found.lock().unwrap() = Some("u1");
+    let bound = kube_apply::plan(&remote, &Args::new(&call)).await.unwrap();
+    assert_eq!(bound.request["manifest"]["metadata"]["uid"], "u1");
+    assert!(bound.commands[0].contains(r#""uid":"u1""#), "{:?}", bound.commands);
+    *found.lock().unwrap() = Some("u2");
+    assert_eq!(kube_apply::probe(&remote, &bound).await.0, Probed::Done);
 }

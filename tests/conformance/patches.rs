@@ -15,6 +15,7 @@ cases![
     an_apply_that_conflicts,
     an_apply_by_force,
     an_apply_takes_back_what_it_no_longer_says,
+    an_apply_to_one_object_and_no_other,
     status_is_apart,
     a_patch_that_is_invalid,
 ];
@@ -190,6 +191,39 @@ async fn an_apply_takes_back_what_it_no_longer_says(w: &World) -> Done {
     w.kube.apply(&as_manager(w, "two"), &other).await?.code(200)?;
     let seen = w.kube.apply(&as_manager(w, "one"), &data("1")).await?.code(200)?;
     so(seen.body["data"] == json!({"k": "1", "m": "1"}), "k and m", seen.text())
+}
+
+/// A UID in what is applied is that of the object which is meant.
+async fn an_apply_to_one_object_and_no_other(w: &World) -> Done {
+    let to = |uid: &str| {
+        let mut bound = data("2");
+        bound["metadata"]["uid"] = json!(uid);
+        bound
+    };
+    let old = w.kube.apply(&as_manager(w, "one"), &data("1")).await?.code(201)?.uid();
+    w.kube.apply(&as_manager(w, "one"), &to(&old)).await?.code(200)?.has(&json!({
+        "metadata": {"uid": old, "managedFields": [{"fieldsV1": {"f:data": {"f:k": {}}}}]},
+    }))?;
+    w.kube.delete(&w.core(CM)).await?.code(200)?;
+    let why = format!(
+        "Operation cannot be fulfilled on configmaps \"c\": uid mismatch: the provided object \
+         specified uid {old}, and no existing object was found"
+    );
+    let gone = json!({"name": "c", "kind": "configmaps"});
+    let seen = w.kube.apply(&as_manager(w, "one"), &to(&old)).await?;
+    seen.refused(409, "Conflict", &why, &gone)?;
+    let new = w.kube.apply(&as_manager(w, "one"), &data("1")).await?.code(201)?;
+    let seen = w.kube.apply(&as_manager(w, "one"), &to(&old)).await?.code(422)?;
+    seen.has(&json!({
+        "reason": "Invalid",
+        "message": format!(
+            "ConfigMap \"c\" is invalid: metadata.uid: Invalid value: \"{old}\": field is immutable"
+        ),
+    }))?;
+    w.kube.get(&w.core(CM)).await?.code(200)?.has(&json!({
+        "data": {"k": "1"}, "metadata": {"uid": new.uid()},
+    }))?;
+    Ok(())
 }
 
 /// Through its own door the status changes and nothing else; through the other, not the status.

@@ -53,6 +53,12 @@ fn create(
     if !call.place.sub.is_empty() {
         return Err(Refusal::not_found(call.place.kind, call.name()));
     }
+    if let Some(uid) = wanted["metadata"]["uid"].as_str().filter(|u| !u.is_empty()) {
+        let why = format!(
+            "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        );
+        return Err(Refusal::conflict(call.place.kind, call.name(), &why));
+    }
     wanted["metadata"]["name"] = json!(call.name());
     write::make(world, call, wanted, |object, call, now| {
         fields::set(object, vec![fields::entry(&call.manager, "Apply", call, owned, now)]);
@@ -130,6 +136,10 @@ fn merged(call: &Call, old: &Value, wanted: &Value, owned: &Fields) -> Value {
         meta.retain(|name, _| theirs.contains(&name.as_str()));
     }
     put(&mut new, &config, "", "");
+    // Another object's is refused.
+    if wanted["metadata"]["uid"].is_string() {
+        new["metadata"]["uid"] = wanted["metadata"]["uid"].clone();
+    }
     let version = wanted["metadata"]["resourceVersion"].clone();
     if !version.is_null() {
         new["metadata"]["resourceVersion"] = version;
