@@ -1,14 +1,13 @@
 //! From what someone asks to what happens, or why it may not.
 
-use crate::event::{Actor, Event, Mode, Role, StepAddr, Time, Verdict};
+use crate::event::{Actor, Event, Role, StepAddr, Time, Verdict};
 use crate::run::failure::mark;
-use crate::run::gates;
 use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::state::State;
 use crate::run::step::StepState;
 use crate::run::{back, lease, results, resume, window};
-use crate::runbook::model::{Does, Risk, Step};
+use crate::runbook::model::{Does, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
 const LONGEST_REASON: usize = 2000;
@@ -207,75 +206,6 @@ fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event
         return Err(Refusal::new("finish or leave the step in hand first"));
     }
     Ok(vec![Event::Retried { step: addr.clone(), attempt: s.attempt + 1, anew: false }])
-}
-
-impl State {
-    /// A step that was not needed; or one that was and can be taken back, so that doing it
-    /// once more harms nothing, as stepping a leader down that was elected again.
-    #[must_use]
-    pub fn asked_again(&self, addr: &StepAddr) -> bool {
-        let status = self.steps.get(addr).map(|s| s.status);
-        let harmless = |step: &Step| step.when.is_some() && step.risk == Risk::Reversible;
-        match status {
-            Some(Status::NotNeeded) => true,
-            Some(Status::Done) => self.step(addr).is_some_and(harmless),
-            _ => false,
-        }
-    }
-
-    /// Why a step in its review cannot be released now, whatever is typed.
-    pub fn releasable(&self, addr: &StepAddr) -> Result<(), Refusal> {
-        let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {
-            return Err(Refusal::new(format!("there is no step {addr} now")));
-        };
-        let acts = matches!(step.does, Does::Action(_));
-        if self.header.mode == Mode::ReadOnly && acts {
-            return Err(Refusal::new(
-                "this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write",
-            ));
-        }
-        if matches!(step.does, Does::Manual { .. }) {
-            return Err(Refusal::new(
-                "Holdpoint cannot do this step: show it (c), do it yourself and claim it done",
-            ));
-        }
-        self.startable(step, s)
-    }
-
-    /// Why a step in its review is not to be done elsewhere now. What stops Holdpoint from doing
-    /// it stops its person from being told to: the way around a gate is its override. The
-    /// command can be looked at all the while.
-    pub fn showable(&self, addr: &StepAddr) -> Result<(), Refusal> {
-        let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {
-            return Err(Refusal::new(format!("there is no step {addr} now")));
-        };
-        if !matches!(step.does, Does::Action(_) | Does::Manual { .. }) {
-            return Err(Refusal::new("this step has no command; it only looks"));
-        }
-        self.startable(step, s)
-    }
-
-    /// Line, gates and plan of a step in its review, whoever is to do it.
-    fn startable(&self, step: &Step, s: &StepState) -> Result<(), Refusal> {
-        if let Some((reason, by)) = &self.line_held {
-            return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
-        }
-        if s.gates_at.is_none() {
-            return Err(Refusal::new("the gates are still being read; wait a moment"));
-        }
-        if let Some(lack) = gates::lacking(&s.gates, &s.overrides).first() {
-            return Err(Refusal::new(format!(
-                "{lack}; wait until it passes, or override it with a reason"
-            )));
-        }
-        match (&s.proposal, &s.proposal_error) {
-            (_, Some(why)) => Err(Refusal::new(why.clone())),
-            (None, None) if matches!(step.does, Does::Action(_)) => {
-                Err(Refusal::new("the plan is still being resolved; wait a moment"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 fn release(

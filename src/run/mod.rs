@@ -22,6 +22,7 @@ mod probing;
 mod remaining;
 mod results;
 mod resume;
+mod startable;
 mod state;
 mod step;
 mod wants;
