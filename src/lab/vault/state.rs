@@ -33,6 +33,9 @@ pub struct Raft {
     pub(super) last: Option<String>,
     /// Who stepped down of late: another one is preferred.
     pub(super) stepped: Option<String>,
+    /// Whom leadership was given to, if that one can have it.
+    #[serde(default)]
+    pub(super) heir: Option<String>,
     /// Requests answered: ids of requests come from it, not from the world's chance, so that
     /// asking more often does not change what happens.
     pub(crate) requests: u64,
@@ -53,6 +56,7 @@ impl Default for Raft {
             plans: 0,
             last: None,
             stepped: None,
+            heir: None,
             requests: 0,
             hit: BTreeMap::new(),
         }
