@@ -15,10 +15,10 @@ pub struct Raft {
     pub disks: BTreeMap<String, Disk>,
     /// Who leads, or led until a new one is elected.
     pub led: Option<Led>,
-    /// What the sidecars unseal with; none where there are no sidecars.
+    /// The key that opens what the sidecars unseal; none where there are no sidecars.
     pub sidecar_key: Option<String>,
-    /// The Secret that the sidecars have it from, by namespace and name; none: not from one. A
-    /// container that starts reads it anew.
+    /// The Secret that the sidecars read a key from at every look, by namespace and name: that one
+    /// may be a wrong one. None: not from one.
     #[serde(default)]
     pub key_in: Option<(String, String)>,
     /// Pods of this namespace alone are voters; none: those of any.
