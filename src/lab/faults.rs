@@ -54,7 +54,7 @@ faults! {
     "stopped-leader" "roll/claims" ["roll/claims"]
         "the leader's process is stopped: it answers nothing, and the others elect";
     "leader-moves" "roll/claims" ["roll/claims"]
-        "leadership moves to another voter, to which one chance decides: if it is the one in its turn, its claims stay; between turns the order follows";
+        "leadership moves to the voter in its turn, whose claims stay; between turns, or where that one leads, chance decides to which, and the order follows";
     "quorum-lost" "roll/claims" ["roll/claims", "guard quorum"]
         "two voters die and stay away";
     "unseal-sidecar-stuck" "roll/claims" ["roll/back"]

@@ -16,6 +16,9 @@ pub struct Stage {
     pub unseal_secret: String,
     /// A class that a manifest should not name.
     pub wrong_class: String,
+    /// The item that the change is at just now: where leadership goes that is to get in its way.
+    #[serde(default)]
+    pub turn: Option<String>,
     /// What a fault changed, as it was before, by the fault's name.
     #[serde(default)]
     pub before: BTreeMap<String, Value>,
@@ -28,6 +31,7 @@ impl Default for Stage {
             manifest: crate::lab::site::MANIFEST.into(),
             unseal_secret: "vault-unseal-key".into(),
             wrong_class: "proxmox-lvm".into(),
+            turn: None,
             before: BTreeMap::new(),
         }
     }

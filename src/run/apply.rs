@@ -220,7 +220,8 @@ fn item_chosen(state: &mut State, entry: &Entry, id: &str, item: &str) {
 fn add_steps(state: &mut State, id: &str, item: Option<&str>) {
     let Some(phase) = state.runbook.section(id) else { return };
     for addr in State::addresses(phase, item) {
-        state.steps.entry(addr).or_insert_with(|| Arc::new(StepState::new()));
+        let steps = Arc::make_mut(&mut state.steps);
+        steps.entry(addr).or_insert_with(|| Arc::new(StepState::new()));
     }
 }
 
@@ -253,7 +254,7 @@ fn output(state: &mut State, line: OutputLine) {
     if state.output.len() == OUTPUT_LINES {
         state.output.pop_front();
     }
-    state.output.push_back(line);
+    state.output.push_back(Arc::new(line));
 }
 
 fn guard_seen(state: &mut State, entry: &Entry, id: &str, judged: &Judged) {
@@ -275,7 +276,7 @@ fn guard_seen(state: &mut State, entry: &Entry, id: &str, judged: &Judged) {
 
 fn aborted(state: &mut State, reason: &str, entry: &Entry) {
     state.aborted = Some(reason.to_owned());
-    for s in state.steps.values_mut().map(Arc::make_mut) {
+    for s in Arc::make_mut(&mut state.steps).values_mut().map(Arc::make_mut) {
         if let Ok(to) = legal(s.status, Move::Abort) {
             s.status = to;
             s.ended = Some(entry.at);
@@ -285,7 +286,7 @@ fn aborted(state: &mut State, reason: &str, entry: &Entry) {
 
 /// A step's move by the table, then its fields.
 fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyError> {
-    let Some(s) = state.steps.get_mut(addr).map(Arc::make_mut) else { return Ok(()) };
+    let Some(s) = state.step_mut(addr) else { return Ok(()) };
     let pass = match &entry.event {
         Event::GatesJudged { gates, .. } => gates::all_pass(gates, &s.overrides),
         // Overrides end with the review that a person leaves. One that the run itself closes was

@@ -7,8 +7,8 @@ use crate::run::life::{Move, Status, legal};
 use crate::run::resume;
 use crate::run::state::{Back, PhaseState, PhaseStatus, State, undone_by};
 use crate::run::step::StepState;
+use crate::runbook::Seen;
 use crate::runbook::model::{Does, Then, UNDO};
-use crate::world::World;
 use std::sync::Arc;
 
 /// The events with which a way back begins.
@@ -98,15 +98,16 @@ pub(super) fn ended(state: &State) -> Vec<Event> {
 
 /// Ways back whose condition holds now and did not, or the other way round. Only an offer:
 /// judged on what the panes show, and nothing follows from it by itself.
-pub(super) fn offers(state: &State, world: &World, now: Time) -> Vec<Event> {
-    let scope = state.scope(None, world, &[], now);
+pub(super) fn offers(state: &State, seen: &Seen<'_>) -> Vec<Event> {
     let mut events = Vec::new();
     for backout in &state.runbook.backouts {
         let Some(when) = &backout.when else { continue };
         let section = backout.phase.id.clone();
-        let judged = when.judge(&scope);
-        match (judged.verdict, state.offers.contains_key(&section)) {
-            (Verdict::Pass, false) => events.push(Event::Offered { section, judged }),
+        match (when.verdict_seen(seen), state.offers.contains_key(&section)) {
+            (Verdict::Pass, false) => {
+                let judged = when.judge_seen(seen);
+                events.push(Event::Offered { section, judged });
+            }
             (Verdict::Fail, true) => events.push(Event::Withdrawn { section }),
             _ => {}
         }
@@ -120,7 +121,7 @@ pub(super) fn began(state: &mut State, section: &str, reason: &str, by: &Actor) 
     let fresh = PhaseState::new(phase);
     state.phases.retain(|p| p.id != section);
     state.phases.push(fresh);
-    state.steps.retain(|addr, _| addr.phase != section);
+    Arc::make_mut(&mut state.steps).retain(|addr, _| addr.phase != section);
     state.back.retain(|b| b.section != section);
     let (section, reason) = (section.to_owned(), reason.to_owned());
     state.back.push(Back { section, reason, by: by.clone() });
@@ -136,7 +137,7 @@ pub(super) fn done(state: &mut State, section: &str, at: Time) {
 pub(super) fn undone(state: &mut State, addr: &StepAddr, at: Time) {
     let undoes = state.step(addr).is_some_and(|step| !matches!(step.does, Does::Check));
     let Some(of) = undone_by(addr).filter(|_| undoes) else { return };
-    let Some(s) = state.steps.get_mut(&of).map(Arc::make_mut) else { return };
+    let Some(s) = state.step_mut(&of) else { return };
     if let Ok(to) = legal(s.status, Move::Undo) {
         s.status = to;
         s.ended = Some(at);

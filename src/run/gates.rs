@@ -7,7 +7,7 @@ use crate::run::state::State;
 use crate::run::step::Override;
 use crate::run::window;
 use crate::runbook::model::{Gate, Hold, SECOND_PERSON};
-use crate::runbook::{Expr, Scope};
+use crate::runbook::{Expr, Seen};
 use crate::world::{Change, Reading, World};
 
 /// Overrides of a review, by gate.
@@ -58,8 +58,8 @@ pub(crate) fn asked<'a>(
     exprs: impl IntoIterator<Item = &'a Expr>,
 ) -> Reading {
     let scope = state.scope(addr, &state.world, remaining, state.at);
-    let mut reading = Reading::default();
-    exprs.into_iter().for_each(|e| e.ask(&scope, &mut reading));
+    let (seen, mut reading) = (Seen::new(&scope), Reading::default());
+    exprs.into_iter().for_each(|e| e.ask_seen(&seen, &mut reading));
     reading
 }
 
@@ -67,13 +67,14 @@ pub(crate) fn asked<'a>(
 pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) -> Vec<GateJudged> {
     let Some(step) = state.step(addr) else { return Vec::new() };
     let scope = state.scope(Some(addr), world, &[], now);
-    let mut judged: Vec<_> = step.gates.iter().map(|g| one(g, &scope)).collect();
+    let seen = Seen::new(&scope);
+    let mut judged: Vec<_> = step.gates.iter().map(|g| one(g, &seen)).collect();
     // A way back is there for when a guard is breached.
     let guards = state.runbook.guards.iter().filter(|_| !state.going_back());
     judged.extend(guards.map(|g| GateJudged {
         gate: format!("{GUARD}{}", g.id),
         says: g.says.clone(),
-        judged: g.that.judge(&scope),
+        judged: g.that.judge_seen(&seen),
     }));
     judged.extend(window::gate(state, addr, now));
     judged.extend(lease::gate(state, step, now));
@@ -91,11 +92,11 @@ pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) ->
 }
 
 /// Judges one gate.
-pub(crate) fn one(gate: &Gate, scope: &Scope<'_>) -> GateJudged {
+pub(crate) fn one(gate: &Gate, seen: &Seen<'_>) -> GateJudged {
     GateJudged {
         gate: gate.id.clone(),
-        says: gate.says.render(scope).unwrap_or_else(|_| gate.says.text.clone()),
-        judged: gate.that.judge(scope),
+        says: gate.says.render_seen(seen).unwrap_or_else(|_| gate.says.text.clone()),
+        judged: gate.that.judge_seen(seen),
     }
 }
 

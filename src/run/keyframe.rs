@@ -31,7 +31,7 @@ struct Frame {
     lease: Option<Lease>,
     running: Option<(EffectId, StepAddr)>,
     next_effect: u64,
-    output: VecDeque<OutputLine>,
+    output: VecDeque<Arc<OutputLine>>,
     refused: Option<(String, String, Time)>,
     aborted: Option<String>,
 }
@@ -66,7 +66,7 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
         aborted,
         ended: _,
     } = state.clone();
-    let steps = steps.into_iter().map(|(addr, s)| (addr, Arc::unwrap_or_clone(s))).collect();
+    let steps = steps.iter().map(|(addr, s)| (addr.clone(), StepState::clone(s))).collect();
     serde_json::to_value(Frame {
         opened,
         window,
@@ -122,7 +122,7 @@ pub(super) fn restore(state: &mut State, entry: &Entry, kept: &Value) -> Result<
         phases: frame.phases,
         back: frame.back,
         offers: frame.offers,
-        steps: frame.steps.into_iter().map(anew).collect(),
+        steps: Arc::new(frame.steps.into_iter().map(anew).collect()),
         evidence: frame.evidence,
         captured: frame.captured,
         lost: frame.lost,

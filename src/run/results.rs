@@ -13,6 +13,7 @@ use crate::run::state::State;
 use crate::run::step::StepState;
 use crate::run::wants::turn;
 use crate::run::watching::{guards, soak, verify};
+use crate::runbook::Seen;
 use crate::runbook::model::{Does, Hold, Step};
 use crate::world::{Change, World};
 use serde_json::Value;
@@ -65,8 +66,10 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
 
 /// What is looked at all the while.
 fn watched(state: &State, world: &World, now: Time) -> Vec<Event> {
-    let mut events = guards(state, world, now);
-    events.extend(back::offers(state, world, now));
+    let scope = state.scope(None, world, &[], now);
+    let seen = Seen::new(&scope);
+    let mut events = guards(state, &seen, now);
+    events.extend(back::offers(state, &seen));
     events
 }
 

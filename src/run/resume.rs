@@ -5,7 +5,6 @@ use crate::run::lease;
 use crate::run::life::Status;
 use crate::run::state::State;
 use serde_json::Value;
-use std::sync::Arc;
 
 /// The events with which it begins. Nobody knows how an effect ended that ran when the last
 /// process did; what was released and had not begun, or was being reviewed, is reviewed anew.
@@ -60,7 +59,7 @@ pub(super) fn fold(state: &mut State, at: Time) {
         guard.since = at;
     }
     let Some(addr) = state.current() else { return };
-    let Some(s) = state.steps.get_mut(&addr).map(Arc::make_mut) else { return };
+    let Some(s) = state.step_mut(&addr) else { return };
     s.gates_at = None;
     s.streak = (0, None);
     s.verifying_since = (s.status == Status::Verifying).then_some(at);

@@ -37,7 +37,7 @@ pub struct State {
     /// Ways back whose condition holds, and what it was judged on.
     pub offers: BTreeMap<String, Judged>,
     /// Steps whose phase (and item) has begun. Shared: the state is published after every fold.
-    pub steps: BTreeMap<StepAddr, Arc<StepState>>,
+    pub steps: Arc<BTreeMap<StepAddr, Arc<StepState>>>,
     /// Captured values.
     pub evidence: BTreeMap<String, Value>,
     /// Which step captured each, in which attempt.
@@ -59,7 +59,7 @@ pub struct State {
     /// Number of the next effect.
     pub next_effect: u64,
     /// The last lines of output.
-    pub output: VecDeque<OutputLine>,
+    pub output: VecDeque<Arc<OutputLine>>,
     /// The last refusal: what was asked, why not.
     pub refused: Option<(String, String, Time)>,
     /// Where it goes on, if this is not its last segment.
@@ -178,7 +178,7 @@ impl State {
             phases,
             back: Vec::new(),
             offers: BTreeMap::new(),
-            steps: BTreeMap::new(),
+            steps: Arc::default(),
             evidence: BTreeMap::new(),
             captured: BTreeMap::new(),
             lost: BTreeMap::new(),
@@ -248,6 +248,11 @@ impl State {
             return self.step(&of)?.undo_step();
         }
         self.runbook.section(&addr.phase)?.steps.iter().find(|s| s.id == addr.step)
+    }
+
+    /// A step's state, to be changed: what was published of it stays as it was.
+    pub(super) fn step_mut(&mut self, addr: &StepAddr) -> Option<&mut StepState> {
+        Arc::make_mut(&mut self.steps).get_mut(addr).map(Arc::make_mut)
     }
 
     /// What expressions of a step see, on `world`. `before` is its proposal's.

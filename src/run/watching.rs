@@ -4,8 +4,9 @@
 use crate::event::{Event, Span, StepAddr, Time, Verdict};
 use crate::run::gates;
 use crate::run::probing::left;
-use crate::run::state::State;
+use crate::run::state::{GuardState, State};
 use crate::run::step::StepState;
+use crate::runbook::Seen;
 use crate::runbook::model::{Does, OnBreach, Step};
 use crate::world::World;
 
@@ -61,7 +62,8 @@ pub(super) fn soak(
 ) -> Vec<Event> {
     let Does::Soak { length, watch, on_breach } = &step.does else { return Vec::new() };
     let scope = state.scope(Some(addr), world, &[], now);
-    let gates: Vec<_> = watch.iter().map(|g| gates::one(g, &scope)).collect();
+    let seen = Seen::new(&scope);
+    let gates: Vec<_> = watch.iter().map(|g| gates::one(g, &seen)).collect();
     let lacking = gates::lacking(&gates, &std::collections::BTreeMap::new());
     if let Some(why) = lacking.first() {
         let mut events = Vec::new();
@@ -86,11 +88,17 @@ pub(super) fn soak(
     }
 }
 
-pub(super) fn guards(state: &State, world: &World, now: Time) -> Vec<Event> {
-    let scope = state.scope(None, world, &[], now);
+pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
     let mut events = Vec::new();
     for guard in &state.runbook.guards {
-        let judged = guard.that.judge(&scope);
+        let held = |g: &GuardState| g.judged.verdict == Verdict::Pass && !g.breached;
+        // The usual case, many times a second: it holds as before, and nobody asks why.
+        if state.guards.get(&guard.id).is_some_and(held)
+            && guard.that.verdict_seen(seen) == Verdict::Pass
+        {
+            continue;
+        }
+        let judged = guard.that.judge_seen(seen);
         let id = guard.id.clone();
         let pass = judged.verdict == Verdict::Pass;
         match state.guards.get(&id) {

@@ -25,6 +25,7 @@ mod undo;
 mod walk;
 mod why;
 
+pub(crate) use expr::Seen;
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub(crate) use parse::of_toml;
 pub use parse::{LARGEST, Loaded, check_param, load};

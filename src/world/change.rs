@@ -153,12 +153,9 @@ impl World {
             Update::Secrets(rows) => self.secrets.apply(rows),
             Update::Http(answers) => self.http.extend(answers.clone()),
         }
-        let standing = self.sources.entry(change.source).or_insert_with(|| Standing {
-            status: Status::NotConfigured,
-            as_of: None,
-            stale_after: change.source.stale_after(),
-            reach: Reach::default(),
-        });
+        let unheard = || Arc::new(Standing::unheard(change.source));
+        let standing = self.sources.entry(change.source).or_insert_with(unheard);
+        let standing = Arc::make_mut(standing);
         standing.status = change.status.clone();
         standing.as_of = change.as_of.or(standing.as_of);
         if let Some(reach) = &change.reach {
@@ -175,19 +172,15 @@ impl World {
                 stale_after: source.stale_after(),
                 reach: Reach::default(),
             };
-            self.sources.insert(source, standing);
+            self.sources.insert(source, Arc::new(standing));
         }
     }
 
     /// How a source stands; *not configured* for one that was never heard of.
     #[must_use]
     pub fn standing(&self, source: Source) -> Standing {
-        self.sources.get(&source).cloned().unwrap_or(Standing {
-            status: Status::NotConfigured,
-            as_of: None,
-            stale_after: source.stale_after(),
-            reach: Reach::default(),
-        })
+        let heard = self.sources.get(&source).map(|standing| Standing::clone(standing));
+        heard.unwrap_or_else(|| Standing::unheard(source))
     }
 }
 

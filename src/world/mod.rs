@@ -25,6 +25,7 @@ pub use table::{Iter, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that is observed of a site.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -53,5 +54,5 @@ pub struct World {
     pub http: BTreeMap<String, Http>,
     /// How each source is, and when it was last heard.
     #[schemars(skip)]
-    pub sources: BTreeMap<Source, Standing>,
+    pub sources: BTreeMap<Source, Arc<Standing>>,
 }

@@ -140,6 +140,16 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// A source that was never heard of.
+    pub(super) fn unheard(source: Source) -> Self {
+        Self {
+            status: Status::NotConfigured,
+            as_of: None,
+            stale_after: source.stale_after(),
+            reach: Reach::default(),
+        }
+    }
+
     /// Live and recent: the only state on which a gate is decided.
     #[must_use]
     pub fn fresh(&self, now: Time) -> bool {

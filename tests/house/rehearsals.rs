@@ -258,6 +258,19 @@ fn nothing_goes_wrong() {
     assert!(leaders.len() > 1, "always the same leads: {leaders:?}");
 }
 
+/// A leader that moves is one that matters, whatever chance decides.
+#[test]
+fn leadership_that_moves_gets_in_the_way_whoever_led() {
+    for seed in 0..4 {
+        let what = what(RUNBOOK, &["leader-moves"], operator(), small_of(seed));
+        let played = on_lab_time(play(what, &mut |_| true)).unwrap();
+        let told = played.report().join("\n");
+        let caught = catches(&played.entries);
+        assert!(caught.iter().any(|c| c.place == "roll/claims"), "seed {seed}: {told}");
+        assert!(!played.done, "seed {seed}: {told}");
+    }
+}
+
 /// A breach that heals: the lab's operator frees the line when every guard holds again. No
 /// answers file does: the run waits for what is under way and stops.
 #[test]

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// The note's name.
 const NOTE: &str = ".holdpoint-lab.json";
@@ -22,6 +24,9 @@ struct Note {
     written: BTreeMap<String, String>,
     #[serde(default)]
     of: String,
+    /// Which directory it is that has them: a copy of it is another.
+    #[serde(default)]
+    at: String,
 }
 
 /// A directory that a lab may write to.
@@ -29,6 +34,7 @@ pub(super) struct Offered {
     dir: PathBuf,
     note: Note,
     held: Option<File>,
+    copied: bool,
 }
 
 impl Offered {
@@ -45,10 +51,12 @@ impl Offered {
                 .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()))
                 .map_err(|e| format!("{}: {e}; name another --dir", path.display()))?,
         };
-        if note.of.is_empty() {
+        // Two labs of one identity would both fit what was pinned of one of them.
+        let copied = !note.at.is_empty() && note.at != place(&dir)?;
+        if note.of.is_empty() || copied {
             note.of = [site::nonce(), site::nonce()].concat();
         }
-        let offered = Self { dir, note, held };
+        let offered = Self { dir, note, held, copied };
         names.iter().try_for_each(|name| offered.free(name))?;
         Ok(offered)
     }
@@ -61,6 +69,11 @@ impl Offered {
     /// What tells the labs of this directory from others of their seed.
     pub(super) fn of(&self) -> &str {
         &self.note.of
+    }
+
+    /// It is a copy of another lab's directory, and got identities of its own.
+    pub(super) fn is_copied(&self) -> bool {
+        self.copied
     }
 
     /// Nothing stands there, or what a lab wrote.
@@ -94,6 +107,7 @@ impl Offered {
             away(&dir.join(name))?;
             self.note.written.insert((*name).to_owned(), digest(text.as_bytes()));
         }
+        self.note.at = place(&dir)?;
         // The note before the files: one that is cut short leaves none that nobody wrote.
         let note = serde_json::to_string_pretty(&self.note).map_err(|e| e.to_string())?;
         away(&dir.join(NOTE))?;
@@ -105,6 +119,14 @@ impl Offered {
         }
         Ok(self.held)
     }
+}
+
+/// What a directory keeps where it is moved to another name, and its copy does not have.
+fn place(dir: &Path) -> Result<String, String> {
+    let found = std::fs::metadata(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    // A number may be given again once its directory is gone; not every file system knows since when.
+    let since = found.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    Ok(format!("{}-{}", found.ino(), since.unwrap_or_default().as_nanos()))
 }
 
 /// Locks a directory, if it is there: two labs would write over each other's files.
@@ -158,6 +180,32 @@ mod tests {
         let of = |dir: &Path| Offered::at(dir, &NAMES).unwrap().of().to_owned();
         assert_eq!(of(&dir), of(&dir));
         assert_ne!(of(&dir), of(&home.path().join("other")));
+    }
+
+    /// One that is moved is the same lab; one that is copied is another, also beside it, and stays so.
+    #[test]
+    fn a_copy_has_identities_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let of = |name: &str| {
+            let offered = Offered::at(&at(name), &NAMES).unwrap();
+            (offered.of().to_owned(), offered.is_copied())
+        };
+        write(&at("lab"), "one").unwrap();
+        let (first, copied) = of("lab");
+        assert!(!copied);
+        std::fs::rename(at("lab"), at("moved")).unwrap();
+        assert_eq!(of("moved"), (first.clone(), false));
+        std::fs::create_dir(at("lab")).unwrap();
+        for file in std::fs::read_dir(at("moved")).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), at("lab").join(file.file_name())).unwrap();
+        }
+        let (second, copied) = of("lab");
+        assert!(copied && second != first);
+        write(&at("lab"), "two").unwrap();
+        let (kept, copied) = of("lab");
+        assert!(!copied && kept != first);
+        assert_eq!((of("lab").0, of("moved").0), (kept, first));
     }
 
     #[test]

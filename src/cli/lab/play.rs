@@ -78,6 +78,8 @@ pub struct Played {
     pub struck: Vec<Struck>,
     /// The journal of the same run without any fault, where somebody played it.
     pub without: Option<Vec<Entry>>,
+    /// Why nobody could, though somebody tried.
+    pub alone: Option<String>,
     /// The last state.
     pub state: Arc<State>,
     /// The world afterwards.
@@ -102,8 +104,19 @@ impl Played {
             },
         };
         let mut lines = told(&self.entries, &self.lab, self.without.as_deref(), &how);
+        lines.extend(self.alone.iter().map(|why| {
+            format!("it could not be compared with the same run without any fault: {why}")
+        }));
         lines.extend(read(&self.lab));
         lines
+    }
+
+    /// How the same run without any fault went, or why nobody knows.
+    pub fn compare(&mut self, other: Result<Self, String>) {
+        match other {
+            Ok(other) => self.without = Some(other.entries),
+            Err(why) => self.alone = Some(why),
+        }
     }
 
     /// What the change cost that it should not have, whatever the run says of itself.
@@ -311,7 +324,7 @@ impl Playing {
         };
         let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
         let struck = lab.with(|world| struck(world));
-        Ok(Played { done, entries, struck, without: None, state, lab, journal })
+        Ok(Played { done, entries, struck, without: None, alone: None, state, lab, journal })
     }
 }
 

@@ -126,12 +126,12 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
 }
 
 /// Plays it, and where there are faults once more without them, unseen: the difference is what
-/// they did.
+/// they did. Where that fails the run itself is told all the same.
 pub async fn compared(what: Play, out: &mut Out<'_>) -> Result<Played, String> {
     let plain = (!what.faults.is_empty()).then(|| what.without_faults());
     let mut played = play(what, out).await?;
     if let Some(plain) = plain {
-        played.without = Some(play(plain, &mut |_| true).await?.entries);
+        played.compare(play(plain, &mut |_| true).await);
     }
     Ok(played)
 }

@@ -83,7 +83,7 @@ async fn serve(args: &Args) -> Result<(), String> {
         voters.push((name, address(&listener)?));
         tokio::spawn(vault::serve(lab.clone(), name.into(), listener));
     }
-    let dir = offered.dir().to_owned();
+    let (dir, copied) = (offered.dir().to_owned(), offered.is_copied());
     let _held = offered.write(&files(&dir, &url, &voters))?;
     let lines = [
         format!("lab at {url}, until interrupted"),
@@ -91,6 +91,13 @@ async fn serve(args: &Args) -> Result<(), String> {
         format!("export VAULT_ADDR={} VAULT_TOKEN={}", voters[2].1, vault::ROOT_TOKEN),
         format!("holdpoint doctor --pin --site {}", dir.join("site.toml").display()),
     ];
+    if copied {
+        errln!(
+            "{} is a copy of another lab's directory: its lab has identities of its own, and what was \
+             pinned of the other does not fit it",
+            dir.display()
+        );
+    }
     // Whoever started it may read one line and no more.
     outln!("{}", lines.join("\n"));
     tokio::signal::ctrl_c().await.map_err(|e| e.to_string())

@@ -20,7 +20,9 @@ pub(super) async fn strike(lab: Lab, mut live: watch::Receiver<Live>) {
             return;
         }
         led.look(&state);
+        let turn = turn(&state);
         let next = lab.with(|world| {
+            world.stage.turn = turn;
             let next = world.strike(|start| came(&state, &led, start));
             next.map(|at| at.since(world.now).duration())
         });
@@ -74,6 +76,12 @@ impl Led {
             self.last.clone_from(now);
         }
     }
+}
+
+/// The item whose turn it is.
+fn turn(state: &State) -> Option<String> {
+    let (phase, _) = state.phase()?;
+    state.item(phase).map(|item| item.name.clone())
 }
 
 /// It has come to that.

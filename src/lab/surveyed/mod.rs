@@ -11,7 +11,7 @@ pub use self::site::{own, site};
 
 use crate::lab::kube::{Key, control, kind};
 use crate::lab::site::marked;
-use crate::lab::vault::{self, Found};
+use crate::lab::vault::{self, Found, UNSEAL_KEY};
 use crate::lab::{Unseen, World, kube};
 use crate::survey::{self, Survey};
 use base64::Engine;
@@ -39,6 +39,7 @@ pub fn world(survey: &Survey, seed: u64) -> Result<(World, Vec<String>), String>
     let mut world = World::new(seed ^ ANOTHER, survey.taken_at);
     world.vault.namespace.clone_from(&survey.site.vault);
     objects(&mut world, survey);
+    stage(&mut world, survey);
     secrets(&mut world, survey);
     let found = voters(&world, survey, &mut notes)?;
     if let Some(part) = &survey.vault {
@@ -52,7 +53,6 @@ pub fn world(survey: &Survey, seed: u64) -> Result<(World, Vec<String>), String>
         !kinds.into_iter().any(|kind| hidden.hides(kind, namespace, ""))
     };
     control::adopt(&mut world, &whole);
-    stage(&mut world, survey);
     world.unseen = Some(hidden);
     versions(survey, &mut notes);
     world.doors.insert(site::DOOR.to_owned());
@@ -141,7 +141,10 @@ fn secrets(world: &mut World, survey: &Survey) {
         for n in keys.len()..usize::try_from(seen.count.min(64)).unwrap_or(0) {
             keys.push(format!("unnamed-{}", n + 1));
         }
-        let value = STANDARD.encode(NO_SECRET);
+        let of = (seen.namespace.clone(), seen.name.clone());
+        // The voters there are opened with the lab's own key: that is what their Secret has.
+        let unseals = world.vault.key_in.as_ref() == Some(&of);
+        let value = STANDARD.encode(if unseals { UNSEAL_KEY } else { NO_SECRET });
         let data: BTreeMap<String, Value> = keys.into_iter().map(|k| (k, json!(value))).collect();
         let object = json!({
             "metadata": {"name": seen.name, "namespace": seen.namespace,

@@ -71,6 +71,12 @@ fn plan(world: &mut World, when: (u64, u64)) {
     }
 }
 
+/// The leader gives its leadership away, to that one if it has all there is.
+pub(super) fn hand_over_to(world: &mut World, heir: Option<String>) {
+    world.vault.heir = heir;
+    hand_over(world);
+}
+
 /// The leader gives its leadership away; another one is elected at once.
 pub(super) fn hand_over(world: &mut World) {
     world.vault.stepped = world.vault.led.as_ref().map(|led| led.node.clone());
@@ -133,7 +139,10 @@ fn elect(world: &mut World) {
         fit.retain(|p| Some(p) != stepped.as_ref());
     }
     let chosen = world.chance.between(0, fit.len().saturating_sub(1) as u64);
-    let Some(node) = usize::try_from(chosen).ok().and_then(|n| fit.get(n)).cloned() else { return };
+    let chosen = usize::try_from(chosen).ok().and_then(|n| fit.get(n));
+    let heir = world.vault.heir.take();
+    let heir = fit.iter().find(|p| Some(*p) == heir.as_ref());
+    let Some(node) = heir.or(chosen).cloned() else { return };
     let base = best.map_or(0, |(_, applied)| applied);
     let term = world.vault.disks.values().map(|d| d.term).max().unwrap_or(0);
     let setup = world.chance.between(SETTING_UP.0, SETTING_UP.1);

@@ -14,7 +14,8 @@ pub const LEADER_HUNG: &str = "hung-leader";
 pub const AUDIT_HUNG: &str = "hung-audit";
 /// The leader was stopped by a signal: connections stand, nothing answers, the others elect.
 pub const LEADER_STOPPED: &str = "stopped-leader";
-/// Leadership goes to another voter. Over as soon as it did.
+/// Leadership goes to another voter: the one whose turn it is, if it is not the leader. Over as
+/// soon as it did.
 pub const LEADER_MOVES: &str = "leader-moves";
 /// So many voters die and stay away that the rest is no quorum.
 pub const QUORUM_LOST: &str = "quorum-lost";
@@ -105,7 +106,8 @@ fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
         world.faults.remove(entry);
         // A leader that hangs gives nothing away.
         if raft::serves(world) {
-            election::hand_over(world);
+            let turn = world.stage.turn.clone();
+            election::hand_over_to(world, turn);
         }
         return;
     }

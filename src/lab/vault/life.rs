@@ -5,8 +5,11 @@ use super::state::{Follows, Process};
 use super::{SIDECAR_STUCK, SLOW_REJOIN, fault, raft, seal, truth};
 use crate::event::Span;
 use crate::lab::World;
-use crate::lab::kube::{Key, kind};
+use crate::lab::kube::{Key, control, kind};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Something that happens to a voter later. `boot`: only to the process that it was meant
@@ -179,19 +182,37 @@ fn sidecar(world: &mut World, pod: &str, boot: u64) {
     if !sealed(world) {
         return;
     }
-    if let Some(key) = world.vault.sidecar_key.clone().filter(|_| key_is_read(world)) {
-        // A key that does not fit is tried again and again, as the real one does.
-        let _ = seal::unseal(world, pod, &key);
+    // A key that does not fit is tried again and again, as the real one does.
+    if let Some(Err(why)) = key(world).map(|key| seal::unseal(world, pod, &key)) {
+        complain(world, pod, &why);
     }
     if sealed(world) {
         world.later(SIDECAR, crate::lab::Task::Vault(Task::Sidecar { pod: pod.to_owned(), boot }));
     }
 }
 
-/// Whether the sidecar gets at its key: without its Secret it does not, and tries again.
-fn key_is_read(world: &World) -> bool {
-    let Some((namespace, name)) = &world.vault.key_in else { return true };
-    kind("secrets").is_some_and(|kind| world.store.get(&Key::new(kind, namespace, name)).is_some())
+/// What the sidecar unseals with: whatever its Secret holds, the one that fits if it is among it.
+/// Without its Secret it has none, and tries again.
+fn key(world: &World) -> Option<String> {
+    let fits = world.vault.sidecar_key.as_ref()?;
+    let Some((namespace, name)) = &world.vault.key_in else { return Some(fits.clone()) };
+    let secret = world.store.get(&Key::new(kind("secrets")?, namespace, name))?;
+    let text = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str()?).ok()?).ok();
+    let held: Vec<String> = secret["data"].as_object()?.values().filter_map(text).collect();
+    let held: Vec<&str> = held.iter().map(|key| key.trim()).collect();
+    let fitting = held.iter().find(|key| *key == fits);
+    fitting.or(held.first()).map(|key| (*key).to_owned())
+}
+
+/// The sidecar, which is the container behind Vault's, says why it could not.
+fn complain(world: &mut World, pod: &str, why: &str) {
+    let namespace = world.vault.namespace.as_ref().unwrap_or(&world.stage.namespace).clone();
+    let found = kind("pods").and_then(|kind| world.store.get(&Key::new(kind, &namespace, pod)));
+    let Some(found) = found else { return };
+    if let Some(container) = found["spec"]["containers"][1]["name"].as_str() {
+        let line = format!("unseal: {}", why.replace('\n', ": "));
+        control::say(world, &namespace, pod, container, &line);
+    }
 }
 
 /// It asks again, soon.

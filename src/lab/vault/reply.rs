@@ -70,12 +70,13 @@ pub(super) fn envelope(
     }
     let around = json!({
         "request_id": request_id(world), "lease_id": "", "renewable": false,
-        "lease_duration": 0, "data": data, "wrap_info": null, "warnings": null, "auth": null,
+        "lease_duration": 0, "wrap_info": null, "warnings": null, "auth": null,
         "mount_type": mount,
     });
     if let Value::Object(around) = around {
         body.extend(around);
     }
+    body.insert("data".into(), data.clone());
     body
 }
 

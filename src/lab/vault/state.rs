@@ -15,10 +15,10 @@ pub struct Raft {
     pub disks: BTreeMap<String, Disk>,
     /// Who leads, or led until a new one is elected.
     pub led: Option<Led>,
-    /// What the sidecars unseal with; none where there are no sidecars.
+    /// The key that opens what the sidecars unseal; none where there are no sidecars.
     pub sidecar_key: Option<String>,
-    /// The Secret that the sidecars have it from, by namespace and name; none: not from one. A
-    /// container that starts reads it anew.
+    /// The Secret that the sidecars read a key from at every look, by namespace and name: that one
+    /// may be a wrong one. None: not from one.
     #[serde(default)]
     pub key_in: Option<(String, String)>,
     /// Pods of this namespace alone are voters; none: those of any.
@@ -33,6 +33,9 @@ pub struct Raft {
     pub(super) last: Option<String>,
     /// Who stepped down of late: another one is preferred.
     pub(super) stepped: Option<String>,
+    /// Whom leadership was given to, if that one can have it.
+    #[serde(default)]
+    pub(super) heir: Option<String>,
     /// Requests answered: ids of requests come from it, not from the world's chance, so that
     /// asking more often does not change what happens.
     pub(crate) requests: u64,
@@ -53,6 +56,7 @@ impl Default for Raft {
             plans: 0,
             last: None,
             stepped: None,
+            heir: None,
             requests: 0,
             hit: BTreeMap::new(),
         }

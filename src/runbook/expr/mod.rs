@@ -3,7 +3,7 @@
 mod seen;
 mod template;
 
-use self::seen::Seen;
+pub(crate) use self::seen::Seen;
 pub use self::template::Template;
 use crate::event::{Judged, Observed, Time, Verdict};
 use crate::runbook::reach::{self, Asks};
@@ -129,10 +129,13 @@ impl Expr {
 
     /// Its value; freshness is not looked at.
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, EvalError> {
-        if let Some(why) = self.lost(scope) {
+        self.eval_seen(&Seen::new(scope))
+    }
+
+    fn eval_seen(&self, seen: &Seen<'_>) -> Result<Value, EvalError> {
+        if let Some(why) = self.lost(seen.scope) {
             return Err(EvalError(why));
         }
-        let seen = Seen::new(scope);
         let value = self.program.execute(&seen.context()).map_err(|e| EvalError(e.to_string()))?;
         Ok(convert::to_json(&value))
     }
@@ -148,9 +151,11 @@ impl Expr {
         self.sources
             .iter()
             .find_map(|source| {
-                let standing = scope.world.standing(*source);
-                (!standing.fresh(scope.now))
-                    .then(|| format!("{source} is {}", standing.words(scope.now)))
+                let heard = scope.world.sources.get(source);
+                if heard.is_some_and(|standing| standing.fresh(scope.now)) {
+                    return None;
+                }
+                Some(format!("{source} is {}", scope.world.standing(*source).words(scope.now)))
             })
             .or_else(|| self.unlooked(scope, context))
             .or_else(|| self.unanswered(scope))
@@ -166,7 +171,11 @@ impl Expr {
     /// What must be read for it. A namespace whose name is not known yet is left out; judging
     /// finds it missing.
     pub fn ask(&self, scope: &Scope<'_>, reading: &mut Reading) {
-        let seen = Seen::new(scope);
+        self.ask_seen(&Seen::new(scope), reading);
+    }
+
+    /// The same beside expressions that see the same.
+    pub(crate) fn ask_seen(&self, seen: &Seen<'_>, reading: &mut Reading) {
         let context = seen.context();
         for source in &self.sources {
             let reach = match self.asks.get(source) {
@@ -181,7 +190,10 @@ impl Expr {
     fn unlooked(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Option<String> {
         self.asks.iter().find_map(|(source, asks)| match asks.reach(context) {
             Ok(asked) => {
-                let lacking = scope.world.standing(*source).reach.lacks(&asked)?;
+                let lacking = match scope.world.sources.get(source) {
+                    Some(standing) => standing.reach.lacks(&asked)?,
+                    None => Reach::default().lacks(&asked)?,
+                };
                 Some(format!(
                     "{source} of {lacking} are not looked at; name them in the site's `namespaces`"
                 ))
@@ -220,33 +232,47 @@ impl Expr {
     /// Its verdict: inconclusive, before evaluation, if a source that it names is not fresh.
     #[must_use]
     pub fn judge(&self, scope: &Scope<'_>) -> Judged {
-        let seen = Seen::new(scope);
-        let context = seen.context();
+        self.judge_seen(&Seen::new(scope))
+    }
+
+    /// The same where several expressions see one thing: what they name is converted once.
+    pub(crate) fn judge_seen(&self, seen: &Seen<'_>) -> Judged {
+        let (scope, context) = (seen.scope, seen.context());
         let values = self.values(scope, &context);
-        if let Some(why) = self.not_fresh(scope, &context) {
-            return Judged { values, ..Judged::inconclusive(why, scope.now) };
-        }
-        if let Some(why) = self.lost(scope) {
-            return Judged { values, ..Judged::inconclusive(why, scope.now) };
-        }
-        let found = self.program.execute(&context);
-        if let Some(why) = self.hangs_on_a_lost_path(scope, found.as_ref().ok()) {
-            return Judged { values, ..Judged::inconclusive(why, scope.now) };
-        }
-        let unread = self.sources.contains(&Source::Raft).then(|| self.unread(&scope.world.raft));
-        let (verdict, why) = match found {
-            Ok(cel::Value::Bool(true)) => match unread.flatten() {
-                Some(why) => (Verdict::Inconclusive, why),
-                None => (Verdict::Pass, String::new()),
-            },
-            Ok(cel::Value::Bool(false)) => (Verdict::Fail, self.why_false(scope, &context)),
-            Ok(other) => (
-                Verdict::Inconclusive,
-                format!("it gives {}, not true or false", convert::brief(&other)),
-            ),
-            Err(e) => (Verdict::Inconclusive, e.to_string()),
+        let (verdict, why) = match self.holds(scope, &context) {
+            Ok(true) => (Verdict::Pass, String::new()),
+            Ok(false) => (Verdict::Fail, self.why_false(scope, &context)),
+            Err(why) => (Verdict::Inconclusive, why),
         };
         Judged { verdict, why, values, at: scope.now }
+    }
+
+    /// The verdict alone, for whoever tells nobody why.
+    pub(crate) fn verdict_seen(&self, seen: &Seen<'_>) -> Verdict {
+        match self.holds(seen.scope, &seen.context()) {
+            Ok(true) => Verdict::Pass,
+            Ok(false) => Verdict::Fail,
+            Err(_) => Verdict::Inconclusive,
+        }
+    }
+
+    /// Whether it is so, or why that is not known.
+    fn holds(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Result<bool, String> {
+        let unknown = self.not_fresh(scope, context).or_else(|| self.lost(scope));
+        if let Some(why) = unknown {
+            return Err(why);
+        }
+        let found = self.program.execute(context);
+        if let Some(why) = self.hangs_on_a_lost_path(scope, found.as_ref().ok()) {
+            return Err(why);
+        }
+        let unread = self.sources.contains(&Source::Raft).then(|| self.unread(&scope.world.raft));
+        match found {
+            Ok(cel::Value::Bool(true)) => unread.flatten().map_or(Ok(true), Err),
+            Ok(cel::Value::Bool(false)) => Ok(false),
+            Ok(other) => Err(format!("it gives {}, not true or false", convert::brief(&other))),
+            Err(e) => Err(e.to_string()),
+        }
     }
 
     /// Which part is false, and where raft is named which voters are not well, and how.
@@ -285,7 +311,7 @@ impl Expr {
             .iter()
             .filter_map(|Shown { name, path, program }| {
                 let source = Source::of_name(path.split('.').next().unwrap_or(path));
-                let at = source.and_then(|s| scope.world.standing(s).as_of);
+                let at = source.and_then(|s| scope.world.sources.get(&s)?.as_of);
                 // A long table is told by its length: it need not be looked at.
                 let whole = source.filter(|s| s.name() == path.as_str());
                 let rows = whole.and_then(|s| seen::rows(scope.world, s));

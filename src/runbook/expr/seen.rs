@@ -19,14 +19,14 @@ const NAMES: usize = Source::ALL.len() + OTHERS.len() + 1;
 static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A scope's values, each converted when it is first named.
-pub(super) struct Seen<'a> {
-    scope: &'a Scope<'a>,
+pub(crate) struct Seen<'a> {
+    pub(super) scope: &'a Scope<'a>,
     raft: &'a Raft,
     found: [OnceLock<Option<Box<dyn Val>>>; NAMES],
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(scope: &'a Scope<'a>) -> Self {
+    pub(crate) fn new(scope: &'a Scope<'a>) -> Self {
         Self::supposing(scope, &scope.world.raft)
     }
 

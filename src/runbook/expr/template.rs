@@ -1,6 +1,6 @@
 //! Text with expressions in it.
 
-use crate::runbook::expr::{EvalError, Expr, Scope};
+use crate::runbook::expr::{EvalError, Expr, Scope, Seen};
 use serde_json::Value;
 
 /// Text with `{{ expression }}` in it.
@@ -53,11 +53,16 @@ impl Template {
 
     /// The text with every expression replaced.
     pub fn render(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
+        self.render_seen(&Seen::new(scope))
+    }
+
+    /// The same beside expressions that see the same.
+    pub(crate) fn render_seen(&self, seen: &Seen<'_>) -> Result<String, EvalError> {
         let mut out = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Expr(expr) => match expr.eval(scope)? {
+                Part::Expr(expr) => match expr.eval_seen(seen)? {
                     Value::String(s) => out.push_str(&s),
                     other => out.push_str(&other.to_string()),
                 },

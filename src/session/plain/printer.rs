@@ -4,6 +4,7 @@ use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A line to be printed.
 macro_rules! say {
@@ -13,6 +14,8 @@ macro_rules! say {
 /// Prints what is new, a line each.
 #[derive(Default)]
 pub(super) struct Printer {
+    /// Each step as it was when it was printed last.
+    seen: BTreeMap<StepAddr, Arc<StepState>>,
     statuses: BTreeMap<StepAddr, (Status, u32)>,
     reviewed: BTreeMap<StepAddr, u64>,
     failed: BTreeMap<StepAddr, String>,
@@ -46,7 +49,12 @@ impl Printer {
                 say!(self, "phase {} cannot go on: {why}", p.id);
             }
         }
-        for (addr, s) in &state.steps {
+        for (addr, s) in state.steps.iter() {
+            // A state comes after every entry, and hardly any entry is about more than one step.
+            if self.seen.get(addr).is_some_and(|seen| Arc::ptr_eq(seen, s)) {
+                continue;
+            }
+            self.seen.insert(addr.clone(), Arc::clone(s));
             let key = (s.status, s.attempt);
             if self.statuses.insert(addr.clone(), key) != Some(key) && s.status != Status::Pending {
                 self.moved(state, addr);
@@ -76,7 +84,7 @@ impl Printer {
             }
             self.no_plan(addr, s);
             self.probe(addr, s);
-            self.verdicts(state, addr);
+            self.verdicts(addr, s);
         }
         self.output(state);
         if let Some(why) = state.aborted.as_ref().filter(|_| !self.aborted) {
@@ -230,8 +238,7 @@ impl Printer {
         }
     }
 
-    fn verdicts(&mut self, state: &State, addr: &StepAddr) {
-        let Some(s) = state.steps.get(addr) else { return };
+    fn verdicts(&mut self, addr: &StepAddr, s: &StepState) {
         let marked = |g: &GateJudged| (g.gate.clone(), s.mark(&g.gate).unwrap_or_default());
         let now: Vec<_> = s.gates.iter().map(marked).collect();
         if now.is_empty() || self.gates.get(addr) == Some(&now) {

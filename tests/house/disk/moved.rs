@@ -219,7 +219,7 @@ fn all(state: &State) -> String {
     let mut state = state.clone();
     (state.seq, state.moved) = (0, None);
     state.header = Arc::new(header("", Mode::Write));
-    for s in state.steps.values_mut() {
+    for s in Arc::make_mut(&mut state.steps).values_mut() {
         Arc::make_mut(s).ticket = 0;
     }
     format!("{state:?}")

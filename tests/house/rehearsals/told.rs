@@ -25,6 +25,23 @@ fn a_fault_that_does_not_come_is_said() {
     }
 }
 
+/// What a rehearsal found out is not lost with the run that it is compared with.
+#[test]
+fn a_run_that_nothing_is_compared_with_is_told_all_the_same() {
+    let what = what(RUNBOOK, &["hung-audit"], operator(), small());
+    let mut played = on_lab_time(play(what, &mut |_| true)).unwrap();
+    played.compare(Err("its journal cannot be read".into()));
+    let told = played.report().join("\n");
+    assert!(told.contains("fault hung-audit") && told.contains("preflight/voters"), "{told}");
+    assert!(told.contains("not be compared") && told.contains("its journal cannot be"), "{told}");
+    // With one catches are told apart, and nothing is said of it.
+    let plain = super::what(RUNBOOK, &[], operator(), small());
+    played.alone = None;
+    played.compare(on_lab_time(play(plain, &mut |_| true)));
+    let told = played.report().join("\n");
+    assert!(played.without.is_some() && !told.contains("compared"), "{told}");
+}
+
 /// One that comes when nobody looks any more is not lived through, and is not said to be.
 #[test]
 fn a_fault_that_comes_too_late_is_said() {

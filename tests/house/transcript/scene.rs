@@ -280,7 +280,7 @@ fn summary(state: &State, start: Time) -> BTreeMap<String, String> {
             format!("{:?} {}..{} {items:?} {:?}", p.status, at(&p.began), at(&p.ended), p.blocked),
         );
     }
-    for (addr, s) in &state.steps {
+    for (addr, s) in state.steps.iter() {
         let verify = s.verify.as_ref().map(|v| format!("{} {}", v.verdict, v.why));
         let doubt = s.doubt.as_ref().map(|d| format!(" doubt {d:?}")).unwrap_or_default();
         map.insert(

@@ -229,3 +229,23 @@ async fn what_hits_all_of_the_site_is_over_with_the_last_of_its_kind() {
 fn truth_of(world: &World, is: fn(&World, &str) -> bool) -> Vec<String> {
     world.vault.voters.keys().filter(|voter| is(world, voter)).cloned().collect()
 }
+
+/// The one in its turn is to be in its own way, whatever chance would have; where it leads already
+/// another one does afterwards.
+#[tokio::test(start_paused = true)]
+async fn leadership_moves_to_the_voter_whose_turn_it_is() {
+    for seed in 0..6 {
+        for turn in ["vault-0", "vault-1"] {
+            let lab = lab(seed);
+            lab.with(|world| {
+                world.stage.turn = Some(turn.to_owned());
+                fault(world, LEADER_MOVES, true);
+            });
+            seconds(1).await;
+            assert_eq!(leads(&lab).as_deref(), Some(turn), "seed {seed}");
+            lab.with(|world| fault(world, LEADER_MOVES, true));
+            seconds(1).await;
+            assert_ne!(leads(&lab).as_deref(), Some(turn), "seed {seed}");
+        }
+    }
+}

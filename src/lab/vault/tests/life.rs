@@ -183,3 +183,30 @@ async fn a_leader_that_comes_back_at_once_leads_no_more_whatever_its_disk() {
         assert_eq!(code(&lab, "vault-2", "kv/data/shop/mail").await, 200);
     }
 }
+
+/// What the Secret holds is what the sidecar tries: with another cluster's key it stays sealed, and
+/// the sidecar's log says why.
+#[test]
+fn a_sidecar_with_a_wrong_key_opens_nothing() {
+    use crate::lab::kube::{Key, control, kind};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    let mut world = crate::lab::site::with_applications(1, Time(1_777_150_800_000), 0);
+    let secret = Key::new(kind("secrets").unwrap(), "vault", "vault-unseal-key");
+    let hold = |world: &mut World, key: &str| {
+        let key = Value::from(STANDARD.encode(key));
+        world.store.update(&secret, |o| o["data"]["unseal-key"] = key).unwrap();
+    };
+    let later = |world: &mut World| world.advance(world.now + crate::event::Span::secs(40));
+    let said = |world: &World| control::logs(world, "vault", "vault-1", "auto-unseal", false);
+    hold(&mut world, &STANDARD.encode("LAB-unseal-key-of-another-cluster"));
+    super::super::seal::close(&mut world, "vault-1");
+    later(&mut world);
+    assert!(world.vault.voters["vault-1"].sealed);
+    let log = said(&world).unwrap();
+    assert!(log.contains("unseal: unable to") && log.contains("authentication failed"), "{log}");
+    hold(&mut world, UNSEAL_KEY);
+    later(&mut world);
+    assert!(!world.vault.voters["vault-1"].sealed);
+    assert_eq!(said(&world).unwrap(), log, "it has nothing more to say");
+}
