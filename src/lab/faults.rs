@@ -57,6 +57,10 @@ faults! {
         "leadership moves to another voter, to which one chance decides: if it is the one in its turn, its claims stay; between turns the order follows";
     "quorum-lost" "roll/claims" ["roll/claims", "guard quorum"]
         "two voters die and stay away";
+    "disks-lost" "roll/claims" ["roll/claims", "guard quorum"]
+        "two voters lose their disks: the one that is left is no quorum";
+    "every-disk-lost" "roll/claims" ["roll/claims", "guard quorum"]
+        "all voters lose their disks";
     "unseal-sidecar-stuck" "roll/claims" ["roll/back"]
         "a voter that restarts stays sealed";
     "slow-rejoin" "roll/claims" ["roll/back"]

@@ -18,6 +18,10 @@ pub const LEADER_STOPPED: &str = "stopped-leader";
 pub const LEADER_MOVES: &str = "leader-moves";
 /// So many voters die and stay away that the rest is no quorum.
 pub const QUORUM_LOST: &str = "quorum-lost";
+/// So many voters lose their disks that the rest is no quorum: on a new disk they run again.
+pub const DISKS_LOST: &str = "disks-lost";
+/// All voters lose their disks.
+pub const EVERY_DISK_LOST: &str = "every-disk-lost";
 /// The sidecars never unseal.
 pub const SIDECAR_STUCK: &str = "unseal-sidecar-stuck";
 /// A voter with an empty disk takes minutes to be level.
@@ -30,12 +34,14 @@ pub const SNAPSHOT_EMPTY: &str = "snapshot-empty";
 pub const TOKEN_EXPIRES: &str = "token-expires";
 
 /// All of them.
-pub const FAULTS: [&str; 10] = [
+pub const FAULTS: [&str; 12] = [
     LEADER_HUNG,
     AUDIT_HUNG,
     LEADER_STOPPED,
     LEADER_MOVES,
     QUORUM_LOST,
+    DISKS_LOST,
+    EVERY_DISK_LOST,
     SIDECAR_STUCK,
     SLOW_REJOIN,
     PATH_LOST,
@@ -86,7 +92,8 @@ fn victims(world: &World, name: &str, voter: Option<&str>) -> Vec<String> {
     match name {
         LEADER_HUNG | AUDIT_HUNG | LEADER_STOPPED => leader.into_iter().collect(),
         PATH_LOST => others().filter(|pod| !suffers(world, name, pod)).take(1).collect(),
-        QUORUM_LOST => {
+        EVERY_DISK_LOST => world.vault.voters.keys().cloned().collect(),
+        QUORUM_LOST | DISKS_LOST => {
             let voting = truth::peers(world).values().filter(|votes| **votes).count();
             leader.clone().into_iter().chain(others()).take(voting.div_ceil(2)).collect()
         }
@@ -118,7 +125,7 @@ fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
         if name == LEADER_STOPPED {
             life::park(world, &pod);
         }
-        if name == QUORUM_LOST {
+        if [QUORUM_LOST, DISKS_LOST, EVERY_DISK_LOST].contains(&name) {
             life::end(world, &pod);
         }
         let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
@@ -127,6 +134,10 @@ fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
             LEADER_STOPPED if voter.process == Process::Running => voter.process = Process::Paused,
             AUDIT_HUNG => voter.audit_stuck = true,
             QUORUM_LOST => voter.kept_away = true,
+            DISKS_LOST | EVERY_DISK_LOST => {
+                let disk = voter.disk.clone();
+                world.vault.disks.entry(disk).or_default().lost = true;
+            }
             PATH_LOST => voter.path_lost = true,
             _ => {}
         }
@@ -163,6 +174,12 @@ fn heal(world: &mut World, entry: &str, voter: Option<&str>) {
             }
             QUORUM_LOST => {
                 voter.kept_away = false;
+                life::launch(world, &pod);
+            }
+            // Which may be another one by now.
+            DISKS_LOST | EVERY_DISK_LOST => {
+                let disk = voter.disk.clone();
+                world.vault.disks.entry(disk).or_default().lost = false;
                 life::launch(world, &pod);
             }
             _ => {}

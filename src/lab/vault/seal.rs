@@ -3,7 +3,7 @@
 use super::answer::Ask;
 use super::reply::{self, Reply};
 use super::state::Process;
-use super::{ROOT_TOKEN, election, life, raft, status, truth};
+use super::{ROOT_TOKEN, election, files, life, raft, status, truth};
 use crate::lab::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +52,11 @@ pub(super) fn unseal(world: &mut World, pod: &str, key: &str) -> Result<(), Stri
         life::prove(world, pod);
         return Ok(());
     }
-    if let Some(voter) = world.vault.voters.get_mut(pod) {
+    let raft = &mut world.vault;
+    if let Some(voter) = raft.voters.get_mut(pod) {
+        if let Some(disk) = raft.disks.get_mut(&voter.disk) {
+            files::recover(disk)?;
+        }
         (voter.sealed, voter.left) = (false, None);
     }
     let named = truth::peers(world).contains_key(pod);
@@ -79,7 +83,8 @@ pub(super) fn unseal_asked(world: &mut World, pod: &str, ask: &Ask) -> Reply {
         return reply::error(400, says);
     }
     if !reset && let Err(why) = unseal(world, pod, key) {
-        return reply::error(if why.starts_with(CHALLENGE) { 500 } else { 400 }, &why);
+        let broken = why.starts_with(CHALLENGE) || why.starts_with("raft recovery");
+        return reply::error(if broken { 500 } else { 400 }, &why);
     }
     status::seal_status(world, pod)
 }
