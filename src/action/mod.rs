@@ -16,6 +16,7 @@ mod kube_successor;
 #[cfg(test)]
 mod kube_tests;
 mod peers;
+mod rebuild;
 mod restore;
 mod rights;
 mod shell;
@@ -64,8 +65,11 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
     }
     // What cannot be proved to be the right one is not: of the system that is acted on.
     let system = match call.verb.split('.').next() {
-        // A voter without a quorum may be sealed, and then tells nobody whose it is.
-        _ if call.verb == "vault.peers_file" => Some(KUBERNETES),
+        // A voter without a quorum may be sealed, and one with an empty disk is nobody's yet:
+        // neither tells whose it is.
+        _ if ["vault.peers_file", "vault.rebuild"].contains(&call.verb.as_str()) => {
+            Some(KUBERNETES)
+        }
         Some("kube") => Some(KUBERNETES),
         Some("vault") => Some(VAULT),
         _ => None,
@@ -89,6 +93,7 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
         "vault.snapshot_save" => snapshot::plan(remote, &args).await,
         "vault.snapshot_restore" => restore::plan(remote, &args).await,
         "vault.peers_file" => peers::plan(remote, &args).await,
+        "vault.rebuild" => rebuild::plan(remote, &args, pins.get(VAULT)).await,
         "vault.step_down" => vault::plan_step_down(remote, &args).await,
         "shell.run" => shell::plan(&args),
         other => Err(format!("there is no action {other}")),
@@ -119,6 +124,7 @@ async fn executed(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -
         "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
         "vault.snapshot_restore" => restore::execute(remote, proposal, say).await,
         "vault.peers_file" => peers::execute(remote, proposal).await,
+        "vault.rebuild" => rebuild::execute(remote, proposal, say).await,
         "vault.step_down" => vault::step_down(remote, proposal).await,
         "shell.run" => shell::execute(remote, mark, proposal, say).await,
         other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
@@ -142,6 +148,7 @@ async fn probed(remote: &Remote, mark: &str, proposal: &Proposal) -> Seen {
         "kube.wait" => kube_do::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal).await,
         "vault.peers_file" => peers::probe(remote, proposal).await,
+        "vault.rebuild" => rebuild::probe(remote, proposal).await,
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
         "vault.snapshot_restore" => (
             Probed::Unknown,

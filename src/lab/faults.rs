@@ -60,7 +60,7 @@ faults! {
     "disks-lost" "roll/claims" ["roll/claims", "guard quorum"]
         "two voters lose their disks: the one that is left is no quorum";
     "every-disk-lost" "roll/claims" ["roll/claims", "guard quorum"]
-        "all voters lose their disks";
+        "all voters come back with empty disks";
     "unseal-sidecar-stuck" "roll/claims" ["roll/back"]
         "a voter that restarts stays sealed";
     "slow-rejoin" "roll/claims" ["roll/back"]

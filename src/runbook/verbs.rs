@@ -229,6 +229,16 @@ pub const VERBS: &[Verb] = &[
         result: &[("path", Scalar::Text), AT],
     },
     Verb {
+        name: "vault.rebuild",
+        says: "make a new cluster of a voter with an empty disk and restore a snapshot into it: the keys and tokens that were saved are valid again",
+        args: &[
+            arg("node", ArgKind::Text, true, "the voter, by name; no voter may have data"),
+            arg("path", ArgKind::Text, true, "the snapshot's file"),
+        ],
+        destructive: true,
+        result: &[AT],
+    },
+    Verb {
         name: "shell.run",
         says: "run a program here, without a shell",
         args: &[

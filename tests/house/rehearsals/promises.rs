@@ -152,9 +152,11 @@ const LOOK: Span = Span::secs(15);
 /// Nothing passes on what cannot be seen: while the API server is away no gate that names its
 /// objects, while quorum is lost no gate that wants an answer of the leader.
 fn passed_blindly(played: &Played) -> Option<String> {
-    const BLIND: [(&str, &[&str]); 2] = [
+    const BLIND: [(&str, &[&str]); 4] = [
         ("api-outage", &["claims-go", "claims-gone", "kept", "template"]),
         ("quorum-lost", &["guard:quorum", "leader"]),
+        ("disks-lost", &["guard:quorum", "leader"]),
+        ("every-disk-lost", &["guard:quorum", "leader"]),
     ];
     let blind = |at: Time, gate: &str| {
         let of = |s: &&Struck| {
@@ -276,7 +278,14 @@ pub fn untrue(played: &Played, begun: &World) -> Option<String> {
 
 /// Vault elected more often than somebody asked it to: a leader was taken away.
 fn elected(played: &Played, begun: &World) -> Option<String> {
-    const ELECT: [&str; 4] = ["hung-leader", "stopped-leader", "quorum-lost", "hung-audit"];
+    const ELECT: [&str; 6] = [
+        "hung-leader",
+        "stopped-leader",
+        "quorum-lost",
+        "hung-audit",
+        "disks-lost",
+        "every-disk-lost",
+    ];
     if played.struck.iter().any(|s| ELECT.contains(&s.name)) {
         return None;
     }
