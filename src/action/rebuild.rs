@@ -104,12 +104,7 @@ pub(crate) async fn plan(
 }
 
 /// The same by hand. Key and token go through pipes and the environment, never into arguments.
-fn shell(
-    remote: &Remote,
-    own: &VoterClient,
-    path: &str,
-    sum: &str,
-) -> (Vec<String>, Vec<String>) {
+fn shell(remote: &Remote, own: &VoterClient, path: &str, sum: &str) -> (Vec<String>, Vec<String>) {
     if own.only_forwarded() {
         let why = "there is no command: the file would have to be copied into the pod";
         return (Vec::new(), vec![why.into()]);

@@ -124,8 +124,7 @@ pub(super) fn init(world: &mut World, pod: &str) -> Reply {
     if let Some(disk) = world.vault.disks.get_mut(&disk) {
         (disk.data, disk.applied, disk.term) = (std::sync::Arc::new(data), 40, 2);
     }
-    let hex: String =
-        bytes(&key).unwrap_or_default().iter().map(|b| format!("{b:02x}")).collect();
+    let hex: String = bytes(&key).unwrap_or_default().iter().map(|b| format!("{b:02x}")).collect();
     reply::json(
         200,
         &json!({

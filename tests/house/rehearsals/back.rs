@@ -9,8 +9,8 @@ use holdpoint::event::{Actor, Event, Outcome, Pins, Probed, Proposal, Role, Span
 use holdpoint::lab::faults::fault;
 use holdpoint::lab::{Lab, vault};
 use holdpoint::remote::Remote;
-use holdpoint::runbook::model::{Arg, Call};
 use holdpoint::run::{Intent, Status, WINDOW};
+use holdpoint::runbook::model::{Arg, Call};
 use holdpoint::session::{Answers, parse_answers, unattended};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,7 +217,8 @@ fn without_any_disk_the_anchor_makes_the_cluster_again() {
     let (cluster, held) = secrets(&played);
     assert_eq!(cluster, before.keyring.as_ref().unwrap().cluster_id);
     assert_eq!(held, before.versioned);
-    let asked = played.lab.with(|world| world.deeds.iter().map(|d| d.what.clone()).collect::<Vec<_>>());
+    let asked =
+        played.lab.with(|world| world.deeds.iter().map(|d| d.what.clone()).collect::<Vec<_>>());
     let inits = asked.iter().filter(|what| what.ends_with("/v1/sys/init")).count();
     assert_eq!(inits, 1, "{asked:?}");
     // Keys and tokens of a lab's cluster in between begin so.
@@ -267,7 +268,8 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         let (outcome, anchor) = execute(remote, &saved, &say).await;
         assert_eq!(outcome, Outcome::Ok);
         let anchor = anchor["path"].as_str().unwrap().to_owned();
-        let why = async |verb: &str, args: &[(&str, &str)]| asked(at, verb, args).await.unwrap_err();
+        let why =
+            async |verb: &str, args: &[(&str, &str)]| asked(at, verb, args).await.unwrap_err();
         let peers = [("node", "vault-0"), ("anchor", anchor.as_str())];
         let rebuild = [("node", "vault-0"), ("path", anchor.as_str())];
         let said = why("vault.peers_file", &peers).await;
@@ -292,7 +294,10 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         seconds(60).await;
         let (outcome, _) = execute(remote, &proposal, &say).await;
         let said = format!("{outcome:?}");
-        assert!(said.contains("says that it leads") && said.contains("nothing was written"), "{said}");
+        assert!(
+            said.contains("says that it leads") && said.contains("nothing was written"),
+            "{said}"
+        );
         lab.with(|world| fault(world, "disks-lost", true));
         seconds(30).await;
         let left = lab.with(|world| vault::voters(world).into_iter().find(|v| v.unsealed).unwrap());

@@ -152,11 +152,9 @@ const LOOK: Span = Span::secs(15);
 /// Nothing passes on what cannot be seen: while the API server is away no gate that names its
 /// objects, while quorum is lost no gate that wants an answer of the leader.
 fn passed_blindly(played: &Played) -> Option<String> {
-    const BLIND: [(&str, &[&str]); 4] = [
+    const BLIND: [(&str, &[&str]); 2] = [
         ("api-outage", &["claims-go", "claims-gone", "kept", "template"]),
         ("quorum-lost", &["guard:quorum", "leader"]),
-        ("disks-lost", &["guard:quorum", "leader"]),
-        ("every-disk-lost", &["guard:quorum", "leader"]),
     ];
     let blind = |at: Time, gate: &str| {
         let of = |s: &&Struck| {
