@@ -265,7 +265,7 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         let say: holdpoint::action::Say = std::sync::Arc::new(|_, _| {});
         let dirs = [("dir", "/srv/a"), ("copy_to", "/srv/b")];
         let saved = asked(at, "vault.snapshot_save", &dirs).await.unwrap();
-        let (outcome, anchor) = execute(remote, &saved, &say).await;
+        let (outcome, anchor) = execute(remote, "", &saved, &say).await;
         assert_eq!(outcome, Outcome::Ok);
         let anchor = anchor["path"].as_str().unwrap().to_owned();
         let why =
@@ -288,11 +288,11 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         assert!(said.contains("is initialised: it has data") || said.contains("refused"), "{said}");
         let proposal = asked(at, "vault.peers_file", &peers).await.unwrap();
         assert!(proposal.request["text"].as_str().unwrap().contains(":8201"), "{proposal:?}");
-        assert_eq!(probe(remote, &proposal).await.0, Probed::NotDone);
+        assert_eq!(probe(remote, "", &proposal).await.0, Probed::NotDone);
         // Two come back: the file is not written any more.
         lab.with(|world| fault(world, "disks-lost", false));
         seconds(60).await;
-        let (outcome, _) = execute(remote, &proposal, &say).await;
+        let (outcome, _) = execute(remote, "", &proposal, &say).await;
         let said = format!("{outcome:?}");
         assert!(
             said.contains("says that it leads") && said.contains("nothing was written"),
@@ -303,8 +303,8 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         let left = lab.with(|world| vault::voters(world).into_iter().find(|v| v.unsealed).unwrap());
         let peers = [("node", left.name.as_str()), ("anchor", anchor.as_str())];
         let proposal = asked(at, "vault.peers_file", &peers).await.unwrap();
-        assert_eq!(execute(remote, &proposal, &say).await.0, Outcome::Ok);
-        assert_eq!(probe(remote, &proposal).await.0, Probed::Done);
+        assert_eq!(execute(remote, "", &proposal, &say).await.0, Outcome::Ok);
+        assert_eq!(probe(remote, "", &proposal).await.0, Probed::Done);
         let again = asked(at, "vault.peers_file", &peers).await.unwrap();
         assert!(again.cautions.iter().any(|c| c.contains("is overwritten")), "{again:?}");
     }));
