@@ -15,6 +15,8 @@ mod kube_do;
 mod kube_successor;
 #[cfg(test)]
 mod kube_tests;
+mod peers;
+mod rebuild;
 mod restore;
 mod rights;
 mod shell;
@@ -63,6 +65,11 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
     }
     // What cannot be proved to be the right one is not: of the system that is acted on.
     let system = match call.verb.split('.').next() {
+        // A voter without a quorum may be sealed, and one with an empty disk is nobody's yet:
+        // neither tells whose it is.
+        _ if ["vault.peers_file", "vault.rebuild"].contains(&call.verb.as_str()) => {
+            Some(KUBERNETES)
+        }
         Some("kube") => Some(KUBERNETES),
         Some("vault") => Some(VAULT),
         _ => None,
@@ -85,6 +92,8 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
         "kube.wait" => kube::plan_wait(remote, &args).await,
         "vault.snapshot_save" => snapshot::plan(remote, &args).await,
         "vault.snapshot_restore" => restore::plan(remote, &args).await,
+        "vault.peers_file" => peers::plan(remote, &args).await,
+        "vault.rebuild" => rebuild::plan(remote, &args, pins.get(VAULT)).await,
         "vault.step_down" => vault::plan_step_down(remote, &args).await,
         "shell.run" => shell::plan(&args),
         other => Err(format!("there is no action {other}")),
@@ -114,6 +123,8 @@ async fn executed(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -
         "kube.wait" => kube_do::wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
         "vault.snapshot_restore" => restore::execute(remote, proposal, say).await,
+        "vault.peers_file" => peers::execute(remote, proposal).await,
+        "vault.rebuild" => rebuild::execute(remote, proposal, say).await,
         "vault.step_down" => vault::step_down(remote, proposal).await,
         "shell.run" => shell::execute(remote, mark, proposal, say).await,
         other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
@@ -136,6 +147,8 @@ async fn probed(remote: &Remote, mark: &str, proposal: &Proposal) -> Seen {
         "kube.create_claims" => kube_create::probe(remote, proposal).await,
         "kube.wait" => kube_do::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal).await,
+        "vault.peers_file" => peers::probe(remote, proposal).await,
+        "vault.rebuild" => rebuild::probe(remote, proposal).await,
         "vault.step_down" => vault::probe_step_down(remote, proposal).await,
         "vault.snapshot_restore" => (
             Probed::Unknown,

@@ -104,7 +104,14 @@ async fn restore(remote: &Remote, proposal: &Proposal, say: &Say) -> Result<Outc
     Ok(send(voter, &base, token, place(force), pieces(remote, file, wanted)).await)
 }
 
-async fn send(voter: &VoterClient, base: &str, token: &Secret, place: &str, body: Body) -> Outcome {
+/// Sends a snapshot, and waits until Vault has taken it in.
+pub(crate) async fn send(
+    voter: &VoterClient,
+    base: &str,
+    token: &Secret,
+    place: &str,
+    body: Body,
+) -> Outcome {
     let asked = async {
         let answer = voter.send_body(base, Method::PUT, place, token, body).await?;
         let code = answer.status().as_u16();
@@ -155,7 +162,7 @@ impl Sending {
 }
 
 /// A file piece by piece, read where a disk that hangs holds up nobody else.
-fn pieces(remote: &Remote, file: Box<dyn Opened>, wanted: String) -> Body {
+pub(crate) fn pieces(remote: &Remote, file: Box<dyn Opened>, wanted: String) -> Body {
     let machine = Arc::clone(&remote.machine);
     let all = Sending { file, sha: Sha256::new(), wanted, last: Vec::new() };
     let read = futures::stream::try_unfold(Some(all), move |all| {

@@ -37,6 +37,9 @@ pub async fn kube_rights(remote: &Remote, call: &Call<String>) -> Result<Vec<Rig
         "kube.remove_protection" => [("patch", CLAIMS)].into_iter().chain(of_pod).collect(),
         "kube.create_claims" => return Ok(claims_made(remote, &args)),
         "kube.wait" => vec![("get", PODS)],
+        "vault.peers_file" => {
+            vec![("get", PODS), ("get", ("", "pods/exec")), ("create", ("", "pods/exec"))]
+        }
         "kube.apply" => return kube_apply::rights(remote, &args).await,
         _ => return Ok(Vec::new()),
     };

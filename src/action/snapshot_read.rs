@@ -53,6 +53,8 @@ pub struct Checked {
     pub index: i64,
     /// Of the whole file.
     pub sha256: String,
+    /// The raft configuration in it: where raft talks to each node, by the node's id.
+    pub peers: BTreeMap<String, String>,
 }
 
 /// Reads a snapshot as Vault wrote it: a gzip tar with meta.json, state.bin and
@@ -63,6 +65,7 @@ pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, Str
     let unpacked = flate2::read::GzDecoder::new(BufReader::new(&mut file));
     let mut archive = tar::Archive::new(unpacked);
     let (mut sums, mut stated, mut index) = (BTreeMap::new(), BTreeMap::new(), None);
+    let mut peers = BTreeMap::new();
     for entry in archive.entries().map_err(bad)? {
         let mut entry = entry.map_err(bad)?;
         let name = entry.path().map_err(bad)?.display().to_string();
@@ -93,6 +96,7 @@ pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, Str
             let meta: Value =
                 serde_json::from_slice(&head).map_err(|e| format!("meta.json: {e}"))?;
             index = meta.get("Index").and_then(Value::as_i64);
+            peers = configured(&meta);
         }
         sums.insert(name, hex(&sha.finalize()));
     }
@@ -108,5 +112,13 @@ pub fn check_snapshot(machine: &dyn Machine, path: &Path) -> Result<Checked, Str
     }
     let index = index.ok_or_else(|| format!("{}: meta.json has no Index", path.display()))?;
     drop(archive);
-    Ok(Checked { index, sha256: sum(file.as_mut()).map_err(bad)? })
+    Ok(Checked { index, sha256: sum(file.as_mut()).map_err(bad)?, peers })
+}
+
+/// Nodes of a snapshot's raft configuration and where each is.
+fn configured(meta: &Value) -> BTreeMap<String, String> {
+    let servers = meta.pointer("/Configuration/Servers").and_then(Value::as_array);
+    let text = |server: &Value, key: &str| server.get(key)?.as_str().map(str::to_owned);
+    let one = |server: &Value| Some((text(server, "ID")?, text(server, "Address")?));
+    servers.into_iter().flatten().filter_map(one).collect()
 }

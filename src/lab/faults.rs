@@ -57,6 +57,10 @@ faults! {
         "leadership moves to the voter in its turn, whose claims stay; between turns, or where that one leads, chance decides to which, and the order follows";
     "quorum-lost" "roll/claims" ["roll/claims", "guard quorum"]
         "two voters die and stay away";
+    "disks-lost" "roll/claims" ["roll/claims", "guard quorum"]
+        "two voters lose their disks: the one that is left is no quorum";
+    "every-disk-lost" "roll/claims" ["roll/claims", "guard quorum"]
+        "all voters come back with empty disks";
     "unseal-sidecar-stuck" "roll/claims" ["roll/back"]
         "a voter that restarts stays sealed";
     "slow-rejoin" "roll/claims" ["roll/back"]

@@ -94,7 +94,7 @@ pub(crate) async fn identity(client: &Client) -> Result<String, Trouble> {
     namespace.metadata.uid.ok_or_else(|| Trouble::Other("kube-system has no UID".into()))
 }
 
-/// Whether we may; forbidden names verb and resource.
+/// Whether we may; forbidden names verb and resource, which may be a part of one (`pods/exec`).
 pub async fn review_access(
     client: &Client,
     verb: &str,
@@ -102,12 +102,17 @@ pub async fn review_access(
     resource: &str,
     namespace: Option<&str>,
 ) -> Result<(), Trouble> {
+    let (plural, sub) = match resource.split_once('/') {
+        Some((plural, sub)) => (plural, Some(sub.to_owned())),
+        None => (resource, None),
+    };
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 verb: Some(verb.into()),
                 group: Some(group.into()),
-                resource: Some(resource.into()),
+                resource: Some(plural.into()),
+                subresource: sub,
                 namespace: namespace.map(str::to_owned),
                 ..ResourceAttributes::default()
             }),

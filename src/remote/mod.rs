@@ -3,6 +3,7 @@
 //!
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
+mod exec;
 mod files;
 mod held;
 mod kube;
@@ -18,6 +19,7 @@ mod tunnel;
 mod vault;
 mod wire;
 
+pub(crate) use self::exec::run_in_pod;
 pub(crate) use self::files::soon;
 pub use self::kube::{Trouble, review_access, trouble};
 pub use self::lease::{LeaseFound, LeaseWrite, read_lease, write_lease};
@@ -44,6 +46,17 @@ use tokio::time::Instant;
 
 /// Where time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// How a program ended that ran elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// Its exit code.
+    pub exit: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
 
 /// Something that must not be shown.
 #[derive(Clone)]

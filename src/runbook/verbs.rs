@@ -206,6 +206,39 @@ pub const VERBS: &[Verb] = &[
         result: &[AT],
     },
     Verb {
+        name: "vault.peers_file",
+        says: "write raft/peers.json in a voter's pod: once unsealed anew, that voter alone is the cluster",
+        args: &[
+            arg("node", ArgKind::Text, true, "the voter with the good disk, by name"),
+            arg(
+                "anchor",
+                ArgKind::Text,
+                true,
+                "a snapshot of the cluster: its raft configuration says where raft talks to the voter",
+            ),
+            NAMESPACE,
+            arg("container", ArgKind::Text, false, "the container of Vault; default: vault"),
+            arg(
+                "data_dir",
+                ArgKind::Text,
+                false,
+                "where raft's data lies in it; default: /vault/data",
+            ),
+        ],
+        destructive: true,
+        result: &[("path", Scalar::Text), AT],
+    },
+    Verb {
+        name: "vault.rebuild",
+        says: "make a new cluster of a voter with an empty disk and restore a snapshot into it: the keys and tokens that were saved are valid again",
+        args: &[
+            arg("node", ArgKind::Text, true, "the voter, by name; no voter may have data"),
+            arg("path", ArgKind::Text, true, "the snapshot's file"),
+        ],
+        destructive: true,
+        result: &[AT],
+    },
+    Verb {
         name: "shell.run",
         says: "run a program here, without a shell",
         args: &[

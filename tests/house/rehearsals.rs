@@ -131,6 +131,8 @@ rows! {
     leader_moves_2 "@roll/soak" [] LivedThrough("between turns the order of the roll follows the leader");
     leader_moves_3 "@released:roll/claims" ["roll/claims"] Stops("roll/claims", Status::Blocked);
     quorum_lost "" ["roll/claims", "guard quorum"] Stops("roll/claims", Status::Blocked);
+    disks_lost "" ["roll/claims", "guard quorum"] Stops("roll/claims", Status::Blocked);
+    every_disk_lost "" ["roll/claims", "guard quorum"] Stops("roll/claims", Status::Blocked);
     unseal_sidecar_stuck "" ["roll/back"] Stops("roll/back", Status::Failed);
     slow_rejoin "" ["roll/back"] Stops("roll/back", Status::Failed);
     pvc_protection_race "" ["roll/pod"] Stops("roll/pod", Status::Failed);

@@ -1,5 +1,6 @@
-//! The ways back of the shipped runbook on real servers: bad data is replaced by an anchor's, and a
-//! voter that moved goes back to the old class.
+//! The ways back of the shipped runbook on real servers: bad data is replaced by an anchor's, a
+//! voter that moved goes back to the old class, of two lost disks the third makes a cluster, and of
+//! three the anchor does.
 
 use crate::by_keys::{answers, plain};
 use crate::driver::Driver;
@@ -14,6 +15,8 @@ fn bad_data_is_restored_and_a_voter_goes_back() {
     site.pin();
     restored(&site);
     voters_back(&site);
+    one_good_disk(&site);
+    every_disk_lost(&site);
 }
 
 /// What somebody wrote into Vault and reads back.
@@ -107,4 +110,113 @@ fn voters_back(site: &Site) {
     assert_eq!(new.len(), 2, "one voter's claims are others than before: {new:?}");
     let verdict = crate::site::holdpoint(&["verify", &site.journal().display().to_string()]);
     assert!(String::from_utf8_lossy(&verdict.stdout).starts_with("complete"), "{text}");
+}
+
+/// Two voters lose their disks at once; the third becomes the cluster, with what was written after
+/// the last anchor.
+fn one_good_disk(site: &Site) {
+    let good = site.claims().into_iter().find(|c| c.0 == "data-vault-0").unwrap().1;
+    let mut args = site.roll_args(&runbook("vault-raft-to-block.toml"));
+    let data = site.dir.join("volumes").join(&good);
+    args.extend(["--param".to_owned(), format!("data_dir={}", data.display())]);
+    let mut run = Driver::begin(site, "one-good-disk", &args);
+    let (_, at) = run.review(0, "anchor");
+    run.say("release");
+    let (_, at) = run.wait(at, "anchor", "verified");
+    value(site, Some("after the anchor"));
+    lose(site, &["vault-1", "vault-2"]);
+    until("the way back is offered", || !offered(&run).is_empty());
+    assert_eq!(offered(&run), ["one-good-disk"]);
+    run.say("back one-good-disk two disks are gone");
+    let (plan, at) = run.review(at, "peers");
+    let command = plan["commands"][0].as_str().unwrap().to_owned();
+    run.say("release vault-0");
+    let (_, at) = run.wait(at, "peers", "verified");
+    let file = data.join("raft/peers.json");
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.starts_with("[{") && written.contains("\"id\":\"vault-0\""), "{written}");
+    // The command that was shown writes the same.
+    std::fs::remove_file(&file).unwrap();
+    assert!(shell(site, &command), "{command}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    run.review(at, "restart");
+    run.say("release vault-0");
+    let (_, at) = run.wait(at, "restart", "verified");
+    assert!(!file.exists(), "Vault read it");
+    run.wait(at, "whole", "verified");
+    assert_eq!(run.ended(), Some(1), "{}", run.printed());
+    assert_eq!(value(site, None), "after the anchor");
+    let now = site.claims().into_iter().find(|c| c.0 == "data-vault-0").unwrap().1;
+    assert_eq!(now, good, "the good disk stays");
+}
+
+/// These lose their disks at once (one by one the first would join again), and are back on empty ones.
+fn lose(site: &Site, voters: &[&str]) {
+    for lost in voters {
+        site.control(&format!("/voter/{lost}/stop"));
+    }
+    for lost in voters {
+        let claims = [format!("data-{lost}"), format!("audit-{lost}")];
+        site.kubectl(&["-n", "vault", "delete", "pvc", &claims[0], &claims[1], "--wait=false"]);
+        site.kubectl(&["-n", "vault", "delete", "pod", lost, "--wait=false"]);
+    }
+    let addresses = site.voters();
+    until("empty disks", || {
+        let of = addresses.iter().filter(|(name, _)| voters.contains(&name.as_str()));
+        of.clone().all(|(_, at)| http("GET", &format!("{at}/v1/sys/health"), None, "").0 == 501)
+    });
+}
+
+/// Ways back that were offered so far.
+fn offered(run: &Driver) -> Vec<String> {
+    let events = run.events();
+    let offered = events.iter().filter(|e| e["type"] == "offered");
+    offered.map(|e| e["section"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Nothing is left but the anchor: it makes the cluster again, with its identity, its token and its
+/// old key; and so does the command.
+fn every_disk_lost(site: &Site) {
+    value(site, Some("in the anchor"));
+    let args = site.roll_args(&runbook("vault-raft-to-block.toml"));
+    let mut run = Driver::begin(site, "every-disk-lost", &args);
+    let (_, at) = run.review(0, "anchor");
+    run.say("release");
+    let (_, at) = run.wait(at, "anchor", "verified");
+    value(site, Some("after the anchor"));
+    let all = ["vault-0", "vault-1", "vault-2"];
+    lose(site, &all);
+    until("the way back is offered", || offered(&run).contains(&"every-disk-lost".to_owned()));
+    run.say("back every-disk-lost nothing is left");
+    let (plan, at) = run.review(at, "rebuild");
+    let command = plan["commands"][0].as_str().unwrap().to_owned();
+    run.say("release vault-0");
+    let (_, mut at) = run.wait(at, "rebuild", "verified");
+    // Whether one of the others waited for the cluster in between, and has to begin anew, is chance.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(180);
+    while !run.events().iter().any(|e| e["type"] == "ended") {
+        assert!(std::time::Instant::now() < end, "{}", run.printed());
+        let opened = run.events().into_iter().enumerate().skip(at).find_map(|(i, e)| {
+            let step = e["step"].as_str().filter(|_| e["type"] == "step-opened")?;
+            let (item, name) = step.strip_prefix("every-disk-lost[")?.split_once("]/")?;
+            ["claims", "pod"].contains(&name).then(|| (i, item.to_owned(), name.to_owned()))
+        });
+        if let Some((i, item, name)) = opened {
+            let (_, next) = run.review(i, &name);
+            let typed = if name == "claims" { format!("{item} is lost") } else { item };
+            run.say(&format!("release {typed}"));
+            (_, at) = run.wait(next, &name, "verified");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert_eq!(run.ended(), Some(1), "{}", run.printed());
+    assert_eq!(value(site, None), "in the anchor");
+    // It is the cluster that was pinned.
+    let doctor = crate::site::holdpoint(&["doctor", "--site", &site.fact("site_file")]);
+    assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
+    lose(site, &all);
+    assert!(shell(site, &command), "{command}");
+    let health = format!("{}/v1/sys/health", site.voters()[0].1);
+    until("the old key opens it", || http("GET", &health, None, "").0 == 200);
+    until("what was saved", || value(site, None) == "in the anchor");
 }

@@ -1,7 +1,7 @@
 //! What containers print, and what is answered to commands in them.
 
 use crate::event::Time;
-use crate::lab::World;
+use crate::lab::{World, vault};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -84,8 +84,11 @@ pub struct Ran {
 
 /// Answers a command in a container. Nothing runs on this machine: a few commands are
 /// known, everything else is not simulated.
-pub fn exec(_world: &mut World, pod: &Value, _container: &str, argv: &[String]) -> Ran {
+pub fn exec(world: &mut World, pod: &Value, container: &str, argv: &[String]) -> Ran {
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    if let Some(ran) = on_disk(world, pod, container, &words) {
+        return ran;
+    }
     let said = |text: String| Ran { stdout: text + "\n", ..Ran::default() };
     match words.as_slice() {
         ["echo", rest @ ..] => said(rest.join(" ")),
@@ -100,6 +103,55 @@ pub fn exec(_world: &mut World, pod: &Value, _container: &str, argv: &[String]) 
         },
         _ => unknown(&words.join(" ")),
     }
+}
+
+/// The one script that is known to write: its first word into the file of its second.
+const WRITE: &str = "printf '%s\\n' \"$0\" >\"$1\"";
+
+/// Looking at a voter's data directory, and writing there. None: it is about nothing of that.
+fn on_disk(world: &mut World, pod: &Value, container: &str, words: &[&str]) -> Option<Ran> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let failed = |stderr: String, exit| Some(Ran { stderr, exit, ..Ran::default() });
+    let missing = |program: &str, path: &str, exit| {
+        failed(format!("{program}: {path}: No such file or directory\n"), exit)
+    };
+    match words {
+        ["ls", path] => {
+            let dir = below(pod, container, path)?;
+            match vault::files_in(world, &name, &dir) {
+                Some(names) => Some(Ran { stdout: names.join("\n") + "\n", ..Ran::default() }),
+                None => missing("ls", path, 2),
+            }
+        }
+        ["cat", path] => {
+            let file = below(pod, container, path)?;
+            match vault::file_of(world, &name, &file) {
+                Some(text) => Some(Ran { stdout: text.to_owned(), ..Ran::default() }),
+                None => missing("cat", path, 1),
+            }
+        }
+        ["sh", "-c", WRITE, text, path] => {
+            let file = below(pod, container, path)?;
+            match vault::write_file(world, &name, &file, &format!("{text}\n")) {
+                true => Some(Ran::default()),
+                false => failed(format!("sh: can't create {path}: Permission denied\n"), 1),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The rest of a path that lies where that container mounts the claim of the template `data`.
+fn below(pod: &Value, container: &str, path: &str) -> Option<String> {
+    let all = pod["spec"]["containers"].as_array()?;
+    let own = all.iter().find(|c| c["name"] == container)?;
+    let at = match own["volumeMounts"].as_array() {
+        Some(mounts) => mounts.iter().find(|m| m["name"] == "data")?["mountPath"].as_str()?,
+        // A survey does not hold where what is mounted.
+        None => "/vault/data",
+    };
+    let rest = path.strip_prefix(at)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_owned())
 }
 
 fn unknown(what: &str) -> Ran {

@@ -1,6 +1,6 @@
 //! What can go wrong with Vault, by name; each is an entry of the world's faults.
 
-use super::state::Process;
+use super::state::{Disk, Process};
 use super::{Raft, election, life, raft, truth};
 use crate::lab::World;
 use crate::lab::faults::kind_of;
@@ -19,6 +19,10 @@ pub const LEADER_STOPPED: &str = "stopped-leader";
 pub const LEADER_MOVES: &str = "leader-moves";
 /// So many voters die and stay away that the rest is no quorum.
 pub const QUORUM_LOST: &str = "quorum-lost";
+/// So many voters lose their disks that the rest is no quorum: on a new disk they run again.
+pub const DISKS_LOST: &str = "disks-lost";
+/// All voters come back with empty disks.
+pub const EVERY_DISK_LOST: &str = "every-disk-lost";
 /// The sidecars never unseal.
 pub const SIDECAR_STUCK: &str = "unseal-sidecar-stuck";
 /// A voter with an empty disk takes minutes to be level.
@@ -31,12 +35,14 @@ pub const SNAPSHOT_EMPTY: &str = "snapshot-empty";
 pub const TOKEN_EXPIRES: &str = "token-expires";
 
 /// All of them.
-pub const FAULTS: [&str; 10] = [
+pub const FAULTS: [&str; 12] = [
     LEADER_HUNG,
     AUDIT_HUNG,
     LEADER_STOPPED,
     LEADER_MOVES,
     QUORUM_LOST,
+    DISKS_LOST,
+    EVERY_DISK_LOST,
     SIDECAR_STUCK,
     SLOW_REJOIN,
     PATH_LOST,
@@ -87,7 +93,7 @@ fn victims(world: &World, name: &str, voter: Option<&str>) -> Vec<String> {
     match name {
         LEADER_HUNG | AUDIT_HUNG | LEADER_STOPPED => leader.into_iter().collect(),
         PATH_LOST => others().filter(|pod| !suffers(world, name, pod)).take(1).collect(),
-        QUORUM_LOST => {
+        QUORUM_LOST | DISKS_LOST => {
             let voting = truth::peers(world).values().filter(|votes| **votes).count();
             leader.clone().into_iter().chain(others()).take(voting.div_ceil(2)).collect()
         }
@@ -111,6 +117,9 @@ fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
         }
         return;
     }
+    if name == EVERY_DISK_LOST {
+        return emptied(world);
+    }
     for pod in victims(world, name, voter) {
         let already = suffers(world, name, &pod);
         world.vault.hit.entry(entry.to_owned()).or_default().insert(pod.clone());
@@ -120,7 +129,7 @@ fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
         if name == LEADER_STOPPED {
             life::park(world, &pod);
         }
-        if name == QUORUM_LOST {
+        if [QUORUM_LOST, DISKS_LOST].contains(&name) {
             life::end(world, &pod);
         }
         let Some(voter) = world.vault.voters.get_mut(&pod) else { continue };
@@ -129,12 +138,32 @@ fn strike(world: &mut World, entry: &str, voter: Option<&str>) {
             LEADER_STOPPED if voter.process == Process::Running => voter.process = Process::Paused,
             AUDIT_HUNG => voter.audit_stuck = true,
             QUORUM_LOST => voter.kept_away = true,
+            DISKS_LOST => {
+                let disk = voter.disk.clone();
+                world.vault.disks.entry(disk).or_default().lost = true;
+            }
             PATH_LOST => voter.path_lost = true,
             _ => {}
         }
         if name == LEADER_HUNG {
             raft::stand(world);
         }
+    }
+}
+
+/// What lay on the voters' disks is nowhere to be read; they start on empty ones of the same name.
+fn emptied(world: &mut World) {
+    let names: Vec<String> = world.vault.voters.keys().cloned().collect();
+    for pod in &names {
+        life::end(world, pod);
+    }
+    (world.vault.led, world.vault.last) = (None, None);
+    for pod in &names {
+        let disk = world.vault.voters.get(pod).map(|v| v.disk.clone()).unwrap_or_default();
+        let before = world.vault.disks.insert(disk.clone(), Disk::default());
+        let before = Disk { lost: true, ..before.unwrap_or_default() };
+        world.vault.disks.insert(format!("{disk} before"), before);
+        life::launch(world, pod);
     }
 }
 
@@ -165,6 +194,12 @@ fn heal(world: &mut World, entry: &str, voter: Option<&str>) {
             }
             QUORUM_LOST => {
                 voter.kept_away = false;
+                life::launch(world, &pod);
+            }
+            // Which may be another one by now.
+            DISKS_LOST => {
+                let disk = voter.disk.clone();
+                world.vault.disks.entry(disk).or_default().lost = false;
                 life::launch(world, &pod);
             }
             _ => {}

@@ -104,6 +104,9 @@ pub(super) fn launch(world: &mut World, pod: &str) {
     if voter.process != Process::Absent {
         return;
     }
+    if world.vault.disks.get(&voter.disk).is_some_and(|disk| disk.lost) {
+        return;
+    }
     voter.process = Process::Running;
     voter.boots += 1;
     voter.sealed = true;

@@ -16,6 +16,7 @@ mod adopt;
 mod answer;
 mod election;
 mod fault;
+mod files;
 mod kv;
 mod life;
 mod mounts;
@@ -32,9 +33,11 @@ mod truth;
 pub use self::adopt::{Found, adopt};
 pub use self::answer::answer;
 pub use self::fault::{
-    AUDIT_HUNG, FAULTS, LEADER_HUNG, LEADER_MOVES, LEADER_STOPPED, PATH_LOST, QUORUM_LOST,
-    SIDECAR_STUCK, SLOW_REJOIN, SNAPSHOT_EMPTY, TOKEN_EXPIRES, connect, fault, fault_at,
+    AUDIT_HUNG, DISKS_LOST, EVERY_DISK_LOST, FAULTS, LEADER_HUNG, LEADER_MOVES, LEADER_STOPPED,
+    PATH_LOST, QUORUM_LOST, SIDECAR_STUCK, SLOW_REJOIN, SNAPSHOT_EMPTY, TOKEN_EXPIRES, connect,
+    fault, fault_at,
 };
+pub use self::files::{list as files_in, read as file_of, write as write_file};
 pub use self::life::{Task, run, started, stopped};
 pub use self::serve::serve;
 pub use self::state::{

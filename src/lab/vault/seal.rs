@@ -3,7 +3,7 @@
 use super::answer::Ask;
 use super::reply::{self, Reply};
 use super::state::Process;
-use super::{ROOT_TOKEN, election, life, raft, status, truth};
+use super::{ROOT_TOKEN, election, files, life, raft, status, truth};
 use crate::lab::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +52,11 @@ pub(super) fn unseal(world: &mut World, pod: &str, key: &str) -> Result<(), Stri
         life::prove(world, pod);
         return Ok(());
     }
-    if let Some(voter) = world.vault.voters.get_mut(pod) {
+    let raft = &mut world.vault;
+    if let Some(voter) = raft.voters.get_mut(pod) {
+        if let Some(disk) = raft.disks.get_mut(&voter.disk) {
+            files::recover(disk)?;
+        }
         (voter.sealed, voter.left) = (false, None);
     }
     let named = truth::peers(world).contains_key(pod);
@@ -79,7 +83,8 @@ pub(super) fn unseal_asked(world: &mut World, pod: &str, ask: &Ask) -> Reply {
         return reply::error(400, says);
     }
     if !reset && let Err(why) = unseal(world, pod, key) {
-        return reply::error(if why.starts_with(CHALLENGE) { 500 } else { 400 }, &why);
+        let broken = why.starts_with(CHALLENGE) || why.starts_with("raft recovery");
+        return reply::error(if broken { 500 } else { 400 }, &why);
     }
     status::seal_status(world, pod)
 }
@@ -108,18 +113,37 @@ pub(super) fn init(world: &mut World, pod: &str) -> Reply {
     if truth::data(world).is_some_and(|d| d.keyring.is_some()) {
         return reply::error(400, "Vault is already initialized");
     }
+    let again = world.vault.disks.values().any(|d| d.data.keyring.is_some());
     let mut data = truth::fresh(world);
+    let (key, token) = match again {
+        true => renewed(world, &mut data),
+        false => (super::UNSEAL_KEY.to_owned(), ROOT_TOKEN.to_owned()),
+    };
     data.peers.insert(pod.to_owned(), true);
     let disk = world.vault.voters.get(pod).map(|v| v.disk.clone()).unwrap_or_default();
     if let Some(disk) = world.vault.disks.get_mut(&disk) {
         (disk.data, disk.applied, disk.term) = (std::sync::Arc::new(data), 40, 2);
     }
-    let hex = bytes(super::UNSEAL_KEY).unwrap_or_default();
-    let hex: String = hex.iter().map(|b| format!("{b:02x}")).collect();
+    let hex: String = bytes(&key).unwrap_or_default().iter().map(|b| format!("{b:02x}")).collect();
     reply::json(
         200,
         &json!({
-            "keys": [hex], "keys_base64": [super::UNSEAL_KEY], "root_token": ROOT_TOKEN,
+            "keys": [hex], "keys_base64": [key], "root_token": token,
         }),
     )
+}
+
+/// A cluster after another one: with a key and a token of its own, and nothing in it.
+fn renewed(world: &mut World, data: &mut super::Data) -> (String, String) {
+    let key = STANDARD.encode(format!("LAB{}", world.chance.uuid()));
+    let token = format!("hvs.LAB{}", world.chance.uuid().replace('-', ""));
+    if let Some(keyring) = data.keyring.as_mut() {
+        key.clone_into(&mut keyring.key);
+    }
+    let root = data.tokens.remove(ROOT_TOKEN);
+    data.tokens.clear();
+    data.tokens.extend(root.map(|root| (token.clone(), root)));
+    data.versioned.clear();
+    data.plain.clear();
+    (key, token)
 }

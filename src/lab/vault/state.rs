@@ -187,6 +187,12 @@ pub struct Disk {
     pub applied: u64,
     /// What the entries add up to. Shared by voters that are level.
     pub data: Arc<Data>,
+    /// `raft/peers.json`, which somebody put there.
+    #[serde(default)]
+    pub peers_json: Option<String>,
+    /// Nobody reads it any more: no process runs on it.
+    #[serde(default)]
+    pub lost: bool,
 }
 
 /// What raft replicates.

@@ -96,7 +96,7 @@ pub(super) fn disk<'a>(world: &'a World, pod: &str) -> Option<&'a Disk> {
 pub(super) fn data(world: &World) -> Option<&Data> {
     let led = world.vault.led.as_ref().and_then(|led| world.vault.disks.get(&led.disk));
     let all = world.vault.voters.keys().filter_map(|pod| disk(world, pod));
-    let longest = || all.max_by_key(|d| (d.term, d.applied));
+    let longest = || all.filter(|d| !d.lost).max_by_key(|d| (d.term, d.applied));
     led.or_else(longest).map(|d| &*d.data)
 }
 

@@ -276,7 +276,14 @@ pub fn untrue(played: &Played, begun: &World) -> Option<String> {
 
 /// Vault elected more often than somebody asked it to: a leader was taken away.
 fn elected(played: &Played, begun: &World) -> Option<String> {
-    const ELECT: [&str; 4] = ["hung-leader", "stopped-leader", "quorum-lost", "hung-audit"];
+    const ELECT: [&str; 6] = [
+        "hung-leader",
+        "stopped-leader",
+        "quorum-lost",
+        "hung-audit",
+        "disks-lost",
+        "every-disk-lost",
+    ];
     if played.struck.iter().any(|s| ELECT.contains(&s.name)) {
         return None;
     }

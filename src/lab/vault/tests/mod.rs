@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod life;
+mod recovery;
 mod simulated;
 mod snapshots;
 mod status;
