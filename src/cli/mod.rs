@@ -8,6 +8,7 @@
 #[macro_use]
 mod print;
 
+mod changed;
 pub mod check;
 mod conduct;
 pub mod doctor;

@@ -258,6 +258,9 @@ pub enum Event {
     Lease { news: Lease },
     /// A person takes the lease over from whoever holds it.
     LeaseClaimed { from: String, reason: String },
+    /// A person accepted another text of the runbook: from here on the run goes by it. `changes`
+    /// says for people what is another in it.
+    Redlined { runbook: String, changes: Vec<String>, reason: String },
     /// Seq 1 of a later segment: all that the run was when it moved, as `run` writes it.
     Keyframe { state: Box<Value> },
     /// The run goes on in another directory; what comes after is written there.
@@ -327,6 +330,7 @@ impl Event {
             | E::Continued
             | E::Lease { .. }
             | E::LeaseClaimed { .. }
+            | E::Redlined { .. }
             | E::Keyframe { .. }
             | E::Moved { .. }
             | E::Aborted { .. }

@@ -9,6 +9,7 @@ use crate::run::keyframe;
 use crate::run::lease;
 use crate::run::life::{Illegal, Move, Status, legal};
 use crate::run::probing;
+use crate::run::redline;
 use crate::run::resume;
 use crate::run::state::{
     GuardState, ItemState, OUTPUT_LINE, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
@@ -38,6 +39,14 @@ pub enum ApplyError {
         /// The move.
         illegal: Illegal,
     },
+    /// Another text of the runbook that does not fit what was done.
+    #[error("entry {seq}: this text of the runbook cannot be gone by: {why}")]
+    Redlined {
+        /// Seq of the entry.
+        seq: u64,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A keyframe that is none of this run, or stands elsewhere than at its beginning.
     #[error("entry {seq}: this is no keyframe to go on from: {why}")]
     Keyframe {
@@ -66,6 +75,7 @@ pub fn apply(state: &mut State, entry: &Entry) -> Result<Vec<Effect>, ApplyError
         return Ok(Vec::new());
     }
     check_names(state, entry)?;
+    redline::fold(state, entry)?;
     if let Some(addr) = entry.event.step() {
         step(state, entry, &addr.clone())?;
     }

@@ -7,7 +7,7 @@ use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::state::State;
 use crate::run::step::StepState;
-use crate::run::{back, lease, results, resume, window};
+use crate::run::{back, lease, redline, results, resume, window};
 use crate::runbook::model::{Does, Risk, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
@@ -71,6 +71,10 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
                 reasonable(reason)?;
             }
             lease::take(state, reason)
+        }
+        Intent::Redline { runbook, reason } => {
+            reasonable(reason)?;
+            redline::accept(state, runbook, reason)
         }
         Intent::Abort { reason } => {
             reasonable(reason)?;
@@ -379,7 +383,8 @@ fn choose(addr: StepAddr, step: &Step, branch: &str) -> Result<Vec<Event>, Refus
     Ok(vec![Event::Chosen { step: addr, branch: branch.to_owned() }])
 }
 
-fn reasonable(reason: &str) -> Result<(), Refusal> {
+/// Whether a text is a reason: something, and no book.
+pub fn reasonable(reason: &str) -> Result<(), Refusal> {
     if reason.trim().is_empty() {
         return Err(Refusal::new(
             "a reason is needed; whoever reads the incident later asks for it",

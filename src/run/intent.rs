@@ -70,6 +70,8 @@ pub enum Intent {
     LeaveBack { reason: String },
     /// Take the cluster's lease over from whoever holds it.
     TakeLease { reason: String },
+    /// Go by another text of the runbook from now on.
+    Redline { runbook: String, reason: String },
     /// Give the run up.
     Abort { reason: String },
     /// Take the run up again in another process: asked once, before anything else.
@@ -175,6 +177,7 @@ impl Intent {
             Self::GoBack { section, .. } => format!("go back by {section}"),
             Self::LeaveBack { .. } => "leave the way back".into(),
             Self::TakeLease { .. } => "take the lease over".into(),
+            Self::Redline { .. } => "accept the changed runbook".into(),
             Self::Abort { .. } => "abort the run".into(),
             Self::Resume { .. } => "resume the run".into(),
             Self::GoOn => "go on in another directory".into(),

@@ -19,6 +19,7 @@ mod keyframe;
 mod lease;
 mod life;
 mod probing;
+mod redline;
 mod remaining;
 mod results;
 mod resume;
@@ -29,11 +30,12 @@ mod watching;
 mod window;
 
 pub use apply::{ApplyError, apply, render_call};
-pub use decide::decide;
+pub use decide::{decide, reasonable};
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};
 pub use probing::doubted;
+pub use redline::Redlined;
 pub use state::{
     Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,
 };

@@ -29,6 +29,10 @@ pub struct Answers {
     /// What becomes of the cluster's lease where somebody else left it.
     #[serde(default)]
     pub lease: Option<TakeLease>,
+    /// Why what is another in the runbook's file is accepted when the run is taken up again; without
+    /// it the run goes on with what it began with.
+    #[serde(default)]
+    pub accept_changes: Option<String>,
     /// Releases whatever can be released, as a lab's operator without care would. No file
     /// can say so.
     #[serde(skip)]

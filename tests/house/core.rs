@@ -7,6 +7,7 @@ pub mod back;
 mod leased;
 mod overrides;
 mod probes;
+mod redlined;
 mod refusals;
 mod shipped;
 pub mod turns;

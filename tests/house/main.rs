@@ -32,6 +32,7 @@ mod lease;
 mod outlived;
 mod pipes;
 mod pty;
+mod redlined;
 mod rehearsals;
 mod resume;
 mod screens;

@@ -8,7 +8,19 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn arbitrary_intent() -> impl Strategy<Value = (u8, u8, u8)> {
-    (0_u8..28, 0_u8..4, 0_u8..4)
+    (0_u8..29, 0_u8..4, 0_u8..4)
+}
+
+/// Another text of the runbook: one of two others of a step, or a phase behind the last one.
+fn another(which: u8, how: u8) -> String {
+    let text = crate::core::back::ways();
+    let (from, to) = match which {
+        0 => ("is well\"", format!("is well {how}\"")),
+        1 => ("Delete the claims of", format!("Delete {how} claims of")),
+        2 => ("\"All is well\"", format!("\"All is well {how}\"")),
+        _ => ("[[backout]]", "[[phase]]\nid = \"two\"\ntitle = \"Two\"\n[[phase.step]]\nid = \"look\"\ntitle = \"Look\"\nverify.that = 'raft.leader_answers'\n[[backout]]".into()),
+    };
+    text.replacen(from, &to, 1)
 }
 
 /// What a person, a server or chance may do next; `stale` answers carry old tickets.
@@ -92,6 +104,10 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
             let section = ["aside", "home", "undo", "away"][usize::from(which)].into();
             (driver(), Intent::GoBack { section, reason: "late".into() })
         }
+        28 => {
+            let runbook = another(which, how);
+            (driver(), Intent::Redline { runbook, reason: "better so".into() })
+        }
         26 if how == 2 => (driver(), Intent::LeaveBack { reason: "better now".into() }),
         27 if how == 0 => {
             let start = Time(run.now.0 + i64::from(which) * 2000);
@@ -133,8 +149,19 @@ proptest! {
         let mut verifying: std::collections::BTreeSet<StepAddr> = Default::default();
         let mut last_effect = 0;
         let mut back: Vec<String> = Vec::new();
+        let mut begun: std::collections::BTreeSet<String> = Default::default();
         for e in &run.entries {
+            // What was decided on, by its name in the runbook.
+            if let Event::EffectStarted { step, .. } | Event::Shown { step, .. }
+                | Event::Skipped { step, .. } | Event::Verified { step, .. }
+                | Event::Retried { step, .. } = &e.event {
+                begun.insert(format!("{}/{} ", step.phase, step.step));
+            }
             match &e.event {
+                Event::Redlined { changes, .. } => {
+                    let other = changes.iter().find(|c| begun.iter().any(|b| c.starts_with(b)));
+                    prop_assert_eq!(other, None);
+                }
                 Event::Released { step, digest } => {
                     // A check begins by itself; an action only when a person says so.
                     prop_assert!(e.actor.asked() || step.step == "check", "released by {:?}", e.actor);
@@ -161,6 +188,7 @@ proptest! {
                 // A way that is walked once more has steps of its own.
                 Event::BackBegan { section, .. } => {
                     verifying.retain(|s| s.phase != *section);
+                    begun.retain(|b| !b.starts_with(&format!("{section}/")));
                     back.retain(|b| b != section);
                     back.push(section.clone());
                 }
@@ -173,6 +201,7 @@ proptest! {
         prop_assert_eq!(executes, starts);
         let again = holdpoint::session::fold(&run.entries).unwrap();
         prop_assert_eq!(format!("{:?}", again.steps), format!("{:?}", run.state.steps));
+        prop_assert_eq!(again.text(), run.state.text());
         prop_assert_eq!(again.world, run.state.world);
     }
 }
