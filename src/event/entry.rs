@@ -174,6 +174,8 @@ pub enum Event {
     ReviewClosed { step: StepAddr },
     /// A gate that does not pass is overridden, as it stands and for this review.
     Overridden { step: StepAddr, gate: String, reason: String },
+    /// One who is asked before the step said go, or why not; the actor wrote it down.
+    Polled { step: StepAddr, who: String, go: bool, reason: String },
     /// A person released exactly this digest. Gates and proposal are read once more.
     Released { step: StepAddr, digest: String },
     /// Back to the operator: between release and effect something changed. `material`: what
@@ -286,6 +288,7 @@ impl Event {
             | E::ProposalFailed { step, .. }
             | E::ReviewClosed { step }
             | E::Overridden { step, .. }
+            | E::Polled { step, .. }
             | E::Released { step, .. }
             | E::Changed { step, .. }
             | E::EffectStarted { step, .. }

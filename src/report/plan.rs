@@ -151,6 +151,10 @@ fn step_lines(
         let _ = writeln!(out, "  - only when `{}`", when.text);
     }
     does_lines(out, step, &fill, resolved);
+    if let Some(poll) = &step.poll {
+        let lasts = poll.lasts.map(|l| format!(", which counts for {l}")).unwrap_or_default();
+        let _ = writeln!(out, "  - gate: go from each of {}{lasts}", poll.of.join(", "));
+    }
     for gate in &step.gates {
         let _ = writeln!(out, "  - gate: {} (`{}`)", fill(&gate.says), gate.that.text);
     }

@@ -309,7 +309,9 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
         let to = legal(s.status, by)
             .map_err(|illegal| ApplyError::Illegal { seq: entry.seq, illegal })?;
         // A review that is opened, and a release, ask anew even where the status stays.
-        if to != s.status || matches!(by, Move::Retry | Move::Anew) {
+        // So do the gates of one that is not reviewed when somebody was heard.
+        let heard = by == Move::Poll && matches!(to, Status::Ready | Status::Blocked);
+        if to != s.status || heard || matches!(by, Move::Retry | Move::Anew) {
             s.ticket = entry.seq;
         }
         s.status = to;

@@ -7,7 +7,7 @@ use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::state::State;
 use crate::run::step::StepState;
-use crate::run::{back, lease, redline, results, resume, window};
+use crate::run::{back, lease, poll, redline, results, resume, window};
 use crate::runbook::model::{Does, Risk, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
@@ -93,6 +93,7 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
         | Intent::CloseReview { step }
         | Intent::Release { step, .. }
         | Intent::Override { step, .. }
+        | Intent::Poll { step, .. }
         | Intent::Show { step }
         | Intent::Claim { step }
         | Intent::Unclaim { step }
@@ -147,6 +148,10 @@ fn on_step(
                 return Err(early);
             }
             override_gate(addr, s, gate, seen, reason)
+        }
+        Intent::Poll { .. } => {
+            moved(Move::Poll)?;
+            poll::asked(addr, step, intent)
         }
         Intent::Show { .. } => {
             moved(Move::Show)?;
@@ -404,6 +409,7 @@ fn hint(status: Status, intent: &Intent) -> String {
         Intent::CloseReview { .. } => "left",
         Intent::Release { .. } => "released",
         Intent::Override { .. } => "overridden",
+        Intent::Poll { .. } => "decided on",
         Intent::Show { .. } => "shown",
         Intent::Claim { .. } => "claimed done",
         Intent::Unclaim { .. } => "taken back",

@@ -3,6 +3,7 @@
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
 use crate::run::failure::failure;
 use crate::run::lease;
+use crate::run::poll;
 use crate::run::state::State;
 use crate::run::step::Override;
 use crate::run::window;
@@ -75,6 +76,7 @@ pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) ->
         says: g.says.clone(),
         judged: g.that.judge(&scope),
     }));
+    judged.extend(poll::gate(step, state.steps.get(addr).map(|s| &**s), now));
     judged.extend(window::gate(state, addr, now));
     judged.extend(lease::gate(state, step, now));
     if step.hold == Hold::TwoPerson {

@@ -18,6 +18,7 @@ mod intent;
 mod keyframe;
 mod lease;
 mod life;
+mod poll;
 mod probing;
 mod redline;
 mod remaining;
@@ -34,6 +35,7 @@ pub use decide::{decide, reasonable};
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};
+pub use poll::{HOW, POLL, Said, said, wanted};
 pub use probing::doubted;
 pub use redline::Redlined;
 pub use state::{

@@ -6,6 +6,7 @@ mod arbitrary;
 pub mod back;
 mod leased;
 mod overrides;
+pub mod polled;
 mod probes;
 mod redlined;
 mod refusals;

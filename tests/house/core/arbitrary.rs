@@ -8,12 +8,17 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn arbitrary_intent() -> impl Strategy<Value = (u8, u8, u8)> {
-    (0_u8..29, 0_u8..4, 0_u8..4)
+    (0_u8..31, 0_u8..4, 0_u8..4)
+}
+
+/// With ways back, and somebody who is asked before the first step.
+fn small() -> String {
+    crate::core::back::ways().replacen("confirm = ", "poll.of = [\"app\"]\nconfirm = ", 1)
 }
 
 /// Another text of the runbook: one of two others of a step, or a phase behind the last one.
 fn another(which: u8, how: u8) -> String {
-    let text = crate::core::back::ways();
+    let text = small();
     let (from, to) = match which {
         0 => ("is well\"", format!("is well {how}\"")),
         1 => ("Delete the claims of", format!("Delete {how} claims of")),
@@ -63,6 +68,7 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         0 => (driver(), Intent::Review { step }),
         1 => (driver(), Intent::CloseReview { step }),
         2 | 3 => (driver(), Intent::Release { step, digest, typed }),
+        4 if how == 3 => (driver(), run.overriding(&step, "poll", "because")),
         4 => (driver(), run.overriding(&step, "healthy", "because")),
         5 => (driver(), Intent::Show { step }),
         6 => (driver(), Intent::Claim { step }),
@@ -104,6 +110,10 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
             let section = ["aside", "home", "undo", "away"][usize::from(which)].into();
             (driver(), Intent::GoBack { section, reason: "late".into() })
         }
+        29 | 30 => {
+            let (who, go) = ("app".into(), how > 0);
+            (driver(), Intent::Poll { step, who, go, reason: "they said so".into() })
+        }
         28 => {
             let runbook = another(which, how);
             (driver(), Intent::Redline { runbook, reason: "better so".into() })
@@ -137,7 +147,7 @@ proptest! {
     /// and folding the entries again gives the same state.
     #[test]
     fn nothing_happens_that_was_not_released(script in prop::collection::vec((arbitrary_intent(), 0_i64..4000), 1..120)) {
-        let mut run = Run::new(&crate::core::back::ways(), Mode::Write);
+        let mut run = Run::new(&small(), Mode::Write);
         run.reach_first_step();
         for (pick, ms) in script {
             run.pass(ms);
@@ -150,6 +160,8 @@ proptest! {
         let mut last_effect = 0;
         let mut back: Vec<String> = Vec::new();
         let mut begun: std::collections::BTreeSet<String> = Default::default();
+        let mut go: std::collections::BTreeMap<StepAddr, bool> = Default::default();
+        let mut overridden: std::collections::BTreeSet<StepAddr> = Default::default();
         for e in &run.entries {
             // What was decided on, by its name in the runbook.
             if let Event::EffectStarted { step, .. } | Event::Shown { step, .. }
@@ -168,7 +180,16 @@ proptest! {
                     released.insert(step.clone(), digest.clone());
                 }
                 Event::Changed { step, .. } => drop(released.remove(step)),
+                Event::Polled { step, go: said, .. } => drop(go.insert(step.clone(), *said)),
+                Event::Retried { step, .. } => drop(go.remove(step)),
+                Event::ReviewOpened { step } => drop(overridden.remove(step)),
+                Event::Overridden { step, gate, .. } if gate == "poll" => {
+                    overridden.insert(step.clone());
+                }
                 Event::EffectStarted { step, effect, digest } => {
+                    let asked = step.phase == "one" && step.step == "claims";
+                    let may = go.get(step) == Some(&true) || overridden.contains(step);
+                    prop_assert!(!asked || may, "nobody said go");
                     let bound = released.remove(step);
                     prop_assert_eq!(bound.as_ref(), Some(digest));
                     prop_assert!(running.is_none());
