@@ -12,6 +12,7 @@ mod changed;
 pub mod check;
 mod conduct;
 pub mod doctor;
+mod due;
 pub mod lab;
 pub mod plan;
 pub mod resume;

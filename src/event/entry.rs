@@ -267,6 +267,8 @@ pub enum Event {
     Keyframe { state: Box<Value> },
     /// The run goes on in another directory; what comes after is written there.
     Moved { to: String },
+    /// In a journal of its own, behind the run's: something that was due after it was done.
+    FollowedUp { id: String, reason: String },
     /// The run was given up.
     Aborted { reason: String },
     /// The journal's end record.
@@ -334,6 +336,7 @@ impl Event {
             | E::Lease { .. }
             | E::LeaseClaimed { .. }
             | E::Redlined { .. }
+            | E::FollowedUp { .. }
             | E::Keyframe { .. }
             | E::Moved { .. }
             | E::Aborted { .. }
