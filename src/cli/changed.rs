@@ -28,6 +28,10 @@ pub(crate) fn settled(
 ) -> Result<Changed, String> {
     let state = &run.state;
     let path = clean_line(&state.header.runbook_path);
+    let damaged = matches!(run.verdict, Verdict::Tampered { .. });
+    if damaged && reason.is_some() {
+        return Err("the journal is damaged: nothing can be accepted there".into());
+    }
     let stays = |why: &str| {
         let notice = format!("{path} {why}; the run goes on with what it began with");
         Changed { then: None, notice: Some(notice) }
@@ -50,7 +54,7 @@ pub(crate) fn settled(
     let reason = match reason {
         Some(reason) => Some(reason),
         // What is only looked at is not changed either.
-        _ if matches!(run.verdict, Verdict::Tampered { .. }) => None,
+        None if damaged => None,
         None if asks && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
             outln!("{path} changed since this run was left:");
             lines(&found).iter().for_each(|line| outln!("{line}"));

@@ -198,8 +198,10 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
     };
     let wish = args.accept_changes.clone();
     let wish = wish.or_else(|| answers.as_ref().and_then(|(_, a)| a.accept_changes.clone()));
-    // Before the terminal is taken, and before anything begins by itself.
-    let Changed { then, notice } = changed::settled(&reopened, wish, answers.is_none())?;
+    // Before the terminal is taken, and before anything begins by itself. Who only watches a soak
+    // is asked nothing.
+    let asks = answers.is_none() && !args.soaks;
+    let Changed { then, notice } = changed::settled(&reopened, wish, asks)?;
     let clock = site::clock();
     let mut stage = match ui {
         Ui::Plain => None,

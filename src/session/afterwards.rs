@@ -5,7 +5,7 @@ use crate::event::{Actor, Continues, Entry, Event, Span, Time};
 use crate::journal::{FILE, FileDisk, JournalError, Read, Verdict, Writer, ZERO_HASH, read_bytes};
 use crate::remote::Clock;
 use crate::run::{State, reasonable};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name of its directory in the run's.
@@ -136,7 +136,7 @@ fn begun(dir: &Path, run: &Read, state: &State, actor: &Actor) -> Event {
 }
 
 /// Locked, with the hash of its last entry and the seq of the next. A torn tail is set aside.
-fn opened(place: &PathBuf) -> Result<(FileDisk, String, u64), JournalError> {
+fn opened(place: &Path) -> Result<(FileDisk, String, u64), JournalError> {
     match FileDisk::create(place) {
         Ok(disk) => return Ok((disk, ZERO_HASH.to_owned(), 0)),
         Err(JournalError::Io { source, .. })
