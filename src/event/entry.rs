@@ -1,6 +1,8 @@
 //! The closed set of events, and the journal's first line.
 
-use crate::event::{Actor, EffectId, GateJudged, Judged, Lease, Proposal, Slot, StepAddr, Time};
+use crate::event::{
+    Actor, EffectId, GateJudged, Judged, Lease, Proposal, Scheduled, Slot, StepAddr, Time,
+};
 use crate::world::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +61,9 @@ pub struct Header {
     /// The change window that it was opened with, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Slot>,
+    /// What comes by itself there, and that Kubernetes does not know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<Scheduled>,
     /// What expressions see as `site`; no secrets.
     pub site_values: BTreeMap<String, Value>,
     /// Pinned identities.

@@ -44,6 +44,13 @@ pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>, site: &OfSite) 
             window.length, window.backout_reserve
         );
     }
+    if let Some(quiet) = &runbook.quiet {
+        let _ = writeln!(
+            out,
+            "No step that acts and has an estimate begins when one of `{}` would come in between.",
+            quiet.text
+        );
+    }
     if !site.name.is_empty() {
         let _ = writeln!(
             out,

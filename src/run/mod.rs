@@ -24,6 +24,7 @@ mod redline;
 mod remaining;
 mod results;
 mod resume;
+mod scheduled;
 mod state;
 mod step;
 mod wants;
@@ -38,6 +39,7 @@ pub use life::{Illegal, Move, Status, legal, table};
 pub use poll::{HOW, POLL, Said, said, wanted};
 pub use probing::doubted;
 pub use redline::Redlined;
+pub use scheduled::SCHEDULED;
 pub use state::{
     Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,
 };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Gate of a step that needs two people; no other one is called so.
 pub const SECOND_PERSON: &str = "second-person";
 /// Gates that Holdpoint itself adds: no runbook's gate is called so.
-pub const BUILT_IN: [&str; 4] = [SECOND_PERSON, "window", "lease", "poll"];
+pub const BUILT_IN: [&str; 5] = [SECOND_PERSON, "window", "lease", "poll", "scheduled"];
 
 /// A checked runbook.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Runbook {
     pub params: BTreeMap<String, Param>,
     /// Length and reserve of the change window, if the runbook has one.
     pub window: Option<Window>,
+    /// CronJobs of which none may come in between while a step acts.
+    pub quiet: Option<Expr>,
     /// Watched all through.
     pub guards: Vec<Guard>,
     /// In order.

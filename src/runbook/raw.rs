@@ -29,6 +29,8 @@ pub struct RawRunbook {
     params: Option<BTreeMap<String, RawParam>>,
     /// The change window.
     window: Option<RawWindow>,
+    /// CronJobs of which none may come in between while a step acts: `cronjobs.filter(…)`.
+    quiet: Option<String>,
     /// Invariants watched all through.
     guard: Option<Vec<RawGuard>>,
     /// Phases, in order.

@@ -10,6 +10,7 @@ pub mod polled;
 mod probes;
 mod redlined;
 mod refusals;
+mod scheduled;
 mod shipped;
 pub mod turns;
 mod watched;

@@ -36,6 +36,7 @@ mod pty;
 mod redlined;
 mod rehearsals;
 mod resume;
+mod scheduled;
 mod screens;
 mod served;
 mod soak;

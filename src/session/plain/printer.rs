@@ -325,6 +325,7 @@ mod tests {
             version: "0".into(),
             opened_by: Actor::System,
             continues: None,
+            scheduled: Vec::new(),
             window: None,
         };
         let runbook = Arc::new(crate::runbook::load(ONE).unwrap().runbook);
