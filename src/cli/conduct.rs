@@ -47,7 +47,8 @@ pub(crate) enum Begin {
         keep: Keep,
     },
     /// Where the last process left it.
-    Again(Box<Reopened>),
+    /// With what is asked then, before anything happens by itself.
+    Again(Box<Reopened>, Option<Intent>),
 }
 
 /// Takes the terminal, if it can draw a screen, and shows the run as it will begin. `instead` is
@@ -73,19 +74,31 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
             let header = *header;
             let opening = Opening { runs, header, runbook, nonce: site::nonce(), clock, keep };
             let (state, writer, dir) = open(opening).await.map_err(|e| e.to_string())?;
-            let new =
-                Resumed { state, writer, show_only: None, first: None, dir: Some(dir.clone()) };
+            let new = Resumed {
+                state,
+                writer,
+                show_only: None,
+                first: None,
+                then: None,
+                dir: Some(dir.clone()),
+            };
             let (handle, task) = Engine::resume(new, Arc::new(remote));
             (handle, task, dir)
         }
-        Begin::Again(run) => {
-            let (dir, left) = (run.dir.clone(), run.state.seq);
-            let resumed =
+        Begin::Again(run, then) => {
+            let (dir, left, text) = (run.dir.clone(), run.state.seq, run.state.redlined.clone());
+            let asks = then.is_some();
+            let mut resumed =
                 run.resume(actor.clone(), clock, &Keep::Durable).map_err(|e| e.to_string())?;
+            resumed.then = then.map(|intent| (actor.clone(), intent));
             let (handle, task) = Engine::resume(resumed, Arc::new(remote));
             // What the last process left is not what this one goes on from.
             let mut live = handle.live.clone();
-            let taken_up = live.wait_for(|now| now.state.seq > left || now.show_only.is_some());
+            let taken_up = live.wait_for(|now| {
+                let s = &now.state;
+                let answered = !asks || s.redlined != text || s.refused.is_some();
+                s.seq > left && answered || now.show_only.is_some()
+            });
             match &mut stage {
                 None => drop(taken_up.await),
                 Some(stage) => {

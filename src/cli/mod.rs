@@ -8,9 +8,11 @@
 #[macro_use]
 mod print;
 
+mod changed;
 pub mod check;
 mod conduct;
 pub mod doctor;
+mod due;
 pub mod lab;
 pub mod plan;
 pub mod resume;

@@ -1,20 +1,18 @@
 //! `holdpoint resume`: a run that was left, or whose process ended, is taken up again.
 
-use crate::cli::check::read;
+use crate::cli::changed::{self, Changed};
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
 use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, lab, refuse, runtime, site};
-use crate::event::{Actor, Header, Mode, Role};
+use crate::event::{Actor, Mode, Role};
 use crate::journal::Verdict;
 use crate::remote::Remote;
 use crate::run::{State, Status};
 use crate::runbook::model::Does;
-use crate::runbook::redline;
 use crate::session::{Answers, Reopened, goes_on, left_behind, reopen};
 use crate::site::{is_lab, lacking};
-use crate::text::clean_line;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -38,6 +36,9 @@ pub struct Args {
     /// Answers for an unattended run, with --ui plain
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Go by the runbook's file as it is now, where only what has not begun is another in it: why
+    #[arg(long, value_name = "REASON", conflicts_with = "answers")]
+    accept_changes: Option<String>,
     /// Directory of runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -74,6 +75,7 @@ pub(crate) fn soak(args: &SoakArgs) -> ExitCode {
         headless: true,
         ascii: false,
         answers: None,
+        accept_changes: None,
         state: args.state.clone(),
         soaks: true,
     };
@@ -199,6 +201,12 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
+    let wish = args.accept_changes.clone();
+    let wish = wish.or_else(|| answers.as_ref().and_then(|(_, a)| a.accept_changes.clone()));
+    // Before the terminal is taken, and before anything begins by itself. Who only watches a soak
+    // is asked nothing.
+    let asks = answers.is_none() && !args.soaks;
+    let Changed { then, notice } = changed::settled(&reopened, wish, asks)?;
     let clock = site::clock();
     let mut stage = match ui {
         Ui::Plain => None,
@@ -220,24 +228,7 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
     };
     let watch = args.soaks.then(Answers::soaks);
     let answers = answers.map(|(_, a)| a).or(watch);
-    let notice = changed(&header);
     let begun = Box::new(|_: &_, _: &Path| ());
-    let begin = Begin::Again(Box::new(reopened));
+    let begin = Begin::Again(Box::new(reopened), then);
     conduct(Conduct { remote, begin, actor, answers, stage, begun, notice }).await
-}
-
-/// What of the runbook's file is not what the run began with: it goes on with that.
-fn changed(header: &Header) -> Option<String> {
-    let path = Path::new(&header.runbook_path);
-    let why = match read(path) {
-        Ok(now) => match redline(&header.runbook, &now) {
-            parts if parts.is_empty() => return None,
-            parts => format!("changed since: {}", parts.join(", ")),
-        },
-        Err(_) => "is not there any more".to_owned(),
-    };
-    Some(format!(
-        "{} {why}; the run goes on with what it began with",
-        clean_line(&header.runbook_path)
-    ))
 }

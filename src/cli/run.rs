@@ -190,6 +190,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         version: env!("CARGO_PKG_VERSION").into(),
         opened_by: actor.clone(),
         continues: None,
+        scheduled: found.site.listed(),
     };
     let runbook = Arc::new(loaded.runbook);
     let state = State::new(header.clone(), Arc::clone(&runbook), clock());

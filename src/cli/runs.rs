@@ -1,6 +1,6 @@
 //! `holdpoint runs`: which runs there are, how each stands, and where.
 
-use crate::cli::{refuse, site};
+use crate::cli::{due, refuse, site};
 use crate::event::{Event, Header, Time};
 use crate::journal::{Read, Verdict, is_written, read};
 use crate::run::State;
@@ -17,6 +17,15 @@ pub struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// What finished runs left to be done, and when it is due
+    #[arg(long)]
+    due: bool,
+    /// One of those is done
+    #[arg(long, num_args = 2, value_names = ["RUN", "FOLLOW-UP"], requires_all = ["due", "reason"])]
+    done: Option<Vec<String>>,
+    /// What is to be said of that
+    #[arg(long, value_name = "TEXT", requires = "done")]
+    reason: Option<String>,
     /// Directory of runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -72,6 +81,12 @@ impl Row {
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
+    if let (Some([run, id]), Some(reason)) = (args.done.as_deref(), &args.reason) {
+        return due::done(run, id, reason, args.state.as_deref());
+    }
+    if args.due {
+        return due::list(args.state.as_deref(), args.json);
+    }
     let rows = match list(&site::runs(args.state.as_deref())) {
         Ok(rows) => rows,
         Err(why) => return refuse(&why),
@@ -92,6 +107,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 /// Every run of a directory, the newest last.
 pub(crate) fn list(runs: &Path) -> Result<Vec<Row>, String> {
+    Ok(dirs(runs)?.iter().map(|dir| row(dir)).collect())
+}
+
+/// Their directories.
+pub(crate) fn dirs(runs: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = match std::fs::read_dir(runs) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -100,7 +120,7 @@ pub(crate) fn list(runs: &Path) -> Result<Vec<Row>, String> {
     let mut dirs: Vec<PathBuf> =
         entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_dir()).collect();
     dirs.sort();
-    Ok(dirs.iter().map(|dir| row(dir)).collect())
+    Ok(dirs)
 }
 
 fn row(dir: &Path) -> Row {

@@ -1,6 +1,8 @@
 //! The closed set of events, and the journal's first line.
 
-use crate::event::{Actor, EffectId, GateJudged, Judged, Lease, Proposal, Slot, StepAddr, Time};
+use crate::event::{
+    Actor, EffectId, GateJudged, Judged, Lease, Proposal, Scheduled, Slot, StepAddr, Time,
+};
 use crate::world::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +61,9 @@ pub struct Header {
     /// The change window that it was opened with, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Slot>,
+    /// What comes by itself there, and that Kubernetes does not know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<Scheduled>,
     /// What expressions see as `site`; no secrets.
     pub site_values: BTreeMap<String, Value>,
     /// Pinned identities.
@@ -174,6 +179,8 @@ pub enum Event {
     ReviewClosed { step: StepAddr },
     /// A gate that does not pass is overridden, as it stands and for this review.
     Overridden { step: StepAddr, gate: String, reason: String },
+    /// One who is asked before the step said go, or why not; the actor wrote it down.
+    Polled { step: StepAddr, who: String, go: bool, reason: String },
     /// A person released exactly this digest. Gates and proposal are read once more.
     Released { step: StepAddr, digest: String },
     /// Back to the operator: between release and effect something changed. `material`: what
@@ -258,10 +265,15 @@ pub enum Event {
     Lease { news: Lease },
     /// A person takes the lease over from whoever holds it.
     LeaseClaimed { from: String, reason: String },
+    /// A person accepted another text of the runbook: from here on the run goes by it. `changes`
+    /// says for people what is another in it.
+    Redlined { runbook: String, changes: Vec<String>, reason: String },
     /// Seq 1 of a later segment: all that the run was when it moved, as `run` writes it.
     Keyframe { state: Box<Value> },
     /// The run goes on in another directory; what comes after is written there.
     Moved { to: String },
+    /// In a journal of its own, behind the run's: something that was due after it was done.
+    FollowedUp { id: String, reason: String },
     /// The run was given up.
     Aborted { reason: String },
     /// The journal's end record.
@@ -283,6 +295,7 @@ impl Event {
             | E::ProposalFailed { step, .. }
             | E::ReviewClosed { step }
             | E::Overridden { step, .. }
+            | E::Polled { step, .. }
             | E::Released { step, .. }
             | E::Changed { step, .. }
             | E::EffectStarted { step, .. }
@@ -327,6 +340,8 @@ impl Event {
             | E::Continued
             | E::Lease { .. }
             | E::LeaseClaimed { .. }
+            | E::Redlined { .. }
+            | E::FollowedUp { .. }
             | E::Keyframe { .. }
             | E::Moved { .. }
             | E::Aborted { .. }

@@ -10,20 +10,24 @@
 
 mod actor;
 mod address;
+mod cron;
 mod entry;
 mod judged;
 mod lease;
 mod proposal;
+mod scheduled;
 mod slot;
 mod time;
 
 pub use actor::{Actor, Role};
 pub use address::{AddressError, EffectId, StepAddr};
+pub use cron::{Schedule, Zone};
 pub use entry::{
     Continues, Entry, Event, FORMAT, Header, Mode, Outcome, Pins, Probed, Stream, Way,
 };
 pub use judged::{GateJudged, Judged, Observed, Verdict};
 pub use lease::Lease;
 pub use proposal::{Proposal, Target};
+pub use scheduled::{Scheduled, read as read_schedule};
 pub use slot::{Slot, SlotError};
 pub use time::{Span, SpanError, Time};

@@ -151,6 +151,7 @@ pub(crate) fn cronjob(j: batch::CronJob) -> CronJob {
         name,
         uid,
         schedule: clean_line(&spec.schedule),
+        time_zone: clean_line(spec.time_zone.as_deref().unwrap_or_default()),
         suspended: spec.suspend.unwrap_or(false),
         active: count(status.active.map_or(0, |a| a.len())),
         last_scheduled: time(status.last_schedule_time.as_ref()),

@@ -44,6 +44,13 @@ pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>, site: &OfSite) 
             window.length, window.backout_reserve
         );
     }
+    if let Some(quiet) = &runbook.quiet {
+        let _ = writeln!(
+            out,
+            "No step that acts and has an estimate begins when one of `{}` would come in between.",
+            quiet.text
+        );
+    }
     if !site.name.is_empty() {
         let _ = writeln!(
             out,
@@ -151,6 +158,10 @@ fn step_lines(
         let _ = writeln!(out, "  - only when `{}`", when.text);
     }
     does_lines(out, step, &fill, resolved);
+    if let Some(poll) = &step.poll {
+        let lasts = poll.lasts.map(|l| format!(", which counts for {l}")).unwrap_or_default();
+        let _ = writeln!(out, "  - gate: go from each of {}{lasts}", poll.of.join(", "));
+    }
     for gate in &step.gates {
         let _ = writeln!(out, "  - gate: {} (`{}`)", fill(&gate.says), gate.that.text);
     }

@@ -9,6 +9,7 @@ use crate::run::keyframe;
 use crate::run::lease;
 use crate::run::life::{Illegal, Move, Status, legal};
 use crate::run::probing;
+use crate::run::redline;
 use crate::run::resume;
 use crate::run::state::{
     GuardState, ItemState, OUTPUT_LINE, OUTPUT_LINES, OutputLine, PhaseState, PhaseStatus, State,
@@ -38,6 +39,14 @@ pub enum ApplyError {
         /// The move.
         illegal: Illegal,
     },
+    /// Another text of the runbook that does not fit what was done.
+    #[error("entry {seq}: this text of the runbook cannot be gone by: {why}")]
+    Redlined {
+        /// Seq of the entry.
+        seq: u64,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A keyframe that is none of this run, or stands elsewhere than at its beginning.
     #[error("entry {seq}: this is no keyframe to go on from: {why}")]
     Keyframe {
@@ -66,6 +75,7 @@ pub fn apply(state: &mut State, entry: &Entry) -> Result<Vec<Effect>, ApplyError
         return Ok(Vec::new());
     }
     check_names(state, entry)?;
+    redline::fold(state, entry)?;
     if let Some(addr) = entry.event.step() {
         step(state, entry, &addr.clone())?;
     }
@@ -300,7 +310,9 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
         let to = legal(s.status, by)
             .map_err(|illegal| ApplyError::Illegal { seq: entry.seq, illegal })?;
         // A review that is opened, and a release, ask anew even where the status stays.
-        if to != s.status || matches!(by, Move::Retry | Move::Anew) {
+        // So do the gates of one that is not reviewed when somebody was heard.
+        let heard = by == Move::Poll && matches!(to, Status::Ready | Status::Blocked);
+        if to != s.status || heard || matches!(by, Move::Retry | Move::Anew) {
             s.ticket = entry.seq;
         }
         s.status = to;

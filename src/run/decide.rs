@@ -6,7 +6,7 @@ use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::state::State;
 use crate::run::step::StepState;
-use crate::run::{back, lease, results, resume, window};
+use crate::run::{back, lease, poll, redline, results, resume, window};
 use crate::runbook::model::{Does, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
@@ -71,6 +71,10 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
             }
             lease::take(state, reason)
         }
+        Intent::Redline { runbook, reason } => {
+            reasonable(reason)?;
+            redline::accept(state, runbook, reason)
+        }
         Intent::Abort { reason } => {
             reasonable(reason)?;
             if let Some((_, step)) = &state.running {
@@ -88,6 +92,7 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
         | Intent::CloseReview { step }
         | Intent::Release { step, .. }
         | Intent::Override { step, .. }
+        | Intent::Poll { step, .. }
         | Intent::Show { step }
         | Intent::Claim { step }
         | Intent::Unclaim { step }
@@ -142,6 +147,10 @@ fn on_step(
                 return Err(early);
             }
             override_gate(addr, s, gate, seen, reason)
+        }
+        Intent::Poll { .. } => {
+            moved(Move::Poll)?;
+            poll::asked(addr, step, intent)
         }
         Intent::Show { .. } => {
             moved(Move::Show)?;
@@ -309,7 +318,8 @@ fn choose(addr: StepAddr, step: &Step, branch: &str) -> Result<Vec<Event>, Refus
     Ok(vec![Event::Chosen { step: addr, branch: branch.to_owned() }])
 }
 
-fn reasonable(reason: &str) -> Result<(), Refusal> {
+/// Whether a text is a reason: something, and no book.
+pub fn reasonable(reason: &str) -> Result<(), Refusal> {
     if reason.trim().is_empty() {
         return Err(Refusal::new(
             "a reason is needed; whoever reads the incident later asks for it",
@@ -329,6 +339,7 @@ fn hint(status: Status, intent: &Intent) -> String {
         Intent::CloseReview { .. } => "left",
         Intent::Release { .. } => "released",
         Intent::Override { .. } => "overridden",
+        Intent::Poll { .. } => "decided on",
         Intent::Show { .. } => "shown",
         Intent::Claim { .. } => "claimed done",
         Intent::Unclaim { .. } => "taken back",

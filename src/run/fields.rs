@@ -3,6 +3,7 @@
 use crate::event::{Entry, Event, Outcome, Verdict, Way};
 use crate::run::failure::failure;
 use crate::run::life::Status;
+use crate::run::poll::Said;
 use crate::run::step::{Override, SoakState, StepState};
 
 /// Each event belongs to one of these.
@@ -78,6 +79,12 @@ fn review(s: &mut StepState, entry: &Entry) {
             s.gates_at = None;
             s.overrides.clear();
         }
+        Event::Polled { who, go, reason, .. } => {
+            let (go, reason, by) = (*go, reason.clone(), entry.actor.clone());
+            s.polled.insert(who.clone(), Said { go, reason, at: entry.at, by });
+            // What the gates said was judged without it.
+            s.gates_at = None;
+        }
         Event::ReviewClosed { .. } | Event::Unclaimed { .. } => s.overrides.clear(),
         Event::Proposed { proposal, digest, .. } => {
             s.proposal = Some((proposal.clone(), digest.clone()));
@@ -97,6 +104,10 @@ fn review(s: &mut StepState, entry: &Entry) {
         }
         // What was released is void: nothing of it may look as if it could still be.
         Event::Changed { why, material, .. } => {
+            // A go was about what was released.
+            if *material {
+                s.polled.clear();
+            }
             s.changed.clone_from(why);
             s.other_objects |= material;
             s.overrides.clear();

@@ -3,6 +3,8 @@
 use crate::event::{GateJudged, Judged, StepAddr, Time, Verdict};
 use crate::run::failure::failure;
 use crate::run::lease;
+use crate::run::poll;
+use crate::run::scheduled;
 use crate::run::state::State;
 use crate::run::step::Override;
 use crate::run::window;
@@ -47,7 +49,8 @@ pub(crate) fn overlaid(world: &World, changes: &[Change]) -> World {
 pub(crate) fn reading(state: &State, addr: &StepAddr) -> Reading {
     let gates = state.step(addr).map(|s| s.gates.as_slice()).unwrap_or_default();
     let of_guards = state.runbook.guards.iter().map(|g| &g.that);
-    asked(state, Some(addr), &[], gates.iter().map(|g| &g.that).chain(of_guards))
+    let all = gates.iter().map(|g| &g.that).chain(of_guards);
+    asked(state, Some(addr), &[], all.chain(scheduled::reads(state, addr)))
 }
 
 /// What expressions name: sources, and namespaces by the names that they have now.
@@ -76,7 +79,9 @@ pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) ->
         says: g.says.clone(),
         judged: g.that.judge_seen(&seen),
     }));
+    judged.extend(poll::gate(step, state.steps.get(addr).map(|s| &**s), now));
     judged.extend(window::gate(state, addr, now));
+    judged.extend(scheduled::gate(state, addr, world, now));
     judged.extend(lease::gate(state, step, now));
     if step.hold == Hold::TwoPerson {
         judged.push(GateJudged {

@@ -42,6 +42,8 @@ pub enum Intent {
     /// Let a gate that does not pass be, as it was read: `seen` is the mark
     /// ([`crate::run::StepState::mark`]) of what the gate said when its person looked.
     Override { step: StepAddr, gate: String, seen: String, reason: String },
+    /// Somebody who is asked says go, or why not.
+    Poll { step: StepAddr, who: String, go: bool, reason: String },
     /// Show the command; it will be run elsewhere.
     Show { step: StepAddr },
     /// It was done elsewhere.
@@ -70,6 +72,8 @@ pub enum Intent {
     LeaveBack { reason: String },
     /// Take the cluster's lease over from whoever holds it.
     TakeLease { reason: String },
+    /// Go by another text of the runbook from now on.
+    Redline { runbook: String, reason: String },
     /// Give the run up.
     Abort { reason: String },
     /// Take the run up again in another process: asked once, before anything else.
@@ -161,6 +165,7 @@ impl Intent {
             Self::CloseReview { step } => format!("close the review of {step}"),
             Self::Release { step, .. } => format!("release {step}"),
             Self::Override { step, gate, .. } => format!("override {gate} of {step}"),
+            Self::Poll { step, who, .. } => format!("write down what {who} says of {step}"),
             Self::Show { step } => format!("show {step}"),
             Self::Claim { step } => format!("claim {step} done"),
             Self::Unclaim { step } => format!("take back the claim of {step}"),
@@ -175,6 +180,7 @@ impl Intent {
             Self::GoBack { section, .. } => format!("go back by {section}"),
             Self::LeaveBack { .. } => "leave the way back".into(),
             Self::TakeLease { .. } => "take the lease over".into(),
+            Self::Redline { .. } => "accept the changed runbook".into(),
             Self::Abort { .. } => "abort the run".into(),
             Self::Resume { .. } => "resume the run".into(),
             Self::GoOn => "go on in another directory".into(),

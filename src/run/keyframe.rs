@@ -3,8 +3,10 @@
 
 use crate::event::{Actor, EffectId, Entry, Judged, Lease, Slot, StepAddr, Time};
 use crate::run::apply::ApplyError;
-use crate::run::state::{Back, GuardState, OutputLine, PhaseState, State};
+use crate::run::redline::Redlined;
+use crate::run::state::{Back, GuardState, OutputLine, PhaseState, State, step_of};
 use crate::run::step::StepState;
+use crate::runbook::load;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Frame {
+    /// The text that the run goes by, where it is not the header's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redlined: Option<Arc<Redlined>>,
     opened: Time,
     window: Option<Slot>,
     phases: Vec<PhaseState>,
@@ -42,6 +47,7 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
     let State {
         header: _,
         runbook: _,
+        redlined,
         opened,
         window,
         seq: _,
@@ -68,6 +74,7 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
     } = state.clone();
     let steps = steps.iter().map(|(addr, s)| (addr.clone(), StepState::clone(s))).collect();
     serde_json::to_value(Frame {
+        redlined,
         opened,
         window,
         phases,
@@ -97,15 +104,23 @@ pub(super) fn restore(state: &mut State, entry: &Entry, kept: &Value) -> Result<
         return Err(wrong("it does not stand at the beginning of a later segment"));
     }
     let frame = Frame::deserialize(kept).map_err(|e| wrong(&e.to_string()))?;
+    let runbook = match &frame.redlined {
+        None => Arc::clone(&state.runbook),
+        Some(redlined) => match load(&redlined.runbook) {
+            Ok(loaded) => Arc::new(loaded.runbook),
+            Err(_) => return Err(wrong("the runbook's text that it has cannot be used")),
+        },
+    };
     // Behind those of the runbook, the ways back that were begun.
-    let (own, back) = frame.phases.split_at(state.phases.len().min(frame.phases.len()));
-    let section = |p: &PhaseState| state.runbook.ways_back().any(|way| way.id == p.id);
-    if !own.iter().map(|p| &p.id).eq(state.phases.iter().map(|p| &p.id))
+    let (own, back) = frame.phases.split_at(runbook.phases.len().min(frame.phases.len()));
+    let section = |p: &PhaseState| runbook.ways_back().any(|way| way.id == p.id);
+    if !own.iter().map(|p| &p.id).eq(runbook.phases.iter().map(|p| &p.id))
         || !back.iter().all(section)
     {
         return Err(wrong("its phases are not the runbook's"));
     }
-    if let Some((addr, _)) = frame.steps.iter().find(|(addr, _)| state.step(addr).is_none()) {
+    if let Some((addr, _)) = frame.steps.iter().find(|(addr, _)| step_of(&runbook, addr).is_none())
+    {
         return Err(wrong(&format!("the runbook has no step {addr}")));
     }
     let anew = |(addr, s): (StepAddr, StepState)| {
@@ -114,7 +129,8 @@ pub(super) fn restore(state: &mut State, entry: &Entry, kept: &Value) -> Result<
     };
     *state = State {
         header: Arc::clone(&state.header),
-        runbook: Arc::clone(&state.runbook),
+        runbook,
+        redlined: frame.redlined,
         opened: frame.opened,
         window: frame.window,
         seq: entry.seq,

@@ -113,6 +113,8 @@ pub enum Move {
     CloseBlocked,
     /// `Proposed`, `ProposalFailed`, `Overridden`
     Annotate,
+    /// `Polled`
+    Poll,
     /// `Released`
     Release,
     /// `Changed`
@@ -163,7 +165,7 @@ pub enum Move {
 
 impl Move {
     /// Every move.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Open,
         Self::NotNeeded,
         Self::GatesPass,
@@ -172,6 +174,7 @@ impl Move {
         Self::Close,
         Self::CloseBlocked,
         Self::Annotate,
+        Self::Poll,
         Self::Release,
         Self::Changed,
         Self::Start,
@@ -212,6 +215,7 @@ impl Move {
             Event::Proposed { .. } | Event::ProposalFailed { .. } | Event::Overridden { .. } => {
                 Self::Annotate
             }
+            Event::Polled { .. } => Self::Poll,
             Event::Released { .. } => Self::Release,
             Event::Changed { .. } => Self::Changed,
             Event::EffectStarted { .. } => Self::Start,
@@ -249,6 +253,7 @@ impl fmt::Display for Move {
             Self::Close => "its review is left; the gates pass",
             Self::CloseBlocked => "its review is left; a gate does not pass",
             Self::Annotate => "it is resolved, cannot be resolved, or a gate is overridden",
+            Self::Poll => "somebody who is asked says go or no-go",
             Self::Release => "it is released",
             Self::Changed => "something changed between release and effect",
             Self::Start => "its effect starts, durably recorded",
@@ -304,6 +309,8 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
         | (S::Confirming | S::Released, Move::CloseBlocked) => S::Blocked,
         (S::Ready | S::Blocked, Move::Review)
         | (S::Confirming, Move::GatesPass | Move::GatesHold | Move::Annotate) => S::Confirming,
+        // Up to the last look before the effect somebody may say no.
+        (s @ (S::Ready | S::Blocked | S::Confirming | S::Released), Move::Poll) => s,
         (S::Confirming, Move::Release) => S::Released,
         (S::Released, Move::Start)
         | (S::Ready | S::Running, Move::SoakStart)
@@ -350,7 +357,8 @@ mod tests {
             if by == Move::Start {
                 assert_eq!((from, to), (Status::Released, Status::Running));
             }
-            if to == Status::Released {
+            // One that is released stays so while somebody who is asked is heard.
+            if to == Status::Released && (from, by) != (to, Move::Poll) {
                 assert_eq!((from, by), (Status::Confirming, Move::Release));
             }
             if to == Status::Done {

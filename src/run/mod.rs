@@ -18,10 +18,13 @@ mod intent;
 mod keyframe;
 mod lease;
 mod life;
+mod poll;
 mod probing;
+mod redline;
 mod remaining;
 mod results;
 mod resume;
+mod scheduled;
 mod startable;
 mod state;
 mod step;
@@ -30,11 +33,14 @@ mod watching;
 mod window;
 
 pub use apply::{ApplyError, apply, render_call};
-pub use decide::decide;
+pub use decide::{decide, reasonable};
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};
+pub use poll::{HOW, POLL, Said, said, wanted};
 pub use probing::doubted;
+pub use redline::Redlined;
+pub use scheduled::SCHEDULED;
 pub use state::{
     Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,
 };

@@ -1,6 +1,7 @@
 //! What a run is at an entry: the fold of everything before it.
 
 use crate::event::{Actor, EffectId, Header, Judged, Lease, Slot, StepAddr, Stream, Time};
+use crate::run::redline::Redlined;
 use crate::run::step::StepState;
 use crate::runbook::Scope;
 use crate::runbook::model::{Phase, Runbook, Step, UNDO};
@@ -20,8 +21,10 @@ pub(crate) const OUTPUT_LINE: usize = 4 << 10;
 pub struct State {
     /// Seq 0.
     pub header: Arc<Header>,
-    /// The compiled runbook, from the header's text.
+    /// The compiled runbook, from the text that the run goes by.
     pub runbook: Arc<Runbook>,
+    /// What of the runbook is not as the header has it, since when and why.
+    pub redlined: Option<Arc<Redlined>>,
     /// When the run was opened.
     pub opened: Time,
     /// The change window, if there is one.
@@ -163,6 +166,14 @@ pub fn undone_by(addr: &StepAddr) -> Option<StepAddr> {
     addr.item.as_ref().filter(|_| addr.phase == UNDO)?.parse().ok()
 }
 
+/// A step's definition in a runbook.
+pub(crate) fn step_of<'a>(runbook: &'a Runbook, addr: &StepAddr) -> Option<&'a Step> {
+    if let Some(of) = undone_by(addr) {
+        return step_of(runbook, &of)?.undo_step();
+    }
+    runbook.section(&addr.phase)?.steps.iter().find(|s| s.id == addr.step)
+}
+
 impl State {
     /// A run that has just been opened. The runbook is the header's, compiled.
     #[must_use]
@@ -172,6 +183,7 @@ impl State {
             window: header.window,
             header: Arc::new(header),
             runbook,
+            redlined: None,
             opened: at,
             seq: 0,
             at,
@@ -244,10 +256,7 @@ impl State {
     /// A step's definition.
     #[must_use]
     pub fn step(&self, addr: &StepAddr) -> Option<&Step> {
-        if let Some(of) = undone_by(addr) {
-            return self.step(&of)?.undo_step();
-        }
-        self.runbook.section(&addr.phase)?.steps.iter().find(|s| s.id == addr.step)
+        step_of(&self.runbook, addr)
     }
 
     /// A step's state, to be changed: what was published of it stays as it was.

@@ -2,6 +2,7 @@
 
 use crate::event::{GateJudged, Judged, Probed, Proposal, Time, Verdict, Way};
 use crate::run::life::Status;
+use crate::run::poll::Said;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,6 +44,9 @@ pub struct StepState {
     pub gates_at: Option<Time>,
     /// Overridden gates, in this review.
     pub overrides: BTreeMap<String, Override>,
+    /// Who was asked and what was said, in this attempt.
+    #[serde(default)]
+    pub polled: BTreeMap<String, Said>,
     /// The action, resolved, with its digest.
     pub proposal: Option<(Box<Proposal>, String)>,
     /// Why it could not be resolved.
@@ -87,6 +91,7 @@ impl StepState {
             gates: Vec::new(),
             gates_at: None,
             overrides: BTreeMap::new(),
+            polled: BTreeMap::new(),
             proposal: None,
             proposal_error: None,
             changed: Vec::new(),

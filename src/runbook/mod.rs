@@ -31,4 +31,4 @@ pub(crate) use parse::of_toml;
 pub use parse::{LARGEST, Loaded, check_param, load};
 pub use raw::RawRunbook;
 pub use reach::namespaces;
-pub use redline::redline;
+pub use redline::{Difference, How, Part, redline};

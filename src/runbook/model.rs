@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Gate of a step that needs two people; no other one is called so.
 pub const SECOND_PERSON: &str = "second-person";
 /// Gates that Holdpoint itself adds: no runbook's gate is called so.
-pub const BUILT_IN: [&str; 3] = [SECOND_PERSON, "window", "lease"];
+pub const BUILT_IN: [&str; 5] = [SECOND_PERSON, "window", "lease", "poll", "scheduled"];
 
 /// A checked runbook.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Runbook {
     pub params: BTreeMap<String, Param>,
     /// Length and reserve of the change window, if the runbook has one.
     pub window: Option<Window>,
+    /// CronJobs of which none may come in between while a step acts.
+    pub quiet: Option<Expr>,
     /// Watched all through.
     pub guards: Vec<Guard>,
     /// In order.
@@ -128,6 +130,8 @@ pub struct Step {
     pub estimate: Option<Span>,
     /// What it does.
     pub does: Does,
+    /// Who says go or no-go before it.
+    pub poll: Option<Poll>,
     /// Checks before it; all must pass.
     pub gates: Vec<Gate>,
     /// Check after it.
@@ -264,6 +268,15 @@ pub struct Gate {
     pub that: Expr,
     /// For people.
     pub says: Template,
+}
+
+/// Who is asked before a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poll {
+    /// Names, of people or of what they stand for.
+    pub of: Vec<String>,
+    /// How long a go counts; without it as long as the step is tried.
+    pub lasts: Option<Span>,
 }
 
 /// The check after a step.

@@ -2,6 +2,7 @@
 
 use crate::event::Span;
 use crate::problem::Problem;
+use crate::runbook::Expr;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{
     Backout, Each, Followup, Guard, Param, ParamKind, Phase, Runbook, Step, Then, UNDO, Window,
@@ -100,9 +101,9 @@ struct Reader<'a, 'i> {
     table: Table<'i>,
 }
 
-const TOP: [&str; 11] = [
-    "format", "id", "title", "owner", "needs", "params", "window", "guard", "phase", "backout",
-    "followup",
+const TOP: [&str; 12] = [
+    "format", "id", "title", "owner", "needs", "params", "window", "quiet", "guard", "phase",
+    "backout", "followup",
 ];
 
 impl Reader<'_, '_> {
@@ -132,6 +133,7 @@ impl Reader<'_, '_> {
             self.lint.error(at.clone(), message, "make it longer than what is kept for going back");
         }
         let mut names = names(&params);
+        let quiet = self.quiet(&names);
         let guards = self.guards(&names);
         let phases = self.phases(&mut names);
         let backouts = self.backouts(&names, &phases);
@@ -144,6 +146,7 @@ impl Reader<'_, '_> {
             needs,
             params,
             window: window.map(|w| Window { length: w.length, backout_reserve: w.backout_reserve }),
+            quiet,
             guards,
             phases,
             backouts,
@@ -186,6 +189,12 @@ impl Reader<'_, '_> {
             );
         }
         params
+    }
+
+    fn quiet(&mut self, names: &Names) -> Option<Expr> {
+        let text: Spanned<String> = read(self.lint, take(&mut self.table, "quiet")?)?;
+        let rows = names.0.get("cronjobs").cloned().unwrap_or(Ty::Any);
+        self.lint.of_type(&text, names, &rows)
     }
 
     fn guards(&mut self, names: &Names) -> Vec<Guard> {

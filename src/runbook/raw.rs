@@ -29,6 +29,8 @@ pub struct RawRunbook {
     params: Option<BTreeMap<String, RawParam>>,
     /// The change window.
     window: Option<RawWindow>,
+    /// CronJobs of which none may come in between while a step acts: `cronjobs.filter(…)`.
+    quiet: Option<String>,
     /// Invariants watched all through.
     guard: Option<Vec<RawGuard>>,
     /// Phases, in order.
@@ -125,6 +127,7 @@ pub struct RawStep {
     pub choose: Option<RawChoose>,
     pub manual: Option<RawManual>,
     pub soak: Option<RawSoak>,
+    pub poll: Option<RawPoll>,
     #[serde(default)]
     pub gate: Vec<RawGate>,
     pub verify: Option<RawVerify>,
@@ -177,6 +180,17 @@ pub struct RawGate {
     pub that: Spanned<String>,
     #[schemars(with = "String")]
     pub says: Spanned<String>,
+}
+
+/// A poll: each who is asked says go or no-go before the step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawPoll {
+    /// Names, of people or of what they stand for.
+    #[schemars(with = "Vec<String>")]
+    pub of: Vec<Spanned<String>>,
+    /// How long a go counts; without it as long as the step is tried.
+    pub lasts: Option<Span>,
 }
 
 /// The check after a step.

@@ -70,6 +70,7 @@ pub fn namespaces(
         result: None,
     };
     let mut reading = Reading::default();
+    runbook.quiet.iter().for_each(|e| e.ask(&scope, &mut reading));
     runbook.guards.iter().for_each(|g| g.that.ask(&scope, &mut reading));
     runbook.backouts.iter().flat_map(|b| &b.when).for_each(|e| e.ask(&scope, &mut reading));
     for phase in runbook.sections() {

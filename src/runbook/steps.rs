@@ -2,8 +2,10 @@
 
 use crate::event::Span;
 use crate::runbook::lint::{Lint, Names};
-use crate::runbook::model::{Arg, BUILT_IN, Call, Does, Gate, Hold, OnBreach, Risk, Step, Verify};
-use crate::runbook::raw::{RawDo, RawGate, RawStep, RawVerify};
+use crate::runbook::model::{
+    Arg, BUILT_IN, Call, Does, Gate, Hold, OnBreach, Poll, Risk, Step, Verify,
+};
+use crate::runbook::raw::{RawDo, RawGate, RawPoll, RawStep, RawVerify};
 use crate::runbook::table::check_id;
 use crate::runbook::types::{Ty, nearest};
 use crate::runbook::undo::undo;
@@ -53,6 +55,7 @@ pub(crate) fn compile(lint: &mut Lint, raw: RawStep, names: &Names) -> Option<(S
         risk: raw.risk.unwrap_or(Risk::Reversible),
         estimate: raw.estimate,
         does,
+        poll: raw.poll.map(|p| poll(lint, p, &at)),
         gates,
         verify,
         probe,
@@ -117,6 +120,16 @@ fn whole(lint: &mut Lint, step: &Step, spec: Option<&Verb>, at: &Range<usize>) {
             "add a verify or a probe",
         );
     }
+}
+
+/// Who is asked before it.
+fn poll(lint: &mut Lint, raw: RawPoll, at: &Range<usize>) -> Poll {
+    if raw.of.is_empty() {
+        lint.error(at.clone(), "a poll that asks nobody", "write poll.of = [\"NAME\", …]");
+    }
+    let mut seen = BTreeSet::new();
+    raw.of.iter().for_each(|name| check_id(lint, name, &mut seen, "one who is asked"));
+    Poll { of: raw.of.into_iter().map(Spanned::into_inner).collect(), lasts: raw.lasts }
 }
 
 /// Later steps may name it.

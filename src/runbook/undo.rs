@@ -59,6 +59,7 @@ fn bare(does: Does) -> Step {
         risk: Risk::Reversible,
         estimate: None,
         does,
+        poll: None,
         gates: Vec::new(),
         verify: None,
         probe: None,

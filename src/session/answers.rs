@@ -16,6 +16,9 @@ pub struct Answers {
     /// Branches of questions.
     #[serde(default)]
     pub choose: BTreeMap<String, String>,
+    /// By the step's address and by name, what those say who are asked before it.
+    #[serde(default)]
+    pub poll: BTreeMap<String, BTreeMap<String, Polled>>,
     /// What becomes of a step in doubt: `by probe` accepts it where its probe says that it is
     /// done, and tries it again where it is not, or not wholly. One that is not named stops.
     #[serde(default)]
@@ -29,6 +32,10 @@ pub struct Answers {
     /// What becomes of the cluster's lease where somebody else left it.
     #[serde(default)]
     pub lease: Option<TakeLease>,
+    /// Why what is another in the runbook's file is accepted when the run is taken up again; without
+    /// it the run goes on with what it began with.
+    #[serde(default)]
+    pub accept_changes: Option<String>,
     /// Releases whatever can be released, as a lab's operator without care would. No file
     /// can say so.
     #[serde(skip)]
@@ -44,6 +51,16 @@ pub struct Answers {
     /// Approvals: refused, since a file is no second person.
     #[serde(default)]
     approve: BTreeMap<String, String>,
+}
+
+/// What somebody who is asked says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Polled {
+    /// It may begin.
+    Go,
+    /// It may not.
+    NoGo,
 }
 
 /// The only answer there is to a doubt.
@@ -93,6 +110,19 @@ impl Answers {
     /// lab, where somebody would have looked. No file frees a line.
     pub(crate) fn frees(&self) -> bool {
         self.everything
+    }
+
+    /// Who of those whose go is wanted says what: on a lab everybody says go.
+    pub(crate) fn polled<'a>(
+        &self,
+        step: &StepAddr,
+        mut wanted: impl Iterator<Item = &'a str>,
+    ) -> Option<(&'a str, bool)> {
+        let said = entry(&self.poll, step);
+        wanted.find_map(|who| match said.and_then(|said| said.get(who)) {
+            Some(said) => Some((who, *said == Polled::Go)),
+            None => self.everything.then_some((who, true)),
+        })
     }
 
     /// What is typed to release a step; `confirm` is what it wants typed.

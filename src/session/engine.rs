@@ -54,6 +54,8 @@ pub struct Engine {
     pub(super) kept: (u64, String),
     /// What is asked first, until it is recorded.
     pub(super) first: Option<(Actor, Intent)>,
+    /// What is asked behind that.
+    then: Option<(Actor, Intent)>,
     /// The effect that ran when the journal failed, and how it ended.
     pub(super) unheard: Option<(EffectId, StepAddr)>,
     pub(super) heard: Option<Intent>,
@@ -67,13 +69,14 @@ impl Engine {
         writer: Writer,
         remote: Arc<Remote>,
     ) -> (Handle, tokio::task::JoinHandle<()>) {
-        Self::resume(Resumed { state, writer, show_only: None, first: None, dir: None }, remote)
+        let (first, then) = (None, None);
+        Self::resume(Resumed { state, writer, show_only: None, first, then, dir: None }, remote)
     }
 
     /// The same for a run that is taken up again: what is asked first comes before anything
     /// else happens.
     pub fn resume(resumed: Resumed, remote: Arc<Remote>) -> (Handle, tokio::task::JoinHandle<()>) {
-        let Resumed { state, writer, show_only, first, dir } = resumed;
+        let Resumed { state, writer, show_only, first, then, dir } = resumed;
         let (results, inbox) = mpsc::channel(256);
         let (asks, asked) = mpsc::channel(16);
         let (changes, observed) = mpsc::channel(64);
@@ -113,6 +116,7 @@ impl Engine {
             moving: None,
             kept,
             first,
+            then,
             unheard: None,
             heard: None,
         };
@@ -131,6 +135,10 @@ impl Engine {
             && self.take(&actor, &intent).await.is_ok()
         {
             self.first = None;
+        }
+        if let Some((actor, intent)) = self.then.take() {
+            // A refusal is an entry, which its person reads.
+            let _ = self.take(&actor, &intent).await;
         }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

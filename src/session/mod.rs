@@ -7,6 +7,7 @@
 //! append fails the session is *show-only*: it publishes why, executes nothing more, and goes
 //! on observing (`unrecorded`).
 
+mod afterwards;
 mod answers;
 mod earlier;
 mod engine;
@@ -23,6 +24,7 @@ mod tui;
 mod unrecorded;
 mod work;
 
+pub use afterwards::{Due, Followed, afterwards, follow};
 pub use answers::{Answers, ByProbe, parse_answers};
 pub use earlier::{goes_on, left_behind};
 pub use engine::Engine;

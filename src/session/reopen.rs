@@ -35,6 +35,8 @@ pub struct Resumed {
     pub show_only: Option<String>,
     /// What is asked first.
     pub first: Option<(Actor, Intent)>,
+    /// What is asked behind that, before anything happens by itself.
+    pub then: Option<(Actor, Intent)>,
     /// Where its journal lies; none for one in memory.
     pub dir: Option<PathBuf>,
 }
@@ -77,7 +79,7 @@ impl Reopened {
         let version = env!("CARGO_PKG_VERSION").into();
         let first = Some((actor, Intent::Resume { recovered, version }));
         let dir = Some(self.dir);
-        Ok(Resumed { state: self.state, writer, show_only: None, first, dir })
+        Ok(Resumed { state: self.state, writer, show_only: None, first, then: None, dir })
     }
 
     /// What stands before the damage, as it would be taken up; nothing is written.
@@ -94,7 +96,8 @@ impl Reopened {
         }
         let disk = Box::new(Untouched(why.clone(), self.disk));
         let writer = Writer::inline(disk, Some(self.head), Box::new(move || clock()));
-        Ok(Resumed { state, writer, show_only: Some(why), first: None, dir: Some(self.dir) })
+        let dir = Some(self.dir);
+        Ok(Resumed { state, writer, show_only: Some(why), first: None, then: None, dir })
     }
 }
 

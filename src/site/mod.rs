@@ -7,7 +7,7 @@ mod lease;
 pub use self::lease::LeaseAt;
 
 use self::lease::Lease;
-use crate::event::{Pins, Span};
+use crate::event::{Pins, Scheduled, Span};
 use crate::problem::Problem;
 use crate::runbook::of_toml;
 use crate::world::{Reach, Source};
@@ -41,12 +41,23 @@ pub struct Site {
     /// Ages from which sources count as stale, where the defaults don't fit.
     #[serde(default)]
     pub stale: BTreeMap<Source, Span>,
+    /// What comes by itself at its times, and that Kubernetes does not know of: no step that acts
+    /// begins when it would come in between.
+    #[serde(default)]
+    #[schemars(with = "Vec<Scheduled>")]
+    scheduled: Vec<Spanned<Scheduled>>,
     /// What may be written.
     #[serde(default)]
     pub write: WriteRules,
 }
 
 impl Site {
+    /// What comes by itself.
+    #[must_use]
+    pub fn listed(&self) -> Vec<Scheduled> {
+        self.scheduled.iter().map(|s| s.get_ref().clone()).collect()
+    }
+
     /// What expressions see as `site`.
     #[must_use]
     pub fn json_values(&self) -> BTreeMap<String, serde_json::Value> {
@@ -223,6 +234,12 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
     }
     if let Some(kubernetes) = &site.kubernetes {
         lease::check(&kubernetes.lease, &mut problems);
+    }
+    for own in &site.scheduled {
+        if let Err(why) = own.get_ref().read() {
+            let remedy = "write schedule = \"0 3 * * *\" and zone = \"Europe/Berlin\"";
+            problems.push(Problem::error(own.span(), why, remedy));
+        }
     }
     if let Some(vault) = &site.vault {
         check_voters(vault, site.kubernetes.is_some(), &mut problems);

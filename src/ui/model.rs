@@ -55,6 +55,8 @@ pub enum Writing {
     GoBack(String),
     /// Why one goes forward again.
     LeaveBack,
+    /// Who says go or no-go.
+    Poll(StepAddr),
     /// The next change window.
     Window,
     /// What has no key of its own.

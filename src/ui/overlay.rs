@@ -118,6 +118,9 @@ fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text:
             " Forward again ".into(),
             "Why? Only a way back on which nothing was done yet can be left.",
         ),
+        Writing::Poll(step) => {
+            (format!(" Go or no-go: {step} "), "Who says what? NAME go, or NAME no-go REASON.")
+        }
         Writing::Window => (
             " Change window ".into(),
             "START or START/END: now, +30m, 2026-04-25T22:00:00Z; END also as a length, 4h. Empty: now.",
@@ -132,9 +135,27 @@ fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text:
     if let (Writing::Window, Some(window)) = (what, state.window) {
         lines.push(Line::styled(format!("Until now: {window}"), theme::dim()));
     }
+    if let Writing::Poll(step) = what {
+        let said = polled(state, step).join(" · ");
+        lines.extend(
+            words(&said, inner_width(area)).into_iter().map(|l| Line::styled(l, theme::dim())),
+        );
+    }
     let typed = wrap(&format!("{text}▏"), inner_width(area));
     lines.extend(typed.into_iter().map(|l| Line::styled(l, theme::bright())));
     boxed(frame, area, &title, lines);
+}
+
+/// What everybody who is asked said so far.
+fn polled(state: &State, addr: &StepAddr) -> Vec<String> {
+    let poll = state.step(addr).and_then(|step| step.poll.as_ref());
+    let of = poll.map(|p| p.of.as_slice()).unwrap_or_default();
+    let said = |who: &String| match state.steps.get(addr).and_then(|s| s.polled.get(who)) {
+        Some(said) if said.go => format!("{who}: go"),
+        Some(said) => format!("{who}: no-go, {}", said.reason),
+        None => format!("{who}: nothing yet"),
+    };
+    of.iter().map(said).collect()
 }
 
 fn choose(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr, at: usize) {

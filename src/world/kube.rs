@@ -178,6 +178,9 @@ pub struct CronJob {
     pub uid: String,
     /// Schedule as written.
     pub schedule: String,
+    /// Time zone of the schedule; empty: the controllers' own, as a rule UTC.
+    #[serde(default)]
+    pub time_zone: String,
     /// It starts nothing new.
     pub suspended: bool,
     /// Jobs of it that run now.

@@ -136,7 +136,7 @@ impl Begun {
         let patience = Duration::from_secs(10);
         let writer = Writer::patient(disk, None, Box::new(move || theirs()), patience).unwrap();
         writer.append(vec![first], true, Box::new(drop));
-        let new = Resumed { state, writer, show_only: None, first: None, dir };
+        let new = Resumed { state, writer, show_only: None, first: None, then: None, dir };
         let (handle, _) = Engine::resume(new, Arc::new(remote));
         Self { handle, lab, kept: Arc::default(), drives }
     }

@@ -357,6 +357,27 @@ fn what_was_not_needed_is_asked_again_from_its_row() {
     assert_eq!(run.state.current().map(|a| a.to_string()).as_deref(), Some("a/maybe"));
 }
 
+/// Who says go is typed by name; what cannot be read stays to be mended.
+#[test]
+fn who_says_go_is_typed_by_name() {
+    let mut run = Run::new(&crate::core::polled::polled(), Mode::Write);
+    let step = run.reach_first_step();
+    let mut model = Model::default();
+    assert!(keys(&model, &run.state).iter().any(|k| k.keys == "p"));
+    assert_eq!(press(&mut model, &run, "papp says yes\n"), Asked::Nothing);
+    let mends = Overlay::Write { what: Writing::Poll(step.clone()), text: "app says yes".into() };
+    assert_eq!(model.overlay, mends);
+    assert!(model.message.take().unwrap().0.contains("NAME go, or NAME no-go REASON"));
+    model.overlay = Overlay::None;
+    let Asked::Intent(asked) = press(&mut model, &run, "papp no-go not yet\n") else { panic!() };
+    let (who, reason) = ("app".into(), "not yet".into());
+    assert_eq!(*asked, Intent::Poll { step, who, go: false, reason });
+    // Where nobody is asked there is no such key.
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.reach_first_step();
+    assert!(!keys(&Model::default(), &run.state).iter().any(|k| k.keys == "p"));
+}
+
 /// What has no key of its own is typed, also where nothing can be recorded.
 #[test]
 fn behind_a_colon_commands_are_typed() {

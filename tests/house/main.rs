@@ -11,6 +11,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod afterwards;
 mod bad_input;
 mod beside;
 mod conform;
@@ -32,8 +33,10 @@ mod lease;
 mod outlived;
 mod pipes;
 mod pty;
+mod redlined;
 mod rehearsals;
 mod resume;
+mod scheduled;
 mod screens;
 mod served;
 mod soak;

@@ -8,7 +8,9 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
 use holdpoint::run::{Intent, State};
-use holdpoint::ui::{Colours, Frame, KeyCode, Look, Model, Overlay, Pane, Review, View, draw};
+use holdpoint::ui::{
+    Colours, Frame, KeyCode, Look, Model, Overlay, Pane, Review, View, Writing, draw,
+};
 use holdpoint::world::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -231,6 +233,7 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("hung-leader", shown(hung, Overlay::None, &["HUNG"])),
         ("breached", shown(breached, Overlay::None, &["LINE HELD by holdpoint: guard quorum"])),
         ("show-only", show_only),
+        ("polled", polled()),
     ]
 }
 
@@ -256,6 +259,19 @@ fn in_doubt(verdict: Probed, why: &str) -> Run {
         changes: vec![],
     });
     run
+}
+
+/// One of two who are asked has said no, and another answer is written down.
+fn polled() -> Shown {
+    let mut run = Run::new(&crate::core::polled::polled(), Mode::Write);
+    let step = run.reach_first_step();
+    for (who, go, reason) in [("storage", true, ""), ("app", false, "the batch still runs")] {
+        let (step, who, reason) = (step.clone(), who.into(), reason.into());
+        run.ask(&driver(), Intent::Poll { step, who, go, reason }).unwrap();
+    }
+    run.look(well(run.now));
+    let overlay = Overlay::Write { what: Writing::Poll(step), text: "app go".into() };
+    shown(run, overlay, &["Go or no-go", "storage: go · app: no-go, the batch still runs"])
 }
 
 /// Little of the window is left, and the token ends before the steps do.

@@ -70,6 +70,7 @@ pub fn header(runbook: &str, mode: Mode) -> Header {
         version: "0".into(),
         opened_by: driver(),
         continues: None,
+        scheduled: Vec::new(),
         window: None,
     }
 }

@@ -155,6 +155,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
             wrong => report.say(Level::Bad, "pins", &wrong.join("; ")),
         },
     }
+    scheduled(&remote, &mut report);
     clocks::examine(&remote, &mut report).await;
     let window = runbook.as_ref().and_then(|r| r.window).map(|w| w.length);
     tokens::examine(&remote, window, &mut report).await;
@@ -163,6 +164,18 @@ async fn examine(args: &Args) -> Result<bool, String> {
     }
     tools(&mut report).await;
     Ok(!report.bad)
+}
+
+/// What comes by itself, and when next.
+fn scheduled(remote: &Remote, report: &mut Report) {
+    for own in remote.site.listed() {
+        let next = own.read().ok().and_then(|(line, zone)| line.after(remote.now(), zone));
+        let (level, detail) = match next {
+            Some(at) => (Level::Ok, format!("{} next at {at}", own.name)),
+            None => (Level::Warn, format!("{} is never due", own.name)),
+        };
+        report.say(level, "scheduled", &detail);
+    }
 }
 
 /// Voters of more than one Vault: no identity is theirs.

@@ -246,6 +246,7 @@ pub(crate) fn header(
         version: env!("CARGO_PKG_VERSION").into(),
         opened_by: actor,
         continues: None,
+        scheduled: site.listed(),
     }
 }
 

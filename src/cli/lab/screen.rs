@@ -109,7 +109,7 @@ pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, Strin
     let ground = Ground::lay(run.state.clone(), ascii, start, times)?;
     let lab = ground.lab(beside.world);
     let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
-    ground.walk(lab, remote, Begin::Again(run), actor, notice).await
+    ground.walk(lab, remote, Begin::Again(run, None), actor, notice).await
 }
 
 /// What becomes of its faults.

@@ -4,7 +4,7 @@ mod printer;
 mod unattended;
 
 use crate::event::{Actor, Slot, StepAddr};
-use crate::run::{Intent, State};
+use crate::run::{HOW, Intent, State, said};
 use crate::runbook::model::Phase;
 use crate::session::answers::Answers;
 use crate::session::handle::{Handle, Live};
@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use unattended::{Go, Unattended};
 
 const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
-skip REASON · override GATE#MARK REASON · choose BRANCH · end-soak REASON · hold REASON · free · \
+skip REASON · override GATE#MARK REASON · poll NAME go|no-go [REASON] · choose BRANCH · end-soak REASON · hold REASON · free · \
 window START[/END] · back [SECTION REASON] · forward REASON · take-lease [REASON] · \
 journal move DIR · abort REASON · status · quit";
 
@@ -239,6 +239,10 @@ fn command(state: &State, line: &str) -> Typed {
         "skip" => Intent::Skip { step, reason: rest },
         "choose" => Intent::Choose { step, branch: rest },
         "end-soak" => Intent::EndSoak { step, reason: rest },
+        "poll" => match said(&rest) {
+            Some((who, go, reason)) => Intent::Poll { step, who, go, reason },
+            None => return Typed::Say(format!("poll {HOW}")),
+        },
         "override" => {
             let (gate, reason) = rest.split_once(' ').unwrap_or((rest.as_str(), ""));
             let Some((gate, seen)) = gate.rsplit_once('#') else {

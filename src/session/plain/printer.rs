@@ -26,6 +26,7 @@ pub(super) struct Printer {
     back: Vec<String>,
     offers: Vec<String>,
     window: Option<Slot>,
+    redlined: usize,
     aborted: bool,
     lease: Option<String>,
     outputs: u64,
@@ -111,6 +112,7 @@ impl Printer {
                 say!(self, "guard {id} {how}: {}", g.judged.why);
             }
         }
+        self.redlined(state);
         self.line(state);
         self.lease(state);
         self.back(state);
@@ -120,6 +122,17 @@ impl Printer {
             say!(self, "change window: {window}");
             self.window = state.window;
         }
+    }
+
+    /// What of the runbook is not what the run began with.
+    fn redlined(&mut self, state: &State) {
+        let Some(redlined) = &state.redlined else { return };
+        let new = redlined.changes.get(self.redlined..).unwrap_or_default();
+        if !new.is_empty() {
+            let (by, reason) = (&redlined.by, &redlined.reason);
+            say!(self, "the runbook is changed: {} (accepted by {by}: {reason})", new.join(", "));
+        }
+        self.redlined = redlined.changes.len();
     }
 
     /// Ways back that are offered, begun, left.
@@ -319,6 +332,7 @@ mod tests {
             version: "0".into(),
             opened_by: Actor::System,
             continues: None,
+            scheduled: Vec::new(),
             window: None,
         };
         let runbook = Arc::new(crate::runbook::load(ONE).unwrap().runbook);

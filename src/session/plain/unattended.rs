@@ -1,7 +1,7 @@
 //! An unattended run: a file's answers, step by step.
 
 use crate::event::{Actor, Lease, Probed, Slot, Span, StepAddr, Verdict};
-use crate::run::{Intent, State, Status, StepState, WINDOW};
+use crate::run::{Intent, State, Status, StepState, WINDOW, wanted};
 use crate::runbook::model::{Does, Hold};
 use crate::session::answers::{Answers, entry, find};
 use crate::session::handle::Handle;
@@ -139,8 +139,8 @@ impl<'a> Unattended<'a> {
         }
     }
 
-    /// What is done instead of the step: the way back that is to begin at its turn, once; or
-    /// the next window, where one is over.
+    /// What is done instead of the step: the way back that is to begin at its turn, once; what
+    /// somebody says who is asked; or the next window, where one is over.
     fn aside(&self, state: &State, addr: &StepAddr, s: &StepState) -> Option<Intent> {
         if s.status == Status::Running || s.status == Status::Released {
             return None;
@@ -150,11 +150,26 @@ impl<'a> Unattended<'a> {
             let reason = "the answers say so".into();
             return Some(Intent::GoBack { section, reason });
         }
+        if let Some(poll) = self.poll(state, addr, s) {
+            return Some(poll);
+        }
         let length = state.runbook.window?.length;
         let lacks = s.gates.iter().any(|g| g.gate == WINDOW && s.lacks(g));
         let over = state.window.is_some_and(|w| w.start <= state.at);
         (lacks && over && self.answers.opens_windows())
             .then(|| Intent::SetWindow { window: Slot { start: state.at, end: state.at + length } })
+    }
+
+    /// What the next one says who is asked before it.
+    fn poll(&self, state: &State, addr: &StepAddr, s: &StepState) -> Option<Intent> {
+        let poll = state.step(addr)?.poll.as_ref()?;
+        if !matches!(s.status, Status::Ready | Status::Blocked) {
+            return None;
+        }
+        let wanted = wanted(poll, s, state.at).into_iter();
+        let (who, go) = self.answers.polled(addr, wanted)?;
+        let reason = "the answers say so".into();
+        Some(Intent::Poll { step: addr.clone(), who: who.to_owned(), go, reason })
     }
 
     /// Goes by what the probe of a step in doubt says.

@@ -144,6 +144,7 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         (KeyCode::Char('u'), _) => ask(Intent::Unclaim { step }),
         (KeyCode::Char('r'), _) => ask(Intent::Retry { step }),
         (KeyCode::Char('a'), _) => ask(Intent::Accept { step }),
+        (KeyCode::Char('p'), _) => open_write(model, Writing::Poll(step)),
         (KeyCode::Char('s'), Status::Running) => open_write(model, Writing::EndSoak(step)),
         (KeyCode::Char('s'), _) => open_write(model, Writing::Skip(step)),
         _ => Asked::Nothing,

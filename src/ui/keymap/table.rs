@@ -1,7 +1,7 @@
 //! The keys that work now.
 
 use crate::event::{Probed, StepAddr, Way};
-use crate::run::{State, Status, StepState};
+use crate::run::{Move, State, Status, StepState, legal};
 use crate::runbook::model::Does;
 use crate::ui::keymap::KeyCode;
 use crate::ui::model::{Model, Overlay, Pane, Review};
@@ -165,6 +165,10 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
         }
         Status::Failed => keys.push(act("r", "try it again, from its gates", "retry")),
         _ => {}
+    }
+    let asked = state.step(addr).is_some_and(|step| step.poll.is_some());
+    if asked && legal(s.status, Move::Poll).is_ok() {
+        keys.push(act("p", "write down who says go or no-go", "go/no-go…"));
     }
     if !detail::commands(state, addr).is_empty() {
         keys.push(key("c", "its commands, unwrapped", "command"));

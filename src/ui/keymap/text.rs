@@ -1,7 +1,7 @@
 //! Keys of a line that is typed, of a filter, and of text that is read.
 
-use crate::event::{Slot, Time};
-use crate::run::{Intent, State};
+use crate::event::{Slot, StepAddr, Time};
+use crate::run::{HOW, Intent, State, said};
 use crate::ui::keymap::{Asked, KeyCode, ask};
 use crate::ui::model::{Model, Overlay, Reading, Review, Writing};
 use crate::ui::overlay::COMMANDS;
@@ -41,6 +41,7 @@ pub(super) fn write(
         Writing::GoBack(section) => Intent::GoBack { section, reason: text },
         Writing::LeaveBack => Intent::LeaveBack { reason: text },
         Writing::Window => return window(model, state, &text, now),
+        Writing::Poll(step) => return heard(model, step, &text, now),
     })
 }
 
@@ -53,6 +54,18 @@ fn window(model: &mut Model, state: &State, text: &str, now: Time) -> Asked {
         Err(why) => {
             model.message = Some((why.to_string(), now));
             model.overlay = Overlay::Write { what: Writing::Window, text: text.to_owned() };
+            Asked::Nothing
+        }
+    }
+}
+
+/// The same of who says what.
+fn heard(model: &mut Model, step: StepAddr, text: &str, now: Time) -> Asked {
+    match said(text) {
+        Some((who, go, reason)) => ask(Intent::Poll { step, who, go, reason }),
+        None => {
+            model.message = Some((format!("write {HOW}"), now));
+            model.overlay = Overlay::Write { what: Writing::Poll(step), text: text.to_owned() };
             Asked::Nothing
         }
     }

@@ -69,7 +69,7 @@ fn two_of_one_id_are_refused_at_the_second() {
 /// A gate that Holdpoint adds is nobody else's: who overrides one would override both.
 #[test]
 fn the_gates_that_holdpoint_adds_are_no_gates_names() {
-    for name in ["second-person", "window", "lease"] {
+    for name in ["second-person", "window", "lease", "poll", "scheduled"] {
         let text = [GOOD, STEP, &gate(name)].concat();
         let problems = load(&text).err().unwrap();
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };

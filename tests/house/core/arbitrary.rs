@@ -8,7 +8,24 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn arbitrary_intent() -> impl Strategy<Value = (u8, u8, u8)> {
-    (0_u8..28, 0_u8..4, 0_u8..4)
+    (0_u8..31, 0_u8..4, 0_u8..4)
+}
+
+/// With ways back, and somebody who is asked before the first step.
+fn small() -> String {
+    crate::core::back::ways().replacen("confirm = ", "poll.of = [\"app\"]\nconfirm = ", 1)
+}
+
+/// Another text of the runbook: one of two others of a step, or a phase behind the last one.
+fn another(which: u8, how: u8) -> String {
+    let text = small();
+    let (from, to) = match which {
+        0 => ("is well\"", format!("is well {how}\"")),
+        1 => ("Delete the claims of", format!("Delete {how} claims of")),
+        2 => ("\"All is well\"", format!("\"All is well {how}\"")),
+        _ => ("[[backout]]", "[[phase]]\nid = \"two\"\ntitle = \"Two\"\n[[phase.step]]\nid = \"look\"\ntitle = \"Look\"\nverify.that = 'raft.leader_answers'\n[[backout]]".into()),
+    };
+    text.replacen(from, &to, 1)
 }
 
 /// What a person, a server or chance may do next; `stale` answers carry old tickets.
@@ -51,6 +68,7 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         0 => (driver(), Intent::Review { step }),
         1 => (driver(), Intent::CloseReview { step }),
         2 | 3 => (driver(), Intent::Release { step, digest, typed }),
+        4 if how == 3 => (driver(), run.overriding(&step, "poll", "because")),
         4 => (driver(), run.overriding(&step, "healthy", "because")),
         5 => (driver(), Intent::Show { step }),
         6 => (driver(), Intent::Claim { step }),
@@ -92,6 +110,14 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
             let section = ["aside", "home", "undo", "away"][usize::from(which)].into();
             (driver(), Intent::GoBack { section, reason: "late".into() })
         }
+        29 | 30 => {
+            let (who, go) = ("app".into(), how > 0);
+            (driver(), Intent::Poll { step, who, go, reason: "they said so".into() })
+        }
+        28 => {
+            let runbook = another(which, how);
+            (driver(), Intent::Redline { runbook, reason: "better so".into() })
+        }
         26 if how == 2 => (driver(), Intent::LeaveBack { reason: "better now".into() }),
         27 if how == 0 => {
             let start = Time(run.now.0 + i64::from(which) * 2000);
@@ -121,7 +147,7 @@ proptest! {
     /// and folding the entries again gives the same state.
     #[test]
     fn nothing_happens_that_was_not_released(script in prop::collection::vec((arbitrary_intent(), 0_i64..4000), 1..120)) {
-        let mut run = Run::new(&crate::core::back::ways(), Mode::Write);
+        let mut run = Run::new(&small(), Mode::Write);
         run.reach_first_step();
         for (pick, ms) in script {
             run.pass(ms);
@@ -133,15 +159,37 @@ proptest! {
         let mut verifying: std::collections::BTreeSet<StepAddr> = Default::default();
         let mut last_effect = 0;
         let mut back: Vec<String> = Vec::new();
+        let mut begun: std::collections::BTreeSet<String> = Default::default();
+        let mut go: std::collections::BTreeMap<StepAddr, bool> = Default::default();
+        let mut overridden: std::collections::BTreeSet<StepAddr> = Default::default();
         for e in &run.entries {
+            // What was decided on, by its name in the runbook.
+            if let Event::EffectStarted { step, .. } | Event::Shown { step, .. }
+                | Event::Skipped { step, .. } | Event::Verified { step, .. }
+                | Event::Retried { step, .. } = &e.event {
+                begun.insert(format!("{}/{} ", step.phase, step.step));
+            }
             match &e.event {
+                Event::Redlined { changes, .. } => {
+                    let other = changes.iter().find(|c| begun.iter().any(|b| c.starts_with(b)));
+                    prop_assert_eq!(other, None);
+                }
                 Event::Released { step, digest } => {
                     // A check begins by itself; an action only when a person says so.
                     prop_assert!(e.actor.asked() || step.step == "check", "released by {:?}", e.actor);
                     released.insert(step.clone(), digest.clone());
                 }
                 Event::Changed { step, .. } => drop(released.remove(step)),
+                Event::Polled { step, go: said, .. } => drop(go.insert(step.clone(), *said)),
+                Event::Retried { step, .. } => drop(go.remove(step)),
+                Event::ReviewOpened { step } => drop(overridden.remove(step)),
+                Event::Overridden { step, gate, .. } if gate == "poll" => {
+                    overridden.insert(step.clone());
+                }
                 Event::EffectStarted { step, effect, digest } => {
+                    let asked = step.phase == "one" && step.step == "claims";
+                    let may = go.get(step) == Some(&true) || overridden.contains(step);
+                    prop_assert!(!asked || may, "nobody said go");
                     let bound = released.remove(step);
                     prop_assert_eq!(bound.as_ref(), Some(digest));
                     prop_assert!(running.is_none());
@@ -161,6 +209,7 @@ proptest! {
                 // A way that is walked once more has steps of its own.
                 Event::BackBegan { section, .. } => {
                     verifying.retain(|s| s.phase != *section);
+                    begun.retain(|b| !b.starts_with(&format!("{section}/")));
                     back.retain(|b| b != section);
                     back.push(section.clone());
                 }
@@ -173,6 +222,7 @@ proptest! {
         prop_assert_eq!(executes, starts);
         let again = holdpoint::session::fold(&run.entries).unwrap();
         prop_assert_eq!(format!("{:?}", again.steps), format!("{:?}", run.state.steps));
+        prop_assert_eq!(again.text(), run.state.text());
         prop_assert_eq!(again.world, run.state.world);
     }
 }

@@ -1,12 +1,11 @@
 //! The CronJob controller: a job when it is time.
 
-use super::cron::Schedule;
 use super::events::{normal, warning};
 use super::job::finished;
 use super::object::{JOBS, condition, get, key, key_of, list, marked, name, namespace, text, uid};
 use super::pods::erase;
 use super::{Again, Role, after, owners};
-use crate::event::{Span, Time};
+use crate::event::{Schedule, Span, Time, Zone};
 use crate::lab::World;
 use crate::lab::kube::Key;
 use crate::lab::kube::store::stamp;
@@ -29,14 +28,20 @@ pub(super) fn reconcile(world: &mut World, key: &Key) -> Result<(), Again> {
         warning(world, &cron, SOURCE, "UnparseableSchedule", &said);
         return Ok(());
     };
+    let zone = zone(&cron);
     if let Some(due) = missed(world, &cron, &schedule) {
         begin(world, key, &cron, due);
     }
-    if let Some(next) = schedule.after(world.now) {
+    if let Some(next) = schedule.after(world.now, zone) {
         let wait = next.since(world.now).0 + 100;
         after(world, Role::Control, key.clone(), Span(wait));
     }
     Ok(())
+}
+
+/// One that is not known was refused by the API server.
+fn zone(cron: &Value) -> Zone {
+    text(&cron["spec"]["timeZone"]).parse().unwrap_or_default()
 }
 
 fn time(value: &Value) -> Option<Time> {
@@ -86,7 +91,7 @@ fn set_active(cron: &mut Value, active: Vec<Value>) {
 fn missed(world: &mut World, cron: &Value, schedule: &Schedule) -> Option<Time> {
     let made = time(&cron["metadata"]["creationTimestamp"])?;
     let since = time(&cron["status"]["lastScheduleTime"]).unwrap_or(made);
-    let due = schedule.last(since, world.now)?;
+    let due = schedule.last(since, world.now, zone(cron))?;
     let deadline = cron["spec"]["startingDeadlineSeconds"].as_u64();
     if deadline.is_some_and(|secs| due + Span::secs(secs) < world.now) {
         let said = format!("Missed scheduled time to start a job: {}", stamp(due));

@@ -13,7 +13,6 @@ mod adopt;
 mod attach;
 mod binder;
 mod concerns;
-mod cron;
 mod cronjob;
 mod deployment;
 mod disks;

@@ -1,13 +1,72 @@
-//! When a cron line is due: minute, hour, day of month, month, day of week, in UTC.
+//! When a cron line is due: minute, hour, day of month, month, day of week, in a time zone.
+//! Kubernetes reads such lines for its CronJobs; `@every`, seconds and a zone within the line
+//! are none.
 
 use crate::event::{Span, Time};
+use chrono::{Offset, TimeZone as _};
 use jiff::ToSpan;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+/// A time zone, from the tables of this very program: what a machine has installed decides
+/// nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone(chrono_tz::Tz);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(chrono_tz::UTC)
+    }
+}
+
+impl std::str::FromStr for Zone {
+    type Err = String;
+
+    /// Nothing is UTC, as it is for a cluster's controllers.
+    fn from_str(name: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Ok(Self::default());
+        }
+        let zone = name
+            .parse()
+            .map_err(|_| format!("`{name}` is no time zone; write one as Europe/Berlin"))?;
+        Ok(Self(zone))
+    }
+}
+
+impl Zone {
+    /// What clocks there show.
+    fn civil(self, time: Time) -> Option<DateTime> {
+        let utc = chrono::DateTime::from_timestamp_millis(time.0)?.naive_utc();
+        let shift = self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc();
+        let shown = Time(time.0 + i64::from(shift) * 1000);
+        Some(shown.timestamp().to_zoned(TimeZone::UTC).datetime())
+    }
+
+    /// When clocks there show that: once, twice where they are set back, and, where they skip
+    /// it, as if they had not yet been set.
+    fn times(self, shown: DateTime) -> Vec<Time> {
+        let Ok(zoned) = shown.to_zoned(TimeZone::UTC) else { return Vec::new() };
+        let as_utc = Time::from(zoned.timestamp());
+        let Some(naive) = chrono::DateTime::from_timestamp_millis(as_utc.0) else {
+            return Vec::new();
+        };
+        let at = |t: chrono::DateTime<chrono_tz::Tz>| Time(t.timestamp_millis());
+        match self.0.from_local_datetime(&naive.naive_utc()) {
+            chrono::LocalResult::Single(t) => vec![at(t)],
+            chrono::LocalResult::Ambiguous(early, late) => vec![at(early), at(late)],
+            chrono::LocalResult::None => {
+                let before = naive - chrono::TimeDelta::hours(3);
+                let shift = self.0.offset_from_utc_datetime(&before.naive_utc()).fix();
+                vec![Time(as_utc.0 - i64::from(shift.local_minus_utc()) * 1000)]
+            }
+        }
+    }
+}
+
 /// A cron line, as sets of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Schedule {
+pub struct Schedule {
     minutes: u64,
     hours: u64,
     days: u64,
@@ -17,13 +76,17 @@ pub(super) struct Schedule {
     either: bool,
 }
 
+/// No clock is set back by more.
+const BACK: Span = Span::secs(3 * 3600);
+
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Schedule {
     /// None for what is no cron line.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
         let line = match line.trim() {
             "@hourly" => "0 * * * *",
             "@daily" | "@midnight" => "0 0 * * *",
@@ -48,8 +111,21 @@ impl Schedule {
     }
 
     /// The first time after that one; none if there is none within five years.
-    pub(super) fn after(&self, time: Time) -> Option<Time> {
-        let from = time.timestamp().to_zoned(TimeZone::UTC).datetime();
+    #[must_use]
+    pub fn after(&self, time: Time, zone: Zone) -> Option<Time> {
+        // Clocks that are set back show the same twice: from before that on.
+        let mut shown = zone.civil(time - BACK)?;
+        loop {
+            shown = self.shown_after(shown)?;
+            let next = zone.times(shown).into_iter().filter(|at| *at > time).min();
+            if next.is_some() {
+                return next;
+            }
+        }
+    }
+
+    /// The same by a clock that is never set.
+    fn shown_after(&self, from: DateTime) -> Option<DateTime> {
         let last = from.checked_add(5.years()).ok()?;
         let mut at = from.with().second(0).subsec_nanosecond(0).build().ok()?;
         at = at.checked_add(1.minute()).ok()?;
@@ -64,22 +140,23 @@ impl Schedule {
             } else if !has(self.minutes, at.minute()) {
                 at.checked_add(1.minute()).ok()?
             } else {
-                return at.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp().into());
+                return Some(at);
             };
         }
         None
     }
 
     /// The last time after `since` and not after `now`.
-    pub(super) fn last(&self, since: Time, now: Time) -> Option<Time> {
+    #[must_use]
+    pub fn last(&self, since: Time, now: Time, zone: Zone) -> Option<Time> {
         // From near to far, so that a line for every minute is not counted for years.
         for hours in [1, 24, 32 * 24, 366 * 24, 5 * 366 * 24] {
             let from = (now - Span::secs(hours * 3600)).max(since);
             let mut found = None;
-            let mut next = self.after(from);
+            let mut next = self.after(from, zone);
             while let Some(at) = next.filter(|at| *at <= now) {
                 found = Some(at);
-                next = self.after(at);
+                next = self.after(at, zone);
             }
             if found.is_some() || from == since {
                 return found;
@@ -129,12 +206,16 @@ fn set(field: &str, low: u32, high: u32, names: &[&str], first: u32) -> Option<u
 
 #[cfg(test)]
 mod tests {
-    use super::Schedule;
+    use super::{Schedule, Zone};
     use crate::event::Time;
 
     fn next(line: &str, after: &str) -> String {
-        let after: Time = after.parse().unwrap();
-        Schedule::parse(line).unwrap().after(after).map_or("never".into(), |t| t.to_string())
+        next_in(line, "", after)
+    }
+
+    fn next_in(line: &str, zone: &str, after: &str) -> String {
+        let (after, zone): (Time, Zone) = (after.parse().unwrap(), zone.parse().unwrap());
+        Schedule::parse(line).unwrap().after(after, zone).map_or("never".into(), |t| t.to_string())
     }
 
     #[test]
@@ -160,17 +241,37 @@ mod tests {
         }
     }
 
+    /// Clocks in Berlin skip 02:00 to 03:00 on 2026-03-29, and show it twice on 2026-10-25.
+    #[test]
+    fn a_zone_sets_its_clocks() {
+        for (line, after, due) in [
+            ("0 3 * * *", "2026-01-10T12:00:00Z", "2026-01-11T02:00:00.000Z"),
+            ("0 3 * * *", "2026-04-25T16:00:00Z", "2026-04-26T01:00:00.000Z"),
+            ("30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:30:00.000Z"),
+            ("30 2 * * *", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00.000Z"),
+            ("30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00.000Z"),
+            ("30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00.000Z"),
+            ("30 2 * * *", "2026-10-25T01:30:00Z", "2026-10-26T01:30:00.000Z"),
+            ("*/10 * * * *", "2026-10-25T00:55:00Z", "2026-10-25T01:00:00.000Z"),
+            ("0 0 31 2 *", "2026-10-25T00:55:00Z", "never"),
+        ] {
+            assert_eq!(next_in(line, "Europe/Berlin", after), due, "{line} after {after}");
+        }
+        let half = next_in("0 3 * * *", "Asia/Kolkata", "2026-04-25T16:00:00Z");
+        assert_eq!(half, "2026-04-25T21:30:00.000Z");
+    }
+
     #[test]
     fn the_last_time_is_the_latest_one() {
         let time = |t: &str| t.parse::<Time>().unwrap();
         let weekly = Schedule::parse("0 2 * * 0").unwrap();
         let now = time("2026-04-25T16:00:00Z");
         assert_eq!(
-            weekly.last(time("2025-01-01T00:00:00Z"), now),
+            weekly.last(time("2025-01-01T00:00:00Z"), now, Zone::default()),
             Some(time("2026-04-19T02:00:00Z"))
         );
-        assert_eq!(weekly.last(time("2026-04-19T02:00:00Z"), now), None);
+        assert_eq!(weekly.last(time("2026-04-19T02:00:00Z"), now, Zone::default()), None);
         let each = Schedule::parse("* * * * *").unwrap();
-        assert_eq!(each.last(time("2000-01-01T00:00:00Z"), now), Some(now));
+        assert_eq!(each.last(time("2000-01-01T00:00:00Z"), now, Zone::default()), Some(now));
     }
 }

@@ -1,0 +1,116 @@
+//! `holdpoint runs --due`: what finished runs left to be done, and since or until when.
+
+use crate::cli::verify::locate;
+use crate::cli::{UNDONE, refuse, site};
+use crate::event::{Actor, Role, Time};
+use crate::journal::{Read, read};
+use crate::run::State;
+use crate::session::{Due, afterwards, fold, follow};
+use crate::site::is_lab;
+use crate::text::clean_line;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// One line of the list.
+#[derive(Serialize)]
+struct Row {
+    run: String,
+    site: String,
+    lab: bool,
+    #[serde(flatten)]
+    due: Due,
+}
+
+/// Lists what is left to be done, the earliest first; as JSON also what was done. Exit status 1
+/// where a run's list cannot be read.
+pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
+    let runs = site::runs(state);
+    let dirs = match super::runs::dirs(&runs) {
+        Ok(dirs) => dirs,
+        Err(why) => return refuse(&why),
+    };
+    let (mut rows, mut lost) = (Vec::new(), false);
+    for dir in dirs {
+        match rows_of(&dir) {
+            Ok(of) => rows.extend(of),
+            Err(why) => {
+                errln!("holdpoint: {}", clean_line(&why));
+                lost = true;
+            }
+        }
+    }
+    rows.sort_by_key(|row| row.due.due);
+    if json {
+        match serde_json::to_string_pretty(&rows) {
+            Ok(text) => outln!("{text}"),
+            Err(e) => return refuse(&e.to_string()),
+        }
+    } else {
+        rows.retain(|row| row.due.done.is_none());
+        print(&rows, site::clock()());
+    }
+    if lost { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS }
+}
+
+/// Of one run; one that cannot be folded is `runs`' to tell of.
+fn rows_of(dir: &Path) -> Result<Vec<Row>, String> {
+    let Ok((_, state)) = opened(dir) else { return Ok(Vec::new()) };
+    let row = |due| Row {
+        run: clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default()),
+        site: clean_line(&state.header.site),
+        lab: is_lab(&state.header.pins),
+        due,
+    };
+    Ok(afterwards(dir, &state)?.into_iter().map(row).collect())
+}
+
+fn opened(dir: &Path) -> Result<(Read, State), String> {
+    let read = read(dir).map_err(|e| e.to_string())?;
+    let state = fold(&read.entries).map_err(|e| e.to_string())?;
+    Ok((read, state))
+}
+
+/// Writes down that something is done.
+pub(crate) fn done(run: &str, id: &str, reason: &str, state: Option<&Path>) -> ExitCode {
+    let said = || -> Result<(), String> {
+        let dir: PathBuf = locate(run, state)?;
+        let (read, state) = opened(&dir)?;
+        let actor = Actor::Person { name: site::user(), role: Role::Driver };
+        follow(&dir, (&read, &state), (id, reason), &actor, &site::clock())
+    };
+    match said() {
+        Ok(()) => {
+            outln!("{id} of {run} is done; it is on record with the run");
+            ExitCode::SUCCESS
+        }
+        Err(why) => refuse(&why),
+    }
+}
+
+fn print(rows: &[Row], now: Time) {
+    if rows.is_empty() {
+        outln!("nothing is left to be done");
+        return;
+    }
+    let when = |row: &Row| match now {
+        // A lab has a clock of its own.
+        _ if row.lab => "by its lab's clock".into(),
+        now if now >= row.due.due => format!("DUE for {}", now.since(row.due.due).brief()),
+        now => format!("in {}", row.due.due.since(now).brief()),
+    };
+    let head = ["DUE", "", "RUN", "FOLLOW-UP", "OWNER", "WHAT"].map(str::to_owned);
+    let mut table = vec![head];
+    table.extend(rows.iter().map(|row| {
+        let date = row.due.due.to_string()[..16].replace('T', " ");
+        let (id, owner) = (row.due.id.clone(), clean_line(&row.due.owner));
+        [date, when(row), row.run.clone(), id, owner, clean_line(&row.due.title)]
+    }));
+    let widths: Vec<usize> =
+        (0..6).map(|i| table.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
+    for row in &table {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        outln!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    outln!("holdpoint runs --due --done RUN FOLLOW-UP --reason TEXT says that one is done");
+}

@@ -1,0 +1,170 @@
+//! What a run left to be done later, and what of it was done: a journal of its own in the run's
+//! directory, since the run's is closed. Its header says which entry of the run it continues.
+
+use crate::event::{Actor, Continues, Entry, Event, Span, Time};
+use crate::journal::{FILE, FileDisk, JournalError, Read, Verdict, Writer, ZERO_HASH, read_bytes};
+use crate::remote::Clock;
+use crate::run::{State, reasonable};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Name of its directory in the run's.
+const DIR: &str = "followups";
+
+/// Something to be done after a run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Due {
+    /// Its id in the runbook.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// Who sees to it.
+    pub owner: String,
+    /// From when on.
+    pub due: Time,
+    /// That it was done, if it was.
+    pub done: Option<Followed>,
+}
+
+/// Who said that it was done.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Followed {
+    /// Who.
+    pub by: Actor,
+    /// When.
+    pub at: Time,
+    /// What they say of it.
+    pub reason: String,
+}
+
+/// What a run left to be done, counted from its end. Nothing, where the change was not done: what
+/// it would have left behind is not there, or still in use.
+pub fn afterwards(dir: &Path, state: &State) -> Result<Vec<Due>, String> {
+    if state.ended != Some(true) || state.runbook.followups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let said = match std::fs::symlink_metadata(dir.join(DIR)) {
+        Ok(_) => said(dir)?,
+        Err(_) => Vec::new(),
+    };
+    let due = |f: &crate::runbook::model::Followup| Due {
+        id: f.id.clone(),
+        title: f.title.clone(),
+        owner: f.owner.clone(),
+        due: state.at + Span(f.due.0),
+        done: said.iter().find(|(id, _)| *id == f.id).map(|(_, followed)| followed.clone()),
+    };
+    Ok(state.runbook.followups.iter().map(due).collect())
+}
+
+/// What was written down. A header that is not whole was cut off by a crash: nothing was yet.
+fn said(dir: &Path) -> Result<Vec<(String, Followed)>, String> {
+    let place = dir.join(DIR);
+    match crate::journal::read(&place) {
+        Ok(read) => {
+            whole(dir, &read.verdict)?;
+            Ok(followed(&read))
+        }
+        Err(e) => match std::fs::read(place.join(FILE)) {
+            Ok(bytes) if !bytes.contains(&b'\n') => Ok(Vec::new()),
+            _ => Err(format!("{}: {e}", place.display())),
+        },
+    }
+}
+
+fn whole(dir: &Path, verdict: &Verdict) -> Result<(), String> {
+    match verdict {
+        Verdict::Tampered { .. } => Err(format!("{}: {verdict}", dir.join(DIR).display())),
+        _ => Ok(()),
+    }
+}
+
+fn followed(read: &Read) -> Vec<(String, Followed)> {
+    let one = |e: &Entry| match &e.event {
+        Event::FollowedUp { id, reason } => {
+            let (by, at, reason) = (e.actor.clone(), e.at, reason.clone());
+            Some((id.clone(), Followed { by, at, reason }))
+        }
+        _ => None,
+    };
+    read.entries.iter().filter_map(one).collect()
+}
+
+/// Writes down that something was done, durably. `run` is the closed run's journal, `state` what it
+/// folds to.
+pub fn follow(
+    dir: &Path,
+    (run, state): (&Read, &State),
+    (id, reason): (&str, &str),
+    actor: &Actor,
+    clock: &Clock,
+) -> Result<(), String> {
+    reasonable(reason).map_err(|e| e.to_string())?;
+    let all = afterwards(dir, state)?;
+    let Some(due) = all.iter().find(|due| due.id == id) else {
+        let known: Vec<_> = all.iter().map(|due| due.id.as_str()).collect();
+        return Err(match known.as_slice() {
+            [] => "this run left nothing to be done: it has no follow-ups, or was not done".into(),
+            known => format!("this run left no {id}; it left {}", known.join(", ")),
+        });
+    };
+    if let Some(done) = &due.done {
+        return Err(format!("{id} was done at {} by {}: {}", done.at, done.by, done.reason));
+    }
+    let place = dir.join(DIR);
+    let (disk, head, seq) = opened(&place).map_err(|e| e.to_string())?;
+    let now = clock();
+    let entry = |seq, event| Entry { seq, at: now, actor: actor.clone(), event };
+    let mut entries = Vec::new();
+    if seq == 0 {
+        entries.push(entry(0, begun(dir, run, state, actor)));
+    }
+    let (id, reason) = (id.to_owned(), reason.to_owned());
+    entries.push(entry(seq.max(1), Event::FollowedUp { id, reason }));
+    written(disk, head, entries, Arc::clone(clock))
+}
+
+/// Its header: the run's, with which entry it continues.
+fn begun(dir: &Path, run: &Read, state: &State, actor: &Actor) -> Event {
+    let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let path = Some(path.display().to_string());
+    let (run, hash) = (state.header.run.clone(), run.head.clone());
+    let mut header = (*state.header).clone();
+    header.continues = Some(Continues { run, seq: state.seq, hash, path });
+    header.opened_by = actor.clone();
+    Event::Opened { header: Box::new(header) }
+}
+
+/// Locked, with the hash of its last entry and the seq of the next. A torn tail is set aside.
+fn opened(place: &Path) -> Result<(FileDisk, String, u64), JournalError> {
+    match FileDisk::create(place) {
+        Ok(disk) => return Ok((disk, ZERO_HASH.to_owned(), 0)),
+        Err(JournalError::Io { source, .. })
+            if source.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(e),
+    }
+    let (mut disk, bytes) = FileDisk::reopen(place)?;
+    let Ok(read) = read_bytes(&bytes) else {
+        // Cut before its header was whole: nothing was written down yet.
+        if !bytes.is_empty() {
+            disk.set_aside(place, 0, &bytes)?;
+        }
+        return Ok((disk, ZERO_HASH.to_owned(), 0));
+    };
+    let valid = usize::try_from(read.valid_bytes).unwrap_or(bytes.len()).min(bytes.len());
+    if valid < bytes.len() {
+        disk.set_aside(place, read.valid_bytes, &bytes[valid..])?;
+    }
+    let seq = read.entries.last().map_or(0, |e| e.seq + 1);
+    Ok((disk, read.head, seq))
+}
+
+fn written(disk: FileDisk, head: String, entries: Vec<Entry>, clock: Clock) -> Result<(), String> {
+    let writer = Writer::inline(Box::new(disk), Some(head), Box::new(move || clock()));
+    let told = Arc::new(Mutex::new(Err("it was not written".to_owned())));
+    let tells = Arc::clone(&told);
+    let done = move |result| *tells.lock().unwrap_or_else(PoisonError::into_inner) = result;
+    writer.append(entries, true, Box::new(done));
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    told.clone()
+}

@@ -1,0 +1,169 @@
+//! A runbook's file that was changed while its run was left: accepted with a reason, or not.
+
+use crate::pty::{Cockpit, HOLDPOINT};
+use holdpoint::event::{Actor, Event};
+use holdpoint::journal::{Verdict, read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program is run, then another one; nothing outside of the directory is reached.
+const BOOK: &str = r#"format = 1
+id = "two"
+title = "Two programs"
+owner = "tests"
+[[phase]]
+id = "only"
+title = "Only"
+[[phase.step]]
+id = "first"
+title = "First"
+hold = "release"
+probe = 'false'
+do.shell.run = { argv = ["sh", "-c", "echo first"], timeout = "1m" }
+[[phase.step]]
+id = "second"
+title = "Second"
+hold = "release"
+probe = 'false'
+do.shell.run = { argv = ["sh", "-c", "echo second"], timeout = "1m" }
+"#;
+
+fn put(dir: &Path, name: &str, text: &str) {
+    std::fs::write(dir.join(name), text).unwrap();
+}
+
+fn holdpoint(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let out = Command::new(HOLDPOINT)
+        .args(args)
+        .args(["--state", "runs"])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8(told).unwrap())
+}
+
+/// A run that stopped before its second step.
+fn left() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    put(
+        here,
+        "site.toml",
+        "format = 1\nname = \"here\"\n[write]\nallow = true\nunattended = true\n",
+    );
+    put(here, "site.pins.toml", "");
+    put(here, "one.toml", "[release]\n'only/first' = ''\n");
+    put(here, "both.toml", "[release]\n'only/first' = ''\n'only/second' = ''\n");
+    put(here, "book.toml", BOOK);
+    let begin =
+        ["run", "book.toml", "--site", "site.toml", "--ui", "plain", "--answers", "one.toml"];
+    let (code, told) = holdpoint(here, &begin);
+    assert_eq!(code, Some(1), "{told}");
+    let run = std::fs::read_dir(here.join("runs")).unwrap().next().unwrap().unwrap().path();
+    (dir, run)
+}
+
+fn printed(run: &Path) -> Vec<String> {
+    let entries = read(run).unwrap().entries.into_iter();
+    let text = |event| match event {
+        Event::Output { text, .. } => Some(text),
+        _ => None,
+    };
+    entries.filter_map(|e| text(e.event)).collect()
+}
+
+#[test]
+fn what_has_not_begun_is_accepted_with_a_reason() {
+    let (dir, run) = left();
+    let here = dir.path();
+    put(here, "book.toml", &BOOK.replace("echo second", "echo another"));
+    // Without a word the run goes on with what it began with, and says so.
+    let (code, told) = holdpoint(here, &["resume", "--headless", "--answers", "one.toml"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("changed since: only/second is another (do); the run goes on with what it"),
+        "{told}"
+    );
+    // A person accepts it, and leaves again.
+    let (_, told) = holdpoint(here, &["resume", "--headless", "--accept-changes", "it is better"]);
+    assert!(told.contains("the runbook is changed: only/second is another (do)"), "{told}");
+    let (code, told) = holdpoint(here, &["resume", "--headless", "--answers", "both.toml"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(!told.contains("changed since"), "{told}");
+    let read = read(&run).unwrap();
+    assert_eq!(read.verdict, Verdict::Complete);
+    assert_eq!(printed(&run), ["first", "another"]);
+    let accepted = read.entries.iter().find_map(|e| match &e.event {
+        Event::Redlined { reason, .. } => Some((e.actor.clone(), reason.as_str())),
+        _ => None,
+    });
+    assert!(matches!(accepted, Some((Actor::Person { .. }, "it is better"))), "{accepted:?}");
+}
+
+/// Before anything is released by the text of before.
+#[test]
+fn answers_accept_what_they_are_told_to() {
+    let (dir, run) = left();
+    let here = dir.path();
+    put(here, "book.toml", &BOOK.replace("echo second", "echo another"));
+    let both = std::fs::read_to_string(here.join("both.toml")).unwrap();
+    put(here, "both.toml", &format!("accept_changes = 'as agreed'\n{both}"));
+    let (code, told) = holdpoint(here, &["resume", "--headless", "--answers", "both.toml"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(printed(&run), ["first", "another"]);
+}
+
+#[test]
+fn what_has_begun_is_refused_and_named() {
+    let (dir, run) = left();
+    let here = dir.path();
+    let before = read(&run).unwrap().head;
+    for (text, reason, said) in [
+        (
+            BOOK.replace("echo first", "echo 1"),
+            "better",
+            "only/first is another (do): refused: only/first has begun",
+        ),
+        (BOOK.replace("echo second", "echo 2"), " ", "a reason is needed"),
+        (BOOK.replace("id = \"only\"", "id = \"\""), "better", "cannot be used as it is now"),
+    ] {
+        put(here, "book.toml", &text);
+        let (code, told) = holdpoint(here, &["resume", "--headless", "--accept-changes", reason]);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(said), "{told}");
+    }
+    std::fs::remove_file(here.join("book.toml")).unwrap();
+    let (code, told) = holdpoint(here, &["resume", "--headless", "--accept-changes", "better"]);
+    assert!(code == Some(2) && told.contains("not there any more"), "{told}");
+    assert_eq!(read(&run).unwrap().head, before, "nothing of it is recorded");
+}
+
+/// Asked on the terminal before it is taken: a line for each part, and a reason or nothing.
+#[test]
+fn a_person_is_asked_before_anything_goes_on() {
+    for (typed, changed) in [("better so\r", true), ("\r", false)] {
+        let (dir, run) = left();
+        put(dir.path(), "book.toml", &BOOK.replace("echo second", "echo another"));
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        let args = ["resume", "--site", &path("site.toml"), "--state", &path("runs")];
+        let home = dir.path().display().to_string();
+        let args: Vec<String> = args.map(str::to_owned).into();
+        let mut cockpit =
+            Cockpit::start(Path::new(HOLDPOINT), &args, &[("HOME", &home)], (24, 120));
+        cockpit.until("asked", |c| c.text().contains("Type a reason"));
+        assert!(cockpit.text().contains("only/second is another (do)"), "{}", cockpit.text());
+        assert!(cockpit.cooked(), "the terminal is not taken yet");
+        cockpit.send(typed);
+        cockpit.until("opened", |c| c.text().contains("journal ok"));
+        cockpit.send("q");
+        cockpit.until("ended", |c| c.ended().is_some());
+        let state = holdpoint::session::fold(&read(&run).unwrap().entries).unwrap();
+        assert_eq!(
+            state.redlined.as_ref().map(|r| r.reason.as_str()),
+            changed.then_some("better so")
+        );
+        assert_eq!(state.text().contains("echo another"), changed);
+    }
+}
