@@ -41,7 +41,20 @@ impl Place {
     /// What the file holds, if it is there.
     async fn read(&self, remote: &Remote) -> Result<Option<String>, Trouble> {
         let ran = self.run(remote, &["cat", &self.file]).await?;
-        Ok((ran.exit == 0).then(|| ran.out.trim_end().to_owned()))
+        if ran.exit == 0 {
+            return Ok(Some(ran.out.trim_end().to_owned()));
+        }
+        // There may be no cat, or no right to read: only a list without it says that it is not there.
+        let (dir, name) = self.file.rsplit_once('/').unwrap_or(("", &self.file));
+        let list = self.run(remote, &["ls", dir]).await?;
+        match list.exit == 0 && !list.out.split_whitespace().any(|n| n == name) {
+            true => Ok(None),
+            false => Err(Trouble::Unreachable(format!(
+                "{} cannot be read: {}",
+                self.file,
+                clean_line(ran.err.trim())
+            ))),
+        }
     }
 
     /// The pod as it is now: its UID.
@@ -200,20 +213,24 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal) -> Ended {
     (outcome, json!({"path": place.file, "at": remote.now()}))
 }
 
-/// The file is there, or was read already: then its node leads.
+/// The file is there. Where its node leads and it is not, it may have been read, or the node was
+/// elected without it.
 pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let place = Place::of(proposal);
     let text = |name: &str| proposal.request.get(name).and_then(Value::as_str).unwrap_or_default();
     let result = || json!({"path": place.file, "at": remote.now()});
-    if let Ok(own) = voter(remote, &place.pod)
-        && let Ok((true, ..)) = leads(remote, own).await
-    {
-        return (Probed::Done, format!("it was read: {} leads", place.pod), result());
-    }
+    let leading = match voter(remote, &place.pod) {
+        Ok(own) => matches!(leads(remote, own).await, Ok((true, ..))),
+        Err(_) => false,
+    };
     let (found, uid) = (place.read(remote).await, place.uid(remote).await);
     match (found, uid) {
         (Ok(Some(found)), _) if found == text("text") => {
             (Probed::Done, format!("{} is there", place.file), result())
+        }
+        (Ok(_), Ok(_)) if leading => {
+            let why = format!("{} leads, with this file or without", place.pod);
+            (Probed::Unknown, why, Value::Null)
         }
         (Ok(_), Ok(Some(uid))) if uid == text("uid") => {
             (Probed::NotDone, format!("{} is not there", place.file), Value::Null)

@@ -67,11 +67,8 @@ async fn running(remote: &Remote, mark: &str) -> Result<Option<String>, String> 
 }
 
 /// Why a program is not started: it was, and still runs, or that cannot be seen.
-pub async fn outlived(remote: &Remote, mark: &str, verb: &str) -> Option<String> {
-    match verb {
-        "shell.run" => running(remote, mark).await.unwrap_or_else(Some),
-        _ => None,
-    }
+pub async fn outlived(remote: &Remote, mark: &str) -> Option<String> {
+    running(remote, mark).await.unwrap_or_else(Some)
 }
 
 /// Whether it still runs; what it did, only a probe of the runbook's can tell.
@@ -107,7 +104,7 @@ pub(crate) async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, sa
     if let Some(said) = remote.machine.scripted(&argv) {
         return scripted(remote, said, say);
     }
-    if let Some(why) = outlived(remote, mark, &proposal.verb).await {
+    if let Some(why) = outlived(remote, mark).await {
         return (Outcome::Failed(format!("not started: {why}")), Value::Null);
     }
     let mut command = Command::new(program);
@@ -230,10 +227,10 @@ mod tests {
         let mut old = Command::new("sleep").arg("60").env(MARK, "run/a/b").spawn().unwrap();
         let pid = old.id().unwrap();
         // Until it has become what it is to be, it is whoever started it.
-        while outlived(&remote, "run/a/b", "shell.run").await.is_none() {
+        while outlived(&remote, "run/a/b").await.is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        let told = outlived(&remote, "run/a/b", "shell.run").await.unwrap();
+        let told = outlived(&remote, "run/a/b").await.unwrap();
         assert!(told.contains(&format!("pid {pid}, sleep 60;")), "{told}");
         let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say).await;
         assert_eq!(outcome, Outcome::Failed(format!("not started: {told}")));

@@ -8,7 +8,7 @@ use crate::remote::Remote;
 use crate::run::{Intent, State};
 use crate::runbook::model::Runbook;
 use crate::session::{
-    Answers, Engine, Handle, Keep, Opening, Reopened, Resumed, Stage, open, plain, tui,
+    Answers, Engine, Handle, Keep, Live, Opening, Reopened, Resumed, Stage, open, plain, tui,
 };
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -64,10 +64,17 @@ pub(crate) fn stage(state: &State, ascii: bool, now: Time, instead: &str) -> Res
     Stage::open(state, look, now)
 }
 
+/// What was to be accepted is not, and nothing may look as if it were.
+fn not_accepted(live: &Live) -> String {
+    let refused = live.state.refused.as_ref().map(|(_, why, _)| why.clone());
+    let why = live.show_only.clone().or(refused).unwrap_or_default();
+    format!("the changed runbook is not accepted: {why}")
+}
+
 /// Opens the journal and runs until the change is done or its person leaves; true if it
 /// was done.
 pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
-    let Conduct { remote, begin, actor, answers, mut stage, begun, notice } = run;
+    let Conduct { remote, begin, actor, answers, mut stage, begun, mut notice } = run;
     let clock = Arc::clone(&remote.clock);
     let (handle, task, dir) = match begin {
         Begin::New { runbook, header, runs, keep } => {
@@ -106,6 +113,9 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
                         return Ok(false);
                     }
                 }
+            }
+            if asks && handle.live.borrow().state.redlined == text {
+                notice = Some(not_accepted(&handle.live.borrow()));
             }
             (handle, task, dir)
         }

@@ -98,7 +98,9 @@ impl Schedule {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = fields.as_slice() else { return None };
         let weekdays = set(weekday, 0, 7, &WEEKDAYS, 0)?;
-        let any = |field: &str| field.starts_with(['*', '?']);
+        // As in Kubernetes: every second day is no longer any day.
+        let any =
+            |field: &str| field.split(',').any(|part| matches!(part, "*" | "?" | "*/1" | "?/1"));
         Some(Self {
             minutes: set(minute, 0, 59, &[], 0)?,
             hours: set(hour, 0, 23, &[], 0)?,
@@ -195,10 +197,13 @@ fn set(field: &str, low: u32, high: u32, names: &[&str], first: u32) -> Option<u
             // `5/10` goes on to the end.
             None => (number(range)?, if step.is_some() { high } else { number(range)? }),
         };
-        let mut at = from;
-        while at <= to {
-            set |= 1 << at;
-            at += step.unwrap_or(1);
+        if from > to {
+            return None;
+        }
+        let mut at = Some(from);
+        while let Some(number) = at.filter(|at| *at <= to) {
+            set |= 1 << number;
+            at = number.checked_add(step.unwrap_or(1));
         }
     }
     Some(set)
@@ -233,10 +238,19 @@ mod tests {
             ("0 12 13 * fri", "2026-05-01T12:00:00.000Z"),
             ("@monthly", "2026-05-01T00:00:00.000Z"),
             ("0 0 31 2 *", "never"),
+            // Every second day is no longer any day: that one, or a Sunday.
+            ("0 3 */2 * sun", "2026-04-26T03:00:00.000Z"),
+            ("0 3 */2 * mon", "2026-04-27T03:00:00.000Z"),
+            ("0 3 */1 * mon", "2026-04-27T03:00:00.000Z"),
+            ("0 3 */1 * tue", "2026-04-28T03:00:00.000Z"),
+            ("0 3 */2 * tue", "2026-04-27T03:00:00.000Z"),
+            ("5/4294967295 * * * *", "2026-04-25T16:05:00.000Z"),
         ] {
             assert_eq!(next(line, "2026-04-25T16:00:00Z"), due, "{line}");
         }
-        for bad in ["", "* * * *", "60 * * * *", "* * 0 * *", "*/0 * * * *", "a * * * *"] {
+        for bad in
+            ["", "* * * *", "60 * * * *", "* * 0 * *", "*/0 * * * *", "a * * * *", "0 22-2 * * *"]
+        {
             assert_eq!(Schedule::parse(bad), None, "{bad}");
         }
     }

@@ -27,6 +27,9 @@ pub(super) fn begin(state: &State, section: &str, reason: &str) -> Result<Vec<Ev
     }
     let mut events = Vec::new();
     if let Some(step) = state.current() {
+        if let Some(s) = state.steps.get(&step) {
+            super::decide::over(s)?;
+        }
         match state.steps.get(&step).map(|s| s.status) {
             Some(Status::Released) => {
                 return Err(Refusal::new(format!("{step} is about to run; wait for its result")));
@@ -103,7 +106,12 @@ pub(super) fn offers(state: &State, seen: &Seen<'_>) -> Vec<Event> {
     for backout in &state.runbook.backouts {
         let Some(when) = &backout.when else { continue };
         let section = backout.phase.id.clone();
+        if state.back.iter().any(|b| b.section == section) {
+            continue;
+        }
         match (when.verdict_seen(seen), state.offers.contains_key(&section)) {
+            // What is under way may be what changes the world so.
+            (Verdict::Pass, false) if state.running.is_some() => {}
             (Verdict::Pass, false) => {
                 let judged = when.judge_seen(seen);
                 events.push(Event::Offered { section, judged });

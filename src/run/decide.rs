@@ -172,6 +172,7 @@ fn on_step(
         }
         Intent::Skip { reason, .. } => {
             moved(Move::Skip)?;
+            over(s)?;
             reasonable(reason)?;
             Ok(vec![Event::Skipped { step: addr, reason: reason.clone() }])
         }
@@ -284,8 +285,8 @@ fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {
     }
 }
 
-/// What still runs is not started a second time.
-fn over(s: &StepState) -> Result<(), Refusal> {
+/// What still runs is not started a second time, nor left running beside what comes next.
+pub(super) fn over(s: &StepState) -> Result<(), Refusal> {
     match &s.probed {
         Some((crate::event::Probed::Running, why)) => Err(Refusal::new(why.clone())),
         _ => Ok(()),

@@ -104,9 +104,9 @@ fn review(s: &mut StepState, entry: &Entry) {
         }
         // What was released is void: nothing of it may look as if it could still be.
         Event::Changed { why, material, .. } => {
-            // A go was about what was released.
+            // A go was about what was released; a no-go stands until it is taken back.
             if *material {
-                s.polled.clear();
+                s.polled.retain(|_, said| !said.go);
             }
             s.changed.clone_from(why);
             s.other_objects |= material;

@@ -60,7 +60,9 @@ pub(super) fn asked(addr: StepAddr, step: &Step, intent: &Intent) -> Result<Vec<
 /// Whose go is still wanted: who said nothing, or what does not count any more.
 #[must_use]
 pub fn wanted<'a>(poll: &'a Poll, s: &StepState, now: Time) -> Vec<&'a str> {
-    let counts = |said: &Said| poll.lasts.is_none_or(|lasts| now.since(said.at) <= lasts);
+    // A no-go does not grow old: it is taken back, or stands.
+    let counts =
+        |said: &Said| !said.go || poll.lasts.is_none_or(|lasts| now.since(said.at) <= lasts);
     let wanted = |who: &&String| !s.polled.get(*who).is_some_and(counts);
     poll.of.iter().filter(wanted).map(String::as_str).collect()
 }

@@ -10,6 +10,8 @@ use crate::runbook::{Expr, Scope};
 use crate::world::World;
 use serde_json::Value;
 
+/// A CronJob that was due so long ago may begin any moment.
+const STARTS: Span = Span::secs(60);
 /// The gate's id.
 pub const SCHEDULED: &str = "scheduled";
 
@@ -45,7 +47,7 @@ pub(super) fn gate(state: &State, addr: &StepAddr, world: &World, now: Time) -> 
                     let text = format!("{} began at {began} and takes {}", own.name, own.takes);
                     found.blocks.push(text);
                 }
-                None => found.due(&own.name, &line, zone, (now, estimate)),
+                None => found.due(&own.name, &line, zone, (now, estimate), Span(0)),
             },
             Err(why) => found.unknown.push(format!("{}: {why}", own.name)),
         }
@@ -92,15 +94,23 @@ fn cronjobs(quiet: &Expr, scope: &Scope<'_>, estimate: Span, found: &mut Found) 
             continue;
         }
         match read_schedule(text("schedule"), text("time_zone")) {
-            Ok((line, zone)) => found.due(&name, &line, zone, (scope.now, estimate)),
+            // Its Job may not be there for some seconds.
+            Ok((line, zone)) => found.due(&name, &line, zone, (scope.now, estimate), STARTS),
             Err(why) => found.unknown.push(format!("{name}: {why}")),
         }
     }
 }
 
 impl Found {
-    fn due(&mut self, name: &str, line: &Schedule, zone: Zone, (now, estimate): (Time, Span)) {
-        let Some(at) = line.after(now, zone) else { return };
+    fn due(
+        &mut self,
+        name: &str,
+        line: &Schedule,
+        zone: Zone,
+        (now, estimate): (Time, Span),
+        starts: Span,
+    ) {
+        let Some(at) = line.after(now - starts, zone) else { return };
         if at <= now + estimate {
             self.blocks.push(format!("{name} is due at {at}, in {}", at.since(now).brief()));
         }

@@ -112,6 +112,9 @@ fn told(here: &Path, old: &Path, seq: u64) -> Result<(), String> {
         Err(_) => return Ok(()),
     };
     let entries = read_bytes(&bytes).map(|read| read.entries).unwrap_or_default();
+    if entries.iter().any(|e| matches!(e.event, Event::Ended { .. })) {
+        return Err(format!("{} is over; nothing goes on from there", shown(old)));
+    }
     let seen = says(here, moved_to(old), &entries, seq);
     if seen != Before::Silent {
         return refusal(here, old, &seen, u64::MAX).map_or(Ok(()), Err);

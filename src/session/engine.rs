@@ -136,10 +136,7 @@ impl Engine {
         {
             self.first = None;
         }
-        if let Some((actor, intent)) = self.then.take() {
-            // A refusal is an entry, which its person reads.
-            let _ = self.take(&actor, &intent).await;
-        }
+        self.asked_then().await;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.state.ended.is_none() {
@@ -171,6 +168,19 @@ impl Engine {
                 _ = tick.tick() => self.tick().await,
             }
             self.want();
+        }
+    }
+
+    /// What is asked behind the first, once that is recorded.
+    pub(super) async fn asked_then(&mut self) {
+        let Some((actor, intent)) = self.then.clone().filter(|_| self.first.is_none()) else {
+            return;
+        };
+        // A refusal is an entry, which its person reads.
+        let _ = self.take(&actor, &intent).await;
+        // What could not be recorded is asked again where it can.
+        if self.show_only.is_none() {
+            self.then = None;
         }
     }
 

@@ -60,6 +60,7 @@ impl Engine {
         // What the last process left comes before anything else, if that was not recorded yet.
         let on = self.first.take().unwrap_or_else(|| (actor.clone(), Intent::GoOn));
         self.take(&on.0, &on.1).await?;
+        self.asked_then().await;
         if let Some(heard) = self.heard.take() {
             self.result(heard).await;
         }

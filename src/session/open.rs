@@ -5,6 +5,7 @@ use crate::journal::{Disk, FileDisk, JournalError, Writer};
 use crate::remote::Clock;
 use crate::run::{State, apply};
 use crate::runbook::{self, model::Runbook};
+use crate::text::clean_line;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -122,6 +123,18 @@ pub fn fold(entries: &[Entry]) -> Result<State, OpenError> {
     let Event::Opened { header } = &first.event else {
         return Err(OpenError::Fold("it does not begin with a header".into()));
     };
+    // Their header is the run's, and nothing else of it is there.
+    if rest.iter().any(|e| matches!(e.event, Event::FollowedUp { .. })) {
+        let why =
+            "it is the record of a run's follow-ups, and no run; holdpoint runs --due shows it";
+        return Err(OpenError::Fold(why.into()));
+    }
+    let begins = rest.first().is_some_and(|e| matches!(e.event, Event::Keyframe { .. }));
+    if let Some(from) = header.continues.as_ref().filter(|_| !begins) {
+        let place = from.path.as_deref().map(clean_line).unwrap_or_else(|| from.run.clone());
+        let why = format!("it was to continue {place}, and has nothing of that; resume that one");
+        return Err(OpenError::Fold(why));
+    }
     let loaded = runbook::load(&header.runbook)
         .map_err(|p| OpenError::Fold(format!("its runbook has {} problems", p.len())))?;
     let mut state = State::new((**header).clone(), Arc::new(loaded.runbook), first.at);

@@ -4,7 +4,7 @@ use crate::action;
 use crate::event::{Outcome, Pins, Probed, StepAddr};
 use crate::observe;
 use crate::remote::Remote;
-use crate::run::{Effect, Intent, Purpose};
+use crate::run::{Effect, Intent, Purpose, undone_by};
 use crate::runbook::model::Call;
 use crate::session::lease::Keeper;
 use crate::session::say::Voice;
@@ -28,12 +28,20 @@ pub(super) async fn work(
                 // Reported before this is answered: the gate goes by it.
                 keeper.look().await;
             }
-            let mark = mark(&run, &step);
-            let of = (&pins, mark.as_str());
+            let verb = call.as_ref().map_or("", |call| call.verb.as_str());
+            let marks = marks(&run, &step, verb);
+            let of = (&pins, marks.as_slice());
             let (changes, proposal) = prepared(&remote, of, purpose, call.as_ref(), &reading).await;
             Intent::Prepared { step, ticket, purpose, changes, proposal }
         }
         Effect::Execute { effect, proposal, step } => {
+            if let Some(why) = outlived(&remote, &marks(&run, &step, &proposal.verb)).await {
+                let outcome = Outcome::Failed(format!("not started: {why}"));
+                let ended = Intent::EffectEnded { effect, outcome, result: Value::Null };
+                // Whoever wanted it may be gone.
+                let _ = results.send(ended).await;
+                return;
+            }
             let mark = mark(&run, &step);
             let voice = Voice::new(effect, results.clone());
             let say = voice.say();
@@ -64,6 +72,22 @@ fn mark(run: &str, step: &StepAddr) -> String {
     format!("{run}/{step}")
 }
 
+/// What must not run any more when it acts: its own program, and that of the step that it undoes.
+fn marks(run: &str, step: &StepAddr, verb: &str) -> Vec<String> {
+    let own = (verb == "shell.run").then(|| mark(run, step));
+    own.into_iter().chain(undone_by(step).map(|of| mark(run, &of))).collect()
+}
+
+/// Why nothing is begun: a program that a step started still runs.
+async fn outlived(remote: &Remote, marks: &[String]) -> Option<String> {
+    for mark in marks {
+        if let Some(why) = action::outlived(remote, mark).await {
+            return Some(remote.redactor().redact(&why));
+        }
+    }
+    None
+}
+
 /// What its keeper sees comes back as its own intents.
 async fn leased(keeper: Option<Keeper>, effect: Effect) {
     match (keeper, effect) {
@@ -77,7 +101,7 @@ type Resolved = Option<Result<Box<crate::event::Proposal>, String>>;
 
 async fn prepared(
     remote: &Arc<Remote>,
-    (pins, mark): (&Pins, &str),
+    (pins, marks): (&Pins, &[String]),
     purpose: Purpose,
     call: Option<&Call<String>>,
     reading: &Reading,
@@ -85,8 +109,8 @@ async fn prepared(
     let resolve = async {
         match call {
             // A program that outlived its Holdpoint is not offered a second time.
-            Some(call) => Some(match action::outlived(remote, mark, &call.verb).await {
-                Some(why) => Err(remote.redactor().redact(&why)),
+            Some(call) => Some(match outlived(remote, marks).await {
+                Some(why) => Err(why),
                 None => action::resolve(remote, pins, call).await.map(Box::new),
             }),
             None => None,

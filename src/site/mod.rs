@@ -7,7 +7,7 @@ mod lease;
 pub use self::lease::LeaseAt;
 
 use self::lease::Lease;
-use crate::event::{Pins, Scheduled, Span};
+use crate::event::{Pins, Scheduled, Span, Time};
 use crate::problem::Problem;
 use crate::runbook::of_toml;
 use crate::world::{Reach, Source};
@@ -236,9 +236,15 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
         lease::check(&kubernetes.lease, &mut problems);
     }
     for own in &site.scheduled {
-        if let Err(why) = own.get_ref().read() {
-            let remedy = "write schedule = \"0 3 * * *\" and zone = \"Europe/Berlin\"";
-            problems.push(Problem::error(own.span(), why, remedy));
+        let never = |name: &str| format!("{name}: such a day never comes");
+        let remedy = "write schedule = \"0 3 * * *\" and zone = \"Europe/Berlin\"";
+        match own.get_ref().read() {
+            Ok((line, zone)) if line.after(Time(0), zone).is_some() => {}
+            Ok(_) => {
+                let why = never(&own.get_ref().name);
+                problems.push(Problem::error(own.span(), why, remedy));
+            }
+            Err(why) => problems.push(Problem::error(own.span(), why, remedy)),
         }
     }
     if let Some(vault) = &site.vault {

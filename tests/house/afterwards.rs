@@ -120,6 +120,25 @@ fn a_list_that_was_changed_is_not_believed() {
     assert_eq!(due(here, &["--done", id, "anchor", "--reason", "gone"]).0, Some(2));
 }
 
+/// The record of what was done afterwards has the run's header, and is no run: nothing of the change is
+/// done once more from there.
+#[test]
+fn a_list_is_no_run() {
+    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let here = dir.path();
+    let id = run.file_name().unwrap().to_str().unwrap();
+    let place = run.join("followups").display().to_string();
+    for what in ["anchor", "volumes"] {
+        assert_eq!(due(here, &["--done", id, what, "--reason", "gone"]).0, Some(0));
+        let resume = ["resume", &place, "--headless", "--answers", "answers.toml"];
+        let (code, told) = holdpoint(here, &resume);
+        assert!(code == Some(2) && told.contains("follow-ups, and no run"), "{told}");
+        assert!(!run.join("moved-to").exists());
+    }
+    let (_, told) = holdpoint(here, &["runs", "--state", "runs"]);
+    assert!(told.contains("done"), "{told}");
+}
+
 /// What it would have left is not there.
 #[test]
 fn a_run_that_was_not_done_leaves_nothing() {

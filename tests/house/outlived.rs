@@ -76,12 +76,20 @@ fn what_outlives_its_holdpoint_is_found_and_not_started_twice() {
     let mut stdin = person.stdin.take().unwrap();
     writeln!(stdin, "retry").unwrap();
     let said = until(dir.join("person"), "let it end, or end it (kill -- -");
+    // Nor is it undone, or left behind, while it is at work.
+    for line in ["back undo it went wrong", "skip we go on", "retry"] {
+        writeln!(stdin, "{line}").unwrap();
+    }
     writeln!(stdin, "quit").unwrap();
     person.wait().unwrap();
     assert_eq!(read_to_string(dir.join("begun")).unwrap(), "begun\n", "{said}");
     let run = std::fs::read_dir(dir.join("runs")).unwrap().next().unwrap().unwrap().path();
     let refused = |e: &holdpoint::event::Entry| matches!(&e.event, Event::Refused { why, .. } if why.contains("it still runs"));
-    assert!(read(&run).unwrap().entries.iter().any(refused), "{said}");
+    let entries = read(&run).unwrap().entries;
+    assert_eq!(entries.iter().filter(|e| refused(e)).count(), 4, "{said}");
+    assert!(
+        !entries.iter().any(|e| matches!(e.event, Event::BackBegan { .. } | Event::Skipped { .. }))
+    );
 
     // Nobody but answers: it is waited for, and accepted as the runbook's probe says.
     let mut last = holdpoint(dir, "last", &["resume", "--headless", "--answers", "answers.toml"]);

@@ -249,8 +249,14 @@ fn a_way_back_is_left_only_while_nothing_was_done_on_it() {
     run.ask(&driver(), forward()).unwrap();
     assert_eq!((run.state.current(), run.state.going_back()), (Some(first.clone()), false));
     run.ask(&driver(), go("aside")).unwrap();
-    look_well(&mut run);
-    assert!(run.state.current() != Some(first.clone()), "its first step is open");
+    for _ in 0..3 {
+        look_well(&mut run);
+    }
+    assert_eq!(
+        run.state.current().map(|s| s.phase),
+        Some("aside".into()),
+        "its first step is open"
+    );
     run.ask(&driver(), forward()).unwrap();
     assert_eq!((run.state.current(), run.state.going_back()), (Some(first), false));
     run.ask(&driver(), go("aside")).unwrap();

@@ -132,6 +132,32 @@ fn a_go_does_not_count_for_ever() {
     assert!(run.state.steps[&step].polled.is_empty(), "they said it of another claim");
 }
 
+/// It is taken back by who said it, not by time, nor by another claim.
+#[test]
+fn a_no_go_does_not_grow_old() {
+    let mut run = Run::new(&polled(), Mode::Write);
+    let step = run.reach_first_step();
+    says(&mut run, &step, "storage go").unwrap();
+    says(&mut run, &step, "app no-go the batch still runs").unwrap();
+    run.pass(31 * 60_000);
+    look_well(&mut run);
+    let poll = run.state.step(&step).unwrap().poll.clone().unwrap();
+    let wanted = |run: &Run| -> Vec<String> {
+        let asked = holdpoint::run::wanted(&poll, &run.state.steps[&step], run.now);
+        asked.into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(wanted(&run), ["storage"]);
+    assert_eq!(gate(&run, &step), (Verdict::Fail, "app says no-go: the batch still runs".into()));
+    says(&mut run, &step, "storage go").unwrap();
+    let known = run.overriding(&step, POLL, "agreed with ana");
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+    run.ask(&driver(), known).unwrap();
+    release(&mut run, &step).unwrap();
+    run.prepared(well(run.now), Ok(proposal("vault-0", "another-uid")));
+    assert_eq!(wanted(&run), ["storage"], "a no-go stands for another claim as well");
+}
+
 /// An answer to a question of before is none; a plan on its way is not lost by what is said.
 #[test]
 fn what_is_said_in_a_review_does_not_lose_its_plan() {
