@@ -3,7 +3,7 @@
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, refuse, site};
 use crate::event::{Actor, Role, Time};
-use crate::journal::{Read, read};
+use crate::journal::{Read, Verdict, read};
 use crate::run::State;
 use crate::session::{Due, afterwards, fold, follow, goes_on};
 use crate::site::is_lab;
@@ -56,11 +56,10 @@ pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
     if lost { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS }
 }
 
-/// Of one run, by the name that it has here; nothing, where that was told by another name. One
-/// that cannot be folded is `runs`' to tell of.
+/// Of one run, by the name that it has here; nothing, where that was told by another name.
 fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<Row>, String> {
     let run = clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
-    let Ok(first) = opened(dir) else { return Ok(Vec::new()) };
+    let first = opened(dir).map_err(|why| format!("{run}: {why}"))?;
     let Segment { dir, state, .. } = last(first)?;
     let place = real(&dir);
     if told.contains(&place) {
@@ -107,8 +106,12 @@ fn real(dir: &Path) -> PathBuf {
     dir.canonicalize().unwrap_or_else(|_| dir.to_owned())
 }
 
+/// What is damaged says neither whether the run is over nor where it goes on.
 fn opened(dir: &Path) -> Result<Segment, String> {
     let read = read(dir).map_err(|e| e.to_string())?;
+    if matches!(read.verdict, Verdict::Tampered { .. }) {
+        return Err(read.verdict.to_string());
+    }
     let state = fold(&read.entries).map_err(|e| e.to_string())?;
     Ok(Segment { dir: dir.to_owned(), read, state })
 }

@@ -121,6 +121,33 @@ fn a_list_that_was_changed_is_not_believed() {
     assert_eq!(due(here, &["--done", id, "anchor", "--reason", "gone"]).0, Some(2));
 }
 
+/// Nobody knows what it left.
+#[test]
+fn a_run_whose_journal_is_damaged_is_named() {
+    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let id = run.file_name().unwrap().to_str().unwrap();
+    let file = run.join(FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    for (damaged, why) in [
+        (text.replacen("\"type\":\"ended\"", "\"type\":\"endet\"", 1), "tampered"),
+        (format!("{text}{}\n", lines[1]), "tampered"),
+        (text[1..].to_owned(), "no valid header"),
+        (String::new(), "no valid header"),
+    ] {
+        assert_ne!(damaged, text);
+        std::fs::write(&file, damaged).unwrap();
+        let (code, told) = due(dir.path(), &[]);
+        assert!(code == Some(1) && told.contains(id) && told.contains(why), "{why}: {told}");
+        assert!(!told.contains("nothing is left"), "{told}");
+        let (code, told) = due(dir.path(), &["--done", id, "anchor", "--reason", "gone"]);
+        assert!(code == Some(2) && told.contains(why), "{told}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    let (code, told) = due(dir.path(), &[]);
+    assert!(code == Some(1) && told.contains(id), "{told}");
+}
+
 /// A run that goes on elsewhere, once more elsewhere, and ends there.
 #[test]
 fn what_a_moved_run_left_is_listed_where_it_began() {
