@@ -3,6 +3,8 @@
 use crate::pty::{Cockpit, HOLDPOINT};
 use holdpoint::event::{Actor, Event};
 use holdpoint::journal::{Verdict, read};
+use holdpoint::lab::beside;
+use holdpoint::session::fold;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -159,11 +161,55 @@ fn a_person_is_asked_before_anything_goes_on() {
         cockpit.until("opened", |c| c.text().contains("journal ok"));
         cockpit.send("q");
         cockpit.until("ended", |c| c.ended().is_some());
-        let state = holdpoint::session::fold(&read(&run).unwrap().entries).unwrap();
+        let state = fold(&read(&run).unwrap().entries).unwrap();
         assert_eq!(
             state.redlined.as_ref().map(|r| r.reason.as_str()),
             changed.then_some("better so")
         );
         assert_eq!(state.text().contains("echo another"), changed);
     }
+}
+
+/// In the cockpit, from elsewhere than it began; a demo has no file.
+#[test]
+fn a_rehearsal_that_was_left_goes_by_its_changed_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    put(dir.path(), "book.toml", BOOK);
+    let open = |args: &[&str]| {
+        let mut args: Vec<String> = args.iter().map(|&a| a.to_owned()).collect();
+        args.extend(["--state".to_owned(), path("runs")]);
+        // The notice names the file, however long its path is.
+        Cockpit::start(Path::new(HOLDPOINT), &args, &[("HOME", &path("home"))], (24, 240))
+    };
+    let leave = |mut cockpit: Cockpit| {
+        cockpit.until("its world", |c| {
+            let run = std::fs::read_dir(path("runs")).ok().and_then(|mut d| d.next()?.ok());
+            c.text().contains(" READY") && run.is_some_and(|d| d.path().join(beside::FILE).exists())
+        });
+        cockpit.send("q");
+        cockpit.until("ended", |c| c.ended().is_some());
+    };
+    leave(open(&["rehearse", &path("book.toml")]));
+    let run = std::fs::read_dir(path("runs")).unwrap().next().unwrap().unwrap().path();
+    let state = || fold(&read(&run).unwrap().entries).unwrap();
+    // What has begun cannot be another.
+    put(dir.path(), "book.toml", &BOOK.replace("title = \"Two programs\"", "title = \"2\""));
+    let (code, told) = holdpoint(dir.path(), &["resume", "--accept-changes", "better"]);
+    assert!(code == Some(2) && told.contains("it holds for the whole run"), "{told}");
+    put(dir.path(), "book.toml", &BOOK.replace("echo second", "echo another"));
+    let mut asked = open(&["resume"]);
+    asked.until("asked", |c| c.text().contains("Type a reason"));
+    asked.send("\r");
+    asked.until("told", |c| c.text().contains("changed since: only/second is another (do)"));
+    leave(asked);
+    assert_eq!(state().redlined, None);
+    let mut accepted = open(&["resume", "--accept-changes", "it is better"]);
+    accepted.until("told", |c| c.text().contains("accepted of "));
+    leave(accepted);
+    assert!(state().text().contains("echo another"));
+    std::fs::remove_dir_all(path("runs")).unwrap();
+    leave(open(&["demo"]));
+    let (code, told) = holdpoint(dir.path(), &["resume", "--accept-changes", "better"]);
+    assert!(code == Some(2) && told.contains("a demo has no runbook file"), "{told}");
 }
