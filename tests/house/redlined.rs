@@ -104,6 +104,36 @@ fn what_has_not_begun_is_accepted_with_a_reason() {
     assert!(matches!(accepted, Some((Actor::Person { .. }, "it is better"))), "{accepted:?}");
 }
 
+/// Each with its own reason; and what is not accepted is told beside what was.
+#[test]
+fn what_is_accepted_once_more_stands_under_its_own_reason() {
+    let (dir, _) = left();
+    let here = dir.path();
+    let resume = |more: &[&str]| holdpoint(here, &[&["resume", "--headless"], more].concat()).1;
+    put(here, "book.toml", &BOOK.replace("echo second", "echo another"));
+    resume(&["--accept-changes", "it is better"]);
+    let last = BOOK.replace("echo second", "echo last").replace("\"Second\"", "\"Last\"");
+    put(here, "book.toml", &last);
+    let told = resume(&[]);
+    assert!(
+        told.contains("; the run goes on with what ") && told.contains(" accepted at "),
+        "{told}"
+    );
+    assert!(!told.contains("what it began with"), "{told}");
+    let told = resume(&["--accept-changes", "it is the best"]);
+    for (what, reason) in [("(do)", "it is better"), ("(do, title)", "it is the best")] {
+        let one = |l: &&str| {
+            l.contains("the runbook is changed: ") && l.ends_with(&format!(": {reason})"))
+        };
+        let lines: Vec<&str> = told.lines().filter(one).collect();
+        assert_eq!(lines.len(), 1, "{told}");
+        assert!(
+            lines[0].contains(&format!("changed: only/second is another {what} (accepted")),
+            "{told}"
+        );
+    }
+}
+
 /// Before anything is released by the text of before.
 #[test]
 fn answers_accept_what_they_are_told_to() {
@@ -163,7 +193,7 @@ fn a_person_is_asked_before_anything_goes_on() {
         cockpit.until("ended", |c| c.ended().is_some());
         let state = fold(&read(&run).unwrap().entries).unwrap();
         assert_eq!(
-            state.redlined.as_ref().map(|r| r.reason.as_str()),
+            state.redlined.as_ref().map(|r| r.accepted[0].reason.as_str()),
             changed.then_some("better so")
         );
         assert_eq!(state.text().contains("echo another"), changed);
