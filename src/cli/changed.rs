@@ -33,7 +33,7 @@ pub(crate) fn settled(
         return Err("the journal is damaged: nothing can be accepted there".into());
     }
     let stays = |why: &str| {
-        let notice = format!("{path} {why}; the run goes on with what it began with");
+        let notice = format!("{path} {why}; the run goes on with {}", before(state));
         Changed { then: None, notice: Some(notice) }
     };
     let Ok(text) = read(Path::new(&state.header.runbook_path)) else {
@@ -73,6 +73,14 @@ pub(crate) fn settled(
     Ok(Changed { then, notice })
 }
 
+/// What the run goes by without any change.
+fn before(state: &State) -> String {
+    match state.redlined.as_ref().and_then(|r| r.accepted.last()) {
+        None => "what it began with".into(),
+        Some(last) => clean_line(&format!("what {} accepted at {}", last.by, last.at)),
+    }
+}
+
 /// A line for each part, with why it cannot be accepted.
 fn lines(found: &[(Difference, Option<String>)]) -> Vec<String> {
     let line = |(d, why): &(Difference, Option<String>)| {
@@ -86,7 +94,7 @@ fn lines(found: &[(Difference, Option<String>)]) -> Vec<String> {
 fn asked(state: &State) -> Option<String> {
     let at = crate::cli::runs::at(state).unwrap_or_else(|| "between steps".into());
     outln!("The run stands at: {at}. Nothing of this has begun.");
-    outln!("Why is it accepted? Type a reason; Enter alone goes on with what the run began with:");
+    outln!("Why is it accepted? Type a reason; Enter alone goes on with {}:", before(state));
     let mut reason = String::new();
     // Whoever cannot be asked accepts nothing.
     std::io::stdin().read_line(&mut reason).ok()?;

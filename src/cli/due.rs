@@ -3,9 +3,9 @@
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, refuse, site};
 use crate::event::{Actor, Role, Time};
-use crate::journal::{Read, read};
+use crate::journal::{Read, Verdict, read};
 use crate::run::State;
-use crate::session::{Due, afterwards, fold, follow};
+use crate::session::{Due, afterwards, fold, follow, goes_on};
 use crate::site::is_lab;
 use crate::text::clean_line;
 use serde::Serialize;
@@ -30,9 +30,9 @@ pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
         Ok(dirs) => dirs,
         Err(why) => return refuse(&why),
     };
-    let (mut rows, mut lost) = (Vec::new(), false);
+    let (mut rows, mut told, mut lost) = (Vec::new(), Vec::new(), false);
     for dir in dirs {
-        match rows_of(&dir) {
+        match rows_of(&dir, &mut told) {
             Ok(of) => rows.extend(of),
             Err(why) => {
                 errln!("holdpoint: {}", clean_line(&why));
@@ -48,34 +48,79 @@ pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
         }
     } else {
         rows.retain(|row| row.due.done.is_none());
-        print(&rows, site::clock()());
+        // Of a run that cannot be read nobody knows.
+        if !(rows.is_empty() && lost) {
+            print(&rows, site::clock()());
+        }
     }
     if lost { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS }
 }
 
-/// Of one run; one that cannot be folded is `runs`' to tell of.
-fn rows_of(dir: &Path) -> Result<Vec<Row>, String> {
-    let Ok((_, state)) = opened(dir) else { return Ok(Vec::new()) };
+/// Of one run, by the name that it has here; nothing, where that was told by another name.
+fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<Row>, String> {
+    let run = clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
+    let first = opened(dir).map_err(|why| format!("{run}: {why}"))?;
+    let Segment { dir, state, .. } = last(first)?;
+    let place = real(&dir);
+    if told.contains(&place) {
+        return Ok(Vec::new());
+    }
+    told.push(place);
+    let due = afterwards(&dir, &state)?;
     let row = |due| Row {
-        run: clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default()),
+        run: run.clone(),
         site: clean_line(&state.header.site),
         lab: is_lab(&state.header.pins),
         due,
     };
-    Ok(afterwards(dir, &state)?.into_iter().map(row).collect())
+    Ok(due.into_iter().map(row).collect())
 }
 
-fn opened(dir: &Path) -> Result<(Read, State), String> {
+/// A run's journal, or what of it lies in one place.
+struct Segment {
+    dir: PathBuf,
+    read: Read,
+    state: State,
+}
+
+/// Where a journal that was moved ends: each segment says where the next one is, and a place that
+/// was seen before is none.
+fn last(first: Segment) -> Result<Segment, String> {
+    let (mut at, mut seen) = (first, Vec::new());
+    while let Some(to) = goes_on(&at.dir, &at.state) {
+        let from = format!("{} goes on in {to}", at.dir.display());
+        let next = opened(Path::new(&to)).map_err(|why| format!("{from}: {why}"))?;
+        seen.push(real(&at.dir));
+        if seen.contains(&real(&next.dir)) {
+            return Err(format!("{from}, where it came from"));
+        }
+        if next.state.header.run != at.state.header.run {
+            return Err(format!("{from}, and another run is there"));
+        }
+        at = next;
+    }
+    Ok(at)
+}
+
+fn real(dir: &Path) -> PathBuf {
+    dir.canonicalize().unwrap_or_else(|_| dir.to_owned())
+}
+
+/// What is damaged says neither whether the run is over nor where it goes on.
+fn opened(dir: &Path) -> Result<Segment, String> {
     let read = read(dir).map_err(|e| e.to_string())?;
+    if matches!(read.verdict, Verdict::Tampered { .. }) {
+        return Err(read.verdict.to_string());
+    }
     let state = fold(&read.entries).map_err(|e| e.to_string())?;
-    Ok((read, state))
+    Ok(Segment { dir: dir.to_owned(), read, state })
 }
 
 /// Writes down that something is done.
 pub(crate) fn done(run: &str, id: &str, reason: &str, state: Option<&Path>) -> ExitCode {
     let said = || -> Result<(), String> {
         let dir: PathBuf = locate(run, state)?;
-        let (read, state) = opened(&dir)?;
+        let Segment { dir, read, state } = last(opened(&dir)?)?;
         let actor = Actor::Person { name: site::user(), role: Role::Driver };
         follow(&dir, (&read, &state), (id, reason), &actor, &site::clock())
     };

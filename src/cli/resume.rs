@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
                 "this run is a lab's own; it goes on in the cockpit only, and on its own site",
             );
         }
-        return lab::resume(Box::new(reopened), args.ascii);
+        return lab::resume(Box::new(reopened), args.ascii, args.accept_changes.clone());
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,

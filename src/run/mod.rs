@@ -39,7 +39,7 @@ pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};
 pub use poll::{HOW, POLL, Said, said, wanted};
 pub use probing::doubted;
-pub use redline::Redlined;
+pub use redline::{Accepted, Redlined};
 pub use scheduled::SCHEDULED;
 pub use state::{
     Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,

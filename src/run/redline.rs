@@ -17,7 +17,14 @@ use std::sync::Arc;
 pub struct Redlined {
     /// All of it.
     pub runbook: String,
-    /// What was another in it, each time that one was accepted.
+    /// Each time that one was accepted, the last one last.
+    pub accepted: Vec<Accepted>,
+}
+
+/// One time that a text was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// What was another in it.
     pub changes: Vec<String>,
     /// Why.
     pub reason: String,
@@ -167,14 +174,14 @@ pub(super) fn fold(state: &mut State, entry: &Entry) -> Result<(), ApplyError> {
             _ => {}
         }
     }
-    let before = state.redlined.as_ref().map(|r| r.changes.clone()).unwrap_or_default();
-    state.redlined = Some(Arc::new(Redlined {
-        runbook: text.clone(),
-        changes: [before, changes.clone()].concat(),
+    let mut accepted = state.redlined.as_ref().map(|r| r.accepted.clone()).unwrap_or_default();
+    accepted.push(Accepted {
+        changes: changes.clone(),
         reason: reason.clone(),
         by: entry.actor.clone(),
         at: entry.at,
-    }));
+    });
+    state.redlined = Some(Arc::new(Redlined { runbook: text.clone(), accepted }));
     Ok(())
 }
 

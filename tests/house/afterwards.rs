@@ -3,6 +3,7 @@
 use crate::pty::HOLDPOINT;
 use holdpoint::journal::FILE;
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -137,6 +138,83 @@ fn a_list_is_no_run() {
     }
     let (_, told) = holdpoint(here, &["runs", "--state", "runs"]);
     assert!(told.contains("done"), "{told}");
+}
+
+/// Nobody knows what it left.
+#[test]
+fn a_run_whose_journal_is_damaged_is_named() {
+    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let id = run.file_name().unwrap().to_str().unwrap();
+    let file = run.join(FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    for (damaged, why) in [
+        (text.replacen("\"type\":\"ended\"", "\"type\":\"endet\"", 1), "tampered"),
+        (format!("{text}{}\n", lines[1]), "tampered"),
+        (text[1..].to_owned(), "no valid header"),
+        (String::new(), "no valid header"),
+    ] {
+        assert_ne!(damaged, text);
+        std::fs::write(&file, damaged).unwrap();
+        let (code, told) = due(dir.path(), &[]);
+        assert!(code == Some(1) && told.contains(id) && told.contains(why), "{why}: {told}");
+        assert!(!told.contains("nothing is left"), "{told}");
+        let (code, told) = due(dir.path(), &["--done", id, "anchor", "--reason", "gone"]);
+        assert!(code == Some(2) && told.contains(why), "{told}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    let (code, told) = due(dir.path(), &[]);
+    assert!(code == Some(1) && told.contains(id), "{told}");
+}
+
+/// A run that goes on elsewhere, once more elsewhere, and ends there.
+#[test]
+fn what_a_moved_run_left_is_listed_where_it_began() {
+    let (dir, run) = ran("");
+    let here = dir.path();
+    let id = run.file_name().unwrap().to_str().unwrap();
+    // In the same directory it is another segment of that name; then it leaves the directory.
+    for (from, to) in [(run.clone(), "runs"), (run.with_extension("2"), "else")] {
+        let to = here.join(to).display().to_string();
+        let mut resumes = Command::new(HOLDPOINT)
+            .args(["resume", "--headless"])
+            .arg(&from)
+            .current_dir(here)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keys = resumes.stdin.take().unwrap();
+        writeln!(keys, "journal move {to}\nquit").unwrap();
+        drop(keys);
+        let told = String::from_utf8(resumes.wait_with_output().unwrap().stdout).unwrap();
+        assert!(from.join(FILE).exists() && told.contains(&to), "{told}");
+    }
+    let end = here.join("else").join(id);
+    std::fs::write(here.join("answers.toml"), "[release]\n'only/print' = ''\n").unwrap();
+    let at = end.display().to_string();
+    let args = ["resume", &at, "--headless", "--answers", "answers.toml"];
+    let (code, told) = holdpoint(here, &args);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = due(here, &[]);
+    assert_eq!((code, told.matches("Remove the anchor").count()), (Some(0), 1), "{told}");
+    assert!(told.contains(&format!("  {id}  anchor")), "{told}");
+    let (code, told) = due(here, &["--done", id, "anchor", "--reason", "gone"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(end.join("followups").exists() && !run.join("followups").exists());
+    assert!(!due(here, &[]).1.contains("anchor"));
+    // Where it ends is not there.
+    std::fs::rename(here.join("else"), here.join("gone")).unwrap();
+    let (code, told) = due(here, &[]);
+    assert!(code == Some(1) && told.contains(&format!("goes on in {at}")), "{told}");
+    assert!(!told.contains("nothing is left"), "{told}");
+    let (code, _) = due(here, &["--done", id, "volumes", "--reason", "gone"]);
+    assert_eq!(code, Some(2));
+    // It is said to be where it was.
+    std::fs::rename(here.join("gone"), here.join("else")).unwrap();
+    std::fs::write(end.join("moved-to"), run.display().to_string()).unwrap();
+    let (code, told) = due(here, &[]);
+    assert!(code == Some(1) && told.contains("where it came from"), "{told}");
 }
 
 /// What it would have left is not there.

@@ -3,6 +3,8 @@
 use crate::pty::{Cockpit, HOLDPOINT};
 use holdpoint::event::{Actor, Event};
 use holdpoint::journal::{Verdict, read};
+use holdpoint::lab::beside;
+use holdpoint::session::fold;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -102,6 +104,36 @@ fn what_has_not_begun_is_accepted_with_a_reason() {
     assert!(matches!(accepted, Some((Actor::Person { .. }, "it is better"))), "{accepted:?}");
 }
 
+/// Each with its own reason; and what is not accepted is told beside what was.
+#[test]
+fn what_is_accepted_once_more_stands_under_its_own_reason() {
+    let (dir, _) = left();
+    let here = dir.path();
+    let resume = |more: &[&str]| holdpoint(here, &[&["resume", "--headless"], more].concat()).1;
+    put(here, "book.toml", &BOOK.replace("echo second", "echo another"));
+    resume(&["--accept-changes", "it is better"]);
+    let last = BOOK.replace("echo second", "echo last").replace("\"Second\"", "\"Last\"");
+    put(here, "book.toml", &last);
+    let told = resume(&[]);
+    assert!(
+        told.contains("; the run goes on with what ") && told.contains(" accepted at "),
+        "{told}"
+    );
+    assert!(!told.contains("what it began with"), "{told}");
+    let told = resume(&["--accept-changes", "it is the best"]);
+    for (what, reason) in [("(do)", "it is better"), ("(do, title)", "it is the best")] {
+        let one = |l: &&str| {
+            l.contains("the runbook is changed: ") && l.ends_with(&format!(": {reason})"))
+        };
+        let lines: Vec<&str> = told.lines().filter(one).collect();
+        assert_eq!(lines.len(), 1, "{told}");
+        assert!(
+            lines[0].contains(&format!("changed: only/second is another {what} (accepted")),
+            "{told}"
+        );
+    }
+}
+
 /// Before anything is released by the text of before.
 #[test]
 fn answers_accept_what_they_are_told_to() {
@@ -159,11 +191,55 @@ fn a_person_is_asked_before_anything_goes_on() {
         cockpit.until("opened", |c| c.text().contains("journal ok"));
         cockpit.send("q");
         cockpit.until("ended", |c| c.ended().is_some());
-        let state = holdpoint::session::fold(&read(&run).unwrap().entries).unwrap();
+        let state = fold(&read(&run).unwrap().entries).unwrap();
         assert_eq!(
-            state.redlined.as_ref().map(|r| r.reason.as_str()),
+            state.redlined.as_ref().map(|r| r.accepted[0].reason.as_str()),
             changed.then_some("better so")
         );
         assert_eq!(state.text().contains("echo another"), changed);
     }
+}
+
+/// In the cockpit, from elsewhere than it began; a demo has no file.
+#[test]
+fn a_rehearsal_that_was_left_goes_by_its_changed_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    put(dir.path(), "book.toml", BOOK);
+    let open = |args: &[&str]| {
+        let mut args: Vec<String> = args.iter().map(|&a| a.to_owned()).collect();
+        args.extend(["--state".to_owned(), path("runs")]);
+        // The notice names the file, however long its path is.
+        Cockpit::start(Path::new(HOLDPOINT), &args, &[("HOME", &path("home"))], (24, 240))
+    };
+    let leave = |mut cockpit: Cockpit| {
+        cockpit.until("its world", |c| {
+            let run = std::fs::read_dir(path("runs")).ok().and_then(|mut d| d.next()?.ok());
+            c.text().contains(" READY") && run.is_some_and(|d| d.path().join(beside::FILE).exists())
+        });
+        cockpit.send("q");
+        cockpit.until("ended", |c| c.ended().is_some());
+    };
+    leave(open(&["rehearse", &path("book.toml")]));
+    let run = std::fs::read_dir(path("runs")).unwrap().next().unwrap().unwrap().path();
+    let state = || fold(&read(&run).unwrap().entries).unwrap();
+    // What has begun cannot be another.
+    put(dir.path(), "book.toml", &BOOK.replace("title = \"Two programs\"", "title = \"2\""));
+    let (code, told) = holdpoint(dir.path(), &["resume", "--accept-changes", "better"]);
+    assert!(code == Some(2) && told.contains("it holds for the whole run"), "{told}");
+    put(dir.path(), "book.toml", &BOOK.replace("echo second", "echo another"));
+    let mut asked = open(&["resume"]);
+    asked.until("asked", |c| c.text().contains("Type a reason"));
+    asked.send("\r");
+    asked.until("told", |c| c.text().contains("changed since: only/second is another (do)"));
+    leave(asked);
+    assert_eq!(state().redlined, None);
+    let mut accepted = open(&["resume", "--accept-changes", "it is better"]);
+    accepted.until("told", |c| c.text().contains("accepted of "));
+    leave(accepted);
+    assert!(state().text().contains("echo another"));
+    std::fs::remove_dir_all(path("runs")).unwrap();
+    leave(open(&["demo"]));
+    let (code, told) = holdpoint(dir.path(), &["resume", "--accept-changes", "better"]);
+    assert!(code == Some(2) && told.contains("a demo has no runbook file"), "{told}");
 }

@@ -38,10 +38,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
 }
 
+/// What stands for its runbook's path.
+pub(crate) const DEMO: &str = "demo";
+
 async fn headless(args: &Args) -> Result<bool, String> {
     let what = Play {
         text: RUNBOOK.into(),
-        path: "demo".into(),
+        path: DEMO.into(),
         params: Vec::new(),
         site: lab_site()?,
         world: labsite::world(args.seed, BEGINS),
@@ -60,7 +63,7 @@ async fn cockpit(args: &Args) -> Result<bool, String> {
     let seed = args.seed;
     let what = Screen {
         text: RUNBOOK.into(),
-        path: "demo".into(),
+        path: DEMO.into(),
         params: Vec::new(),
         manifest: true,
         site: lab_site()?,

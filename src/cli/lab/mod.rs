@@ -51,8 +51,8 @@ fn faults() -> ExitCode {
 }
 
 /// Takes a demo or rehearsal up again, on the world that lies beside it.
-pub(crate) fn resume(run: Box<Reopened>, ascii: bool) -> ExitCode {
-    on_lab_time(screen::again(run, ascii))
+pub(crate) fn resume(run: Box<Reopened>, ascii: bool, accept: Option<String>) -> ExitCode {
+    on_lab_time(screen::again(run, ascii, accept))
 }
 
 /// Runs something on a lab's own time.

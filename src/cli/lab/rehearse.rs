@@ -94,7 +94,8 @@ async fn session(args: &Args, text: String) -> Result<bool, String> {
             params: args.params.clone(),
             manifest,
             text,
-            path: name,
+            // It may be resumed from elsewhere.
+            path: cli_site::absolute(&args.runbook),
             site,
             identity: labsite::identified(&world),
             start: world.now,

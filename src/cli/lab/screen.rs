@@ -1,7 +1,9 @@
 //! A run on a lab in the cockpit: at the speed of a clock on the wall, faster while a soak is
 //! watched.
 
+use crate::cli::changed::{Changed, settled};
 use crate::cli::conduct::{Begin, Begun, Conduct, conduct, stage};
+use crate::cli::lab::demo::DEMO;
 use crate::cli::lab::keeper::Keeper;
 use crate::cli::lab::play::{LEFT, ended, header, lab_params, placed, read, told};
 use crate::cli::lab::rehearse::lab_site;
@@ -81,8 +83,13 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
     ground.walk(lab, remote, begin, actor, None).await
 }
 
-/// Takes a run up again, on the world that lies beside it. On a runtime whose time is paused.
-pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, String> {
+/// Takes a run up again, on the world that lies beside it, by its runbook's file as it is now if
+/// that is accepted. On a runtime whose time is paused.
+pub(crate) async fn again(
+    run: Box<Reopened>,
+    ascii: bool,
+    accept: Option<String>,
+) -> Result<bool, String> {
     let site = lab_site()?;
     if run.state.header.site != site.name {
         return Err(format!(
@@ -103,13 +110,26 @@ pub(crate) async fn again(run: Box<Reopened>, ascii: bool) -> Result<bool, Strin
             run.last_effect
         );
     }
+    // Before the terminal is taken.
+    let Changed { then, notice } = changed(&run, accept)?;
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
     let times = beside.world.speed.unwrap_or(1);
-    let notice = goes_on(&beside.world.planned);
+    let told: Vec<String> =
+        [notice, goes_on(&beside.world.planned)].into_iter().flatten().collect();
+    let notice = (!told.is_empty()).then(|| told.join("; "));
     let ground = Ground::lay(run.state.clone(), ascii, start, times)?;
     let lab = ground.lab(beside.world);
     let remote = lab::open(&lab, site, Arc::clone(&ground.clock));
-    ground.walk(lab, remote, Begin::Again(run, None), actor, notice).await
+    ground.walk(lab, remote, Begin::Again(run, then), actor, notice).await
+}
+
+/// A demo's runbook is no file that could have been changed.
+fn changed(run: &Reopened, accept: Option<String>) -> Result<Changed, String> {
+    match (run.state.header.runbook_path == DEMO, accept) {
+        (true, Some(_)) => Err("a demo has no runbook file; there is nothing to accept".into()),
+        (true, None) => Ok(Changed { then: None, notice: None }),
+        (false, accept) => settled(run, accept, true),
+    }
 }
 
 /// What becomes of its faults.

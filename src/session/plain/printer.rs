@@ -1,7 +1,7 @@
 //! What is new, in lines.
 
 use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
-use crate::run::{State, Status, StepState};
+use crate::run::{Accepted, State, Status, StepState};
 use crate::runbook::model::Does;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,12 +127,11 @@ impl Printer {
     /// What of the runbook is not what the run began with.
     fn redlined(&mut self, state: &State) {
         let Some(redlined) = &state.redlined else { return };
-        let new = redlined.changes.get(self.redlined..).unwrap_or_default();
-        if !new.is_empty() {
-            let (by, reason) = (&redlined.by, &redlined.reason);
-            say!(self, "the runbook is changed: {} (accepted by {by}: {reason})", new.join(", "));
+        for Accepted { changes, reason, by, .. } in redlined.accepted.iter().skip(self.redlined) {
+            let changes = changes.join(", ");
+            say!(self, "the runbook is changed: {changes} (accepted by {by}: {reason})");
         }
-        self.redlined = redlined.changes.len();
+        self.redlined = redlined.accepted.len();
     }
 
     /// Ways back that are offered, begun, left.
