@@ -8,7 +8,7 @@ use crate::action::snapshot_read::{Checked, check_snapshot, sha256};
 use crate::action::vault::{capable, command, leads};
 use crate::action::{Ended, Say, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
-use crate::remote::{Ground, Machine, Remote, VoterClient, apart, apart_soon, root};
+use crate::remote::{Ground, Machine, Remote, Secret, VoterClient, apart, apart_soon, root};
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,6 +20,10 @@ use std::time::Duration;
 
 /// Longest wait between two pieces of a snapshot.
 const QUIET: Duration = Duration::from_secs(30);
+/// An entry is committed a moment before it is applied, and a snapshot has what was applied: one that
+/// lacks the last entry that was committed before it is taken again.
+const TIMES: u32 = 3;
+const APPLIED: Duration = Duration::from_secs(1);
 /// Directories that are emptied at a reboot or by age, unless the runbook names others.
 const TEMPORARY: &str = "/tmp:/var/tmp:/dev/shm:/run";
 
@@ -188,8 +192,33 @@ async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Va
     for dir in [path, copy].iter().filter_map(|p| p.parent()) {
         machine.make_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     }
+    let kept = (path.to_owned(), copy.to_owned());
+    for left in (0..TIMES).rev() {
+        let bytes = fetched(voter, &base, token, machine, &part).await?;
+        let ((path, copy), part, say) = (kept.clone(), part.clone(), say.clone());
+        let (now, machine) = (remote.now(), Arc::clone(machine));
+        let done = apart(&remote.machine, move || {
+            let kept = Kept { machine: machine.as_ref(), path: &path, copy: &copy };
+            kept.keep(&part, (index, left > 0), bytes, now, &say)
+        });
+        if let Some(result) = done.await?? {
+            return Ok(result);
+        }
+        tokio::time::sleep(APPLIED).await;
+    }
+    Err("no snapshot was taken".into())
+}
+
+/// One snapshot, as it comes; how many bytes.
+async fn fetched(
+    voter: &VoterClient,
+    base: &str,
+    token: &Secret,
+    machine: &Arc<dyn Machine>,
+    part: &Path,
+) -> Result<u64, String> {
     let path_there = "sys/storage/raft/snapshot";
-    let sent = voter.send(&base, Method::GET, path_there, Some(token), None);
+    let sent = voter.send(base, Method::GET, path_there, Some(token), None);
     let response = match tokio::time::timeout(QUIET, sent).await {
         Ok(answer) => answer.map_err(|e| root(e.as_ref()))?,
         Err(_) => return Err(format!("no answer in {} s", QUIET.as_secs())),
@@ -197,18 +226,10 @@ async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Va
     if !response.status().is_success() {
         return Err(format!("Vault says {} to the snapshot request", response.status().as_u16()));
     }
-    let streamed = stream(machine, response, &part).await;
-    let bytes = streamed.inspect_err(|_| {
+    stream(machine, response, part).await.inspect_err(|_| {
         // A part that cannot be removed is overwritten next time.
-        let _ = machine.remove(&part);
-    })?;
-    let (path, copy, say) = (path.to_owned(), copy.to_owned(), say.clone());
-    let (now, machine) = (remote.now(), Arc::clone(machine));
-    apart(&remote.machine, move || {
-        let kept = Kept { machine: machine.as_ref(), path: &path, copy: &copy };
-        kept.keep(&part, index, bytes, now, &say)
+        let _ = machine.remove(part);
     })
-    .await?
 }
 
 async fn stream(
@@ -253,22 +274,28 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// Checks, gives the file its name, copies, compares; durable in both places.
+    /// Checks, gives the file its name, copies, compares; durable in both places. None of one that
+    /// ends too early and can be taken again.
     fn keep(
         &self,
         part: &Path,
-        index: i64,
+        (index, again): (i64, bool),
         bytes: u64,
         now: Time,
         say: &Say,
-    ) -> Result<Value, String> {
+    ) -> Result<Option<Value>, String> {
         let Self { machine, path, copy } = *self;
         let checked = check_snapshot(machine, part)?;
         if checked.index < index {
-            return Err(format!(
+            let short = format!(
                 "the snapshot ends at index {}, before the commit index {index} that was read first",
                 checked.index
-            ));
+            );
+            if again {
+                say(Stream::Note, format!("{short}; it is taken again"));
+                return Ok(None);
+            }
+            return Err(short);
         }
         machine.rename(part, path).map_err(|e| format!("{}: {e}", path.display()))?;
         say(
@@ -281,7 +308,7 @@ impl Kept<'_> {
             return Err(format!("the second copy differs: sha256 {second} at {}", copy.display()));
         }
         say(Stream::Note, format!("second copy is the same: {}", copy.display()));
-        Ok(result(path, bytes, &checked, 2, now))
+        Ok(Some(result(path, bytes, &checked, 2, now)))
     }
 }
 

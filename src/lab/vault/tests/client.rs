@@ -137,3 +137,53 @@ async fn the_client_tells_what_a_voter_goes_through_with_an_empty_disk() {
     let back = seen(&remote).await.voters[1].clone();
     assert!(back.healthy && back.caught_up && back.is_voter, "{back:?}");
 }
+
+/// An entry is committed a moment before it is applied: a snapshot that lacks it is taken again, and
+/// one that lacks it each time is none.
+#[tokio::test]
+async fn a_snapshot_that_ends_too_early_is_taken_again() {
+    let (lab, _now, remote) = site(5).await;
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| Arg::Text(dir.path().join(name).display().to_string());
+    let args =
+        [("dir", place("a")), ("copy_to", place("b")), ("temporary", Arg::Text("/nowhere".into()))];
+    let call = Call {
+        verb: "vault.snapshot_save".into(),
+        args: args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    };
+    let pins = remote.identities().await;
+    let moved = |by: i64| {
+        lab.with(|world| {
+            let led = world.vault.led.as_mut().unwrap();
+            led.base = led.base.checked_add_signed(by).unwrap();
+        });
+    };
+    for (heals, notes) in [(true, 1), (false, 2)] {
+        let proposal = resolve(&remote, &pins, &call).await.unwrap();
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (lab, theirs) = (lab.clone(), Arc::clone(&told));
+        let say = move |_, text: String| {
+            let by = match text.as_str() {
+                t if t.starts_with("commit index before") => -5,
+                t if t.ends_with("it is taken again") && heals => 5,
+                _ => 0,
+            };
+            lab.with(|world| {
+                let led = world.vault.led.as_mut().unwrap();
+                led.base = led.base.checked_add_signed(by).unwrap();
+            });
+            theirs.lock().unwrap().push(text);
+        };
+        let (outcome, result) = execute(&remote, "run/a/b", &proposal, &(Arc::new(say) as _)).await;
+        let again = told.lock().unwrap().iter().filter(|t| t.ends_with("taken again")).count();
+        assert_eq!(again, notes, "{told:?}");
+        match heals {
+            true => assert!(outcome == Outcome::Ok && result["checked"] == true, "{outcome:?}"),
+            false => {
+                let Outcome::Failed(why) = outcome else { panic!("{outcome:?}") };
+                assert!(why.contains("before the commit index"), "{why}");
+                moved(5);
+            }
+        }
+    }
+}
