@@ -21,6 +21,7 @@ mod restore;
 mod rights;
 mod shell;
 mod snapshot;
+mod snapshot_keep;
 mod snapshot_read;
 mod vault;
 

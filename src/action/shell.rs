@@ -59,16 +59,20 @@ async fn running(remote: &Remote, mark: &str) -> Result<Option<String>, String> 
         0 => String::new(),
         n => format!(" and {n} more"),
     };
+    // What to do stands first: a narrow screen shows no more.
     Ok(Some(format!(
-        "it still runs on {}: pid {}{more}, {}; nobody watches its time limit any more: let it \
-         end, or end it (kill -- -{})",
-        remote.host, first.pid, first.command, first.group
+        "pid {}{more} on {}: let it end, or end it: kill -- -{}; nobody watches its time limit any \
+         more; {}",
+        first.pid, remote.host, first.group, first.command
     )))
 }
 
 /// Why a program is not started: it was, and still runs, or that cannot be seen.
 pub async fn outlived(remote: &Remote, mark: &str) -> Option<String> {
-    running(remote, mark).await.unwrap_or_else(Some)
+    match running(remote, mark).await {
+        Ok(found) => found.map(|who| format!("it still runs: {who}")),
+        Err(why) => Some(why),
+    }
 }
 
 /// Whether it still runs; what it did, only a probe of the runbook's can tell.
@@ -231,7 +235,10 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         let told = outlived(&remote, "run/a/b").await.unwrap();
-        assert!(told.contains(&format!("pid {pid}, sleep 60;")), "{told}");
+        assert!(
+            told.contains(&format!("it still runs: pid {pid} on ")) && told.ends_with("; sleep 60"),
+            "{told}"
+        );
         let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say).await;
         assert_eq!(outcome, Outcome::Failed(format!("not started: {told}")));
         assert_eq!(probe(&remote, "run/a/b").await.0, Probed::Running);

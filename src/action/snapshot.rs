@@ -4,7 +4,8 @@
 //! that the same proposal names the same file until it exists.
 
 use crate::action::args::Args;
-use crate::action::snapshot_read::{Checked, check_snapshot, sha256};
+use crate::action::snapshot_keep::{Kept, result};
+use crate::action::snapshot_read::{check_snapshot, sha256};
 use crate::action::vault::{capable, command, leads};
 use crate::action::{Ended, Say, Seen, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
@@ -264,59 +265,6 @@ async fn stream(
     }
     apart(machine, move || file.finish()).await?.map_err(io)?;
     Ok(bytes)
-}
-
-/// Where an anchor is kept.
-struct Kept<'a> {
-    machine: &'a dyn Machine,
-    path: &'a Path,
-    copy: &'a Path,
-}
-
-impl Kept<'_> {
-    /// Checks, gives the file its name, copies, compares; durable in both places. None of one that
-    /// ends too early and can be taken again.
-    fn keep(
-        &self,
-        part: &Path,
-        (index, again): (i64, bool),
-        bytes: u64,
-        now: Time,
-        say: &Say,
-    ) -> Result<Option<Value>, String> {
-        let Self { machine, path, copy } = *self;
-        let checked = check_snapshot(machine, part)?;
-        if checked.index < index {
-            let short = format!(
-                "the snapshot ends at index {}, before the commit index {index} that was read first",
-                checked.index
-            );
-            if again {
-                say(Stream::Note, format!("{short}; it is taken again"));
-                return Ok(None);
-            }
-            return Err(short);
-        }
-        machine.rename(part, path).map_err(|e| format!("{}: {e}", path.display()))?;
-        say(
-            Stream::Note,
-            format!("checked: index {}, {bytes} bytes, sha256 {}", checked.index, checked.sha256),
-        );
-        machine.copy(path, copy).map_err(|e| format!("{}: {e}", copy.display()))?;
-        let second = sha256(machine, copy)?;
-        if second != checked.sha256 {
-            return Err(format!("the second copy differs: sha256 {second} at {}", copy.display()));
-        }
-        say(Stream::Note, format!("second copy is the same: {}", copy.display()));
-        Ok(Some(result(path, bytes, &checked, 2, now)))
-    }
-}
-
-fn result(path: &Path, bytes: u64, checked: &Checked, copies: u32, at: Time) -> Value {
-    json!({
-        "path": path, "bytes": bytes, "index": checked.index, "sha256": checked.sha256,
-        "checked": true, "copies": copies, "at": at,
-    })
 }
 
 /// Reads both copies, on a thread of its own: they may be large, and their disk may hang.

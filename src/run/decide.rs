@@ -288,7 +288,9 @@ fn claim(addr: StepAddr, step: &Step, s: &StepState) -> Vec<Event> {
 /// What still runs is not started a second time, nor left running beside what comes next.
 pub(super) fn over(s: &StepState) -> Result<(), Refusal> {
     match &s.probed {
-        Some((crate::event::Probed::Running, why)) => Err(Refusal::new(why.clone())),
+        Some((crate::event::Probed::Running, why)) => {
+            Err(Refusal::new(format!("it still runs: {why}")))
+        }
         _ => Ok(()),
     }
 }

@@ -55,7 +55,7 @@ pub struct Engine {
     /// What is asked first, until it is recorded.
     pub(super) first: Option<(Actor, Intent)>,
     /// What is asked behind that.
-    then: Option<(Actor, Intent)>,
+    pub(super) then: Option<(Actor, Intent)>,
     /// The effect that ran when the journal failed, and how it ended.
     pub(super) unheard: Option<(EffectId, StepAddr)>,
     pub(super) heard: Option<Intent>,
@@ -168,19 +168,6 @@ impl Engine {
                 _ = tick.tick() => self.tick().await,
             }
             self.want();
-        }
-    }
-
-    /// What is asked behind the first, once that is recorded.
-    pub(super) async fn asked_then(&mut self) {
-        let Some((actor, intent)) = self.then.clone().filter(|_| self.first.is_none()) else {
-            return;
-        };
-        // A refusal is an entry, which its person reads.
-        let _ = self.take(&actor, &intent).await;
-        // What could not be recorded is asked again where it can.
-        if self.show_only.is_none() {
-            self.then = None;
         }
     }
 

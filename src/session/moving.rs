@@ -68,6 +68,19 @@ impl Engine {
         Ok(dir)
     }
 
+    /// What is asked behind the first, once that is recorded.
+    pub(super) async fn asked_then(&mut self) {
+        let Some((actor, intent)) = self.then.clone().filter(|_| self.first.is_none()) else {
+            return;
+        };
+        // A refusal is an entry, which its person reads.
+        let _ = self.take(&actor, &intent).await;
+        // What could not be recorded is asked again where it can.
+        if self.show_only.is_none() {
+            self.then = None;
+        }
+    }
+
     /// Its header, and the entry behind that.
     fn next_segment(&self) -> Result<(Header, Entry), String> {
         let now = self.remote.now();

@@ -3,11 +3,12 @@
 //! Pure: text in, [`Site`] or problems out. The caller says where home is.
 
 mod lease;
+mod scheduled;
 
 pub use self::lease::LeaseAt;
 
 use self::lease::Lease;
-use crate::event::{Pins, Scheduled, Span, Time};
+use crate::event::{Pins, Scheduled, Span};
 use crate::problem::Problem;
 use crate::runbook::of_toml;
 use crate::world::{Reach, Source};
@@ -235,18 +236,7 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
     if let Some(kubernetes) = &site.kubernetes {
         lease::check(&kubernetes.lease, &mut problems);
     }
-    for own in &site.scheduled {
-        let never = |name: &str| format!("{name}: such a day never comes");
-        let remedy = "write schedule = \"0 3 * * *\" and zone = \"Europe/Berlin\"";
-        match own.get_ref().read() {
-            Ok((line, zone)) if line.after(Time(0), zone).is_some() => {}
-            Ok(_) => {
-                let why = never(&own.get_ref().name);
-                problems.push(Problem::error(own.span(), why, remedy));
-            }
-            Err(why) => problems.push(Problem::error(own.span(), why, remedy)),
-        }
-    }
+    scheduled::check(&site.scheduled, &mut problems);
     if let Some(vault) = &site.vault {
         check_voters(vault, site.kubernetes.is_some(), &mut problems);
     }

@@ -72,10 +72,10 @@ fn what_outlives_its_holdpoint_is_found_and_not_started_twice() {
 
     // A person who would try it again is told what still runs.
     let mut person = holdpoint(dir, "person", &["resume", "--ui", "plain"]);
-    until(dir.join("person"), "it is still under way: it still runs on");
+    until(dir.join("person"), "it is still under way: pid ");
     let mut stdin = person.stdin.take().unwrap();
     writeln!(stdin, "retry").unwrap();
-    let said = until(dir.join("person"), "let it end, or end it (kill -- -");
+    let said = until(dir.join("person"), "it still runs: pid ");
     // Nor is it undone, or left behind, while it is at work.
     for line in ["back undo it went wrong", "skip we go on", "retry"] {
         writeln!(stdin, "{line}").unwrap();

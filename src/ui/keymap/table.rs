@@ -181,6 +181,8 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
         Status::Running if soaks => {
             keys.push(act("s", "end the soak early, with a reason", "end the soak…"));
         }
+        // It is let end, or ended, before anything else.
+        Status::InDoubt if matches!(s.probed, Some((Probed::Running, _))) => {}
         Status::Ready | Status::Blocked | Status::Failed | Status::InDoubt | Status::Shown => {
             keys.push(act("s", "skip the step, with a reason", "skip…"));
         }
