@@ -17,6 +17,10 @@ pub fn clean_output(text: &str) -> String {
 }
 
 fn neutral(text: &str, colour: bool) -> String {
+    // Nearly all text: names, classes, identities.
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     let mut coloured = false;
