@@ -141,6 +141,8 @@ rows! {
     attach_limit "" ["preflight/nodes"] Stops("preflight/nodes", Status::Failed);
     reclaim_delete "" ["preflight/old-volumes"] Stops("preflight/old-volumes", Status::Failed);
     reclaim_delete_2 "@roll/anchor" ["roll/claims"] Stops("roll/claims", Status::Blocked);
+    reclaim_delete_3 "@roll/soak" ["roll/claims"] Stops("roll/claims", Status::Blocked);
+    reclaim_delete_4 "@final/classes" ["final/kept"] Stops("final/kept", Status::Failed);
     wrong_class "" ["statefulset/apply"] Stops("statefulset/apply", Status::Failed);
     backup_stale "" ["preflight/backup"] Stops("preflight/backup", Status::Failed);
     second_copy_differs "" ["preflight/anchor"] Stops("preflight/anchor", Status::Failed);

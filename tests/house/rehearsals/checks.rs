@@ -51,6 +51,7 @@ checks! {
         skips: &["roll[vault-2]/claims", "roll[vault-2]/pod", "roll[vault-2]/pod-again",
             "roll[vault-2]/moved"];
     peers: "final/peers verify" of "final/peers", faults: &["path-lost@final/peers"];
+    kept: "final/kept verify" of "final/kept", faults: &["reclaim-delete@final/classes"];
     http: "final/http verify" of "final/http", faults: &["quorum-lost@final/http"],
         beside: &["guard quorum"];
 }
