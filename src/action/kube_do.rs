@@ -1,7 +1,7 @@
 //! Kubernetes: doing what a proposal says, and looking whether it was done.
 
 use crate::action::kube::{PROTECTION, client, within};
-use crate::action::{Ended, Say, Seen, add_up, failed};
+use crate::action::{Ended, Say, Seen, Stop, add_up, failed};
 use crate::event::{Outcome, Probed, Proposal, Span, Stream, Target};
 use crate::remote::{Remote, Trouble};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -215,7 +215,14 @@ async fn waited(remote: &Remote, proposal: &Proposal) -> Result<bool, Trouble> {
     })
 }
 
-pub(crate) async fn wait(remote: &Remote, proposal: &Proposal) -> Ended {
+pub(crate) async fn wait(remote: &Remote, proposal: &Proposal, mut stop: Stop) -> Ended {
+    tokio::select! {
+        ended = comes(remote, proposal) => ended,
+        why = stop.asked() => (Outcome::Failed(format!("not waited for any longer: {why}")), Value::Null),
+    }
+}
+
+async fn comes(remote: &Remote, proposal: &Proposal) -> Ended {
     let within =
         proposal.request.get("within").and_then(Value::as_str).and_then(|s| s.parse::<Span>().ok());
     let end = tokio::time::Instant::now() + within.unwrap_or_default().duration();

@@ -2,7 +2,7 @@
 
 use crate::action::args::Args;
 use crate::action::kube::{PROTECTION, plan_protection, plan_wait};
-use crate::action::{execute, kube_apply};
+use crate::action::{Stop, execute, kube_apply};
 use crate::event::{Outcome, Probed, Proposal, Target};
 use crate::remote::responder::{Reply, Responder};
 use crate::remote::rig;
@@ -86,7 +86,7 @@ async fn what_a_server_repeats_of_a_secret_is_not_kept() {
         before: Value::Null,
     };
     let say: crate::action::Say = Arc::new(|_, _| {});
-    let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say).await;
+    let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say, Stop::never()).await;
     let Outcome::Failed(why) = &outcome else { panic!("{outcome:?}") };
     assert!(why.contains("[redacted]") && !why.contains("hvs.rig-token"), "{why}");
     let (_, why, _) = crate::action::probe(&remote, "run/a/b", &proposal).await;

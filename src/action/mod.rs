@@ -23,11 +23,13 @@ mod shell;
 mod snapshot;
 mod snapshot_keep;
 mod snapshot_read;
+mod stop;
 mod vault;
 
 pub use rights::{Right, kube_rights, lease_rights, vault_right, vault_rights};
 pub use shell::outlived;
 pub use snapshot_read::{Checked, check_snapshot};
+pub use stop::{Stop, Stops};
 
 use crate::event::{Outcome, Pins, Probed, Proposal, Stream};
 use crate::remote::{Remote, Trouble};
@@ -102,8 +104,15 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
 }
 
 /// Does it. What it starts here has that mark: of this run and this step, and of nothing else.
-pub async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -> Ended {
-    let (outcome, result) = executed(remote, mark, proposal, say).await;
+/// Some actions can be ended before they are through.
+pub async fn execute(
+    remote: &Remote,
+    mark: &str,
+    proposal: &Proposal,
+    say: &Say,
+    stop: Stop,
+) -> Ended {
+    let (outcome, result) = executed(remote, mark, proposal, say, stop).await;
     // A server's or a program's words of why are text from outside like any other.
     let outcome = match outcome {
         Outcome::Ok => Outcome::Ok,
@@ -113,7 +122,13 @@ pub async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say
     (outcome, result)
 }
 
-async fn executed(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -> Ended {
+async fn executed(
+    remote: &Remote,
+    mark: &str,
+    proposal: &Proposal,
+    say: &Say,
+    stop: Stop,
+) -> Ended {
     match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
             kube_do::delete(remote, proposal, say).await
@@ -121,13 +136,13 @@ async fn executed(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -
         "kube.remove_protection" => kube_do::unprotect(remote, proposal, say).await,
         "kube.apply" => kube_apply::execute(remote, proposal).await,
         "kube.create_claims" => kube_create::execute(remote, proposal, say).await,
-        "kube.wait" => kube_do::wait(remote, proposal).await,
-        "vault.snapshot_save" => snapshot::execute(remote, proposal, say).await,
+        "kube.wait" => kube_do::wait(remote, proposal, stop).await,
+        "vault.snapshot_save" => snapshot::execute(remote, proposal, say, stop).await,
         "vault.snapshot_restore" => restore::execute(remote, proposal, say).await,
         "vault.peers_file" => peers::execute(remote, proposal).await,
         "vault.rebuild" => rebuild::execute(remote, proposal, say).await,
         "vault.step_down" => vault::step_down(remote, proposal).await,
-        "shell.run" => shell::execute(remote, mark, proposal, say).await,
+        "shell.run" => shell::execute(remote, mark, proposal, say, stop).await,
         other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
     }
 }

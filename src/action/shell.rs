@@ -1,17 +1,18 @@
 //! A program here, by its arguments; never a string through a shell.
 
 use crate::action::args::Args;
-use crate::action::{Ended, Say, Seen, quoted};
+use crate::action::{Ended, Say, Seen, Stop, quoted};
 use crate::event::{Outcome, Probed, Proposal, Span, Stream, Target};
 use crate::remote::{MARK, Remote, apart_soon};
 use crate::runbook::verbs::seconds_of;
 use crate::text::{Intake, Redactor};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// Bytes of standard output that `result.out` keeps.
 const KEPT: usize = 64 * 1024;
@@ -88,7 +89,13 @@ pub(crate) async fn probe(remote: &Remote, mark: &str) -> Seen {
     }
 }
 
-pub(crate) async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, say: &Say) -> Ended {
+pub(crate) async fn execute(
+    remote: &Remote,
+    mark: &str,
+    proposal: &Proposal,
+    say: &Say,
+    mut stop: Stop,
+) -> Ended {
     let request = &proposal.request;
     let argv: Vec<&str> = request
         .get("argv")
@@ -131,10 +138,7 @@ pub(crate) async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, sa
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let pump_out = tokio::spawn(pump(out, Stream::Out, redactor.clone(), say.clone()));
     let pump_err = tokio::spawn(pump(err, Stream::Err, redactor, say.clone()));
-    let status = tokio::time::timeout(timeout.duration(), child.wait()).await;
-    if status.is_err() {
-        end_group(group);
-    }
+    let status = ended(&mut child, timeout, &mut stop).await;
     // What it left running in the background may hold its output open: that is waited for a
     // moment, then it is ended with its group.
     let both = async { (pump_out.await.unwrap_or_default(), pump_err.await.is_ok()) };
@@ -142,7 +146,7 @@ pub(crate) async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, sa
     let kept = match tokio::time::timeout(LINGER, &mut both).await {
         Ok((kept, _)) => kept,
         Err(_) => {
-            end_group(group);
+            signal(group, Signal::KILL);
             tokio::time::timeout(LINGER, &mut both).await.map_or(String::new(), |(kept, _)| kept)
         }
     };
@@ -153,8 +157,29 @@ pub(crate) async fn execute(remote: &Remote, mark: &str, proposal: &Proposal, sa
             (Outcome::Failed(format!("{program} ended with {s}")), result(s.code().unwrap_or(-1)))
         }
         Ok(Err(e)) => (Outcome::Unknown(e.to_string()), result(-1)),
-        Err(_) => (Outcome::Unknown(format!("{program} was ended after {timeout}")), result(-1)),
+        // What it did until then, it does not say.
+        Err(why) => (Outcome::Unknown(format!("{program} was {why}")), result(-1)),
     }
+}
+
+/// Waits for it; past its time, or when it is to end, it is ended with all that it started.
+async fn ended(
+    child: &mut Child,
+    timeout: Span,
+    stop: &mut Stop,
+) -> Result<std::io::Result<ExitStatus>, String> {
+    let group = child.id();
+    let why = tokio::select! {
+        status = child.wait() => return Ok(status),
+        () = tokio::time::sleep(timeout.duration()) => format!("ended after {timeout}"),
+        why = stop.asked() => format!("stopped: {why}"),
+    };
+    // As `timeout -k` does.
+    signal(group, Signal::TERM);
+    // Whether it heeds that or not: what it started may not.
+    let _ = tokio::time::timeout(GRACE, child.wait()).await;
+    signal(group, Signal::KILL);
+    Err(why)
 }
 
 /// What a machine on which nothing is started says to a command.
@@ -174,12 +199,15 @@ fn scripted(remote: &Remote, said: Result<(i32, String), String>, say: &Say) -> 
 /// How long output is waited for after the program itself has ended.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Ends the program and what it started.
-fn end_group(group: Option<u32>) {
+/// How long a program that is told to end has for it.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// To the program and what it started.
+fn signal(group: Option<u32>, signal: Signal) {
     let pid = group.and_then(|g| i32::try_from(g).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended by itself meanwhile.
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        let _ = rustix::process::kill_process_group(pid, signal);
     }
 }
 
@@ -239,15 +267,66 @@ mod tests {
             told.contains(&format!("it still runs: pid {pid} on ")) && told.ends_with("; sleep 60"),
             "{told}"
         );
-        let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say).await;
+        let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say, Stop::never()).await;
         assert_eq!(outcome, Outcome::Failed(format!("not started: {told}")));
         assert_eq!(probe(&remote, "run/a/b").await.0, Probed::Running);
         // Another step, another run.
         for other in ["run/a/c", "other/a/b"] {
-            assert_eq!(execute(&remote, other, &proposal, &say).await.0, Outcome::Ok);
+            assert_eq!(
+                execute(&remote, other, &proposal, &say, Stop::never()).await.0,
+                Outcome::Ok
+            );
         }
         old.kill().await.unwrap();
         assert_eq!(probe(&remote, "run/a/b").await.0, Probed::Unknown);
-        assert_eq!(execute(&remote, "run/a/b", &proposal, &say).await.0, Outcome::Ok);
+        assert_eq!(
+            execute(&remote, "run/a/b", &proposal, &say, Stop::never()).await.0,
+            Outcome::Ok
+        );
+    }
+
+    /// It is told to end, may say something to that, and takes along what it started.
+    #[tokio::test]
+    async fn what_is_stopped_ends_with_all_that_it_started() {
+        let kept = tempfile::tempdir().unwrap();
+        let remote = rig::remote(None, &[], "").await;
+        let script = "trap 'echo told; exit 3' TERM; (trap '' TERM; sleep 60) & \
+                      echo $! > child; echo begun; wait";
+        let call = Call {
+            verb: "shell.run".into(),
+            args: BTreeMap::from([
+                ("argv".into(), Arg::List(["sh", "-c", script].map(String::from).into())),
+                ("timeout".into(), Arg::Text("50s".into())),
+                ("dir".into(), Arg::Text(kept.path().display().to_string())),
+            ]),
+        };
+        let proposal = plan(&Args::new(&call)).unwrap();
+        let (heard, mut lines) = tokio::sync::mpsc::unbounded_channel();
+        let say: Say = Arc::new(move |_, line| heard.send(line).unwrap());
+        let (stops, effect) = (crate::action::Stops::default(), crate::event::EffectId(7));
+        let stop = Stop::new(effect, &stops);
+        let acting =
+            tokio::spawn(
+                async move { execute(&remote, "run/a/stop", &proposal, &say, stop).await },
+            );
+        assert_eq!(lines.recv().await.unwrap(), "begun");
+        stops.send_replace(Some((crate::event::EffectId(6), "another".into())));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(!acting.is_finished(), "it was not meant");
+        stops.send_replace(Some((effect, "guard quorum breached".into())));
+        let (outcome, _) = acting.await.unwrap();
+        let why = "sh was stopped: guard quorum breached".to_owned();
+        assert_eq!(outcome, Outcome::Unknown(why));
+        assert_eq!(lines.recv().await.unwrap(), "told");
+        let child = std::fs::read_to_string(kept.path().join("child")).unwrap();
+        let gone = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        };
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !gone() {
+            assert!(std::time::Instant::now() < end, "{child} still runs");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::action::args::Args;
 use crate::action::snapshot_keep::{Kept, result};
 use crate::action::snapshot_read::{check_snapshot, sha256};
 use crate::action::vault::{capable, command, leads};
-use crate::action::{Ended, Say, Seen, quoted};
+use crate::action::{Ended, Say, Seen, Stop, quoted};
 use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
 use crate::remote::{Ground, Machine, Remote, Secret, VoterClient, apart, apart_soon, root};
 use futures::TryStreamExt;
@@ -175,16 +175,27 @@ fn paths(proposal: &Proposal) -> (PathBuf, PathBuf) {
     (text("path"), text("copy"))
 }
 
-pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> Ended {
+pub(crate) async fn execute(
+    remote: &Remote,
+    proposal: &Proposal,
+    say: &Say,
+    mut stop: Stop,
+) -> Ended {
     let (path, copy) = paths(proposal);
-    match save(remote, &path, &copy, say).await {
+    match save(remote, &path, &copy, say, &mut stop).await {
         Ok(result) => (Outcome::Ok, result),
         // Nothing in Vault changed, whatever went wrong: trying again is safe.
         Err(why) => (Outcome::Failed(why), Value::Null),
     }
 }
 
-async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Value, String> {
+async fn save(
+    remote: &Remote,
+    path: &Path,
+    copy: &Path,
+    say: &Say,
+    stop: &mut Stop,
+) -> Result<Value, String> {
     let (voter, index, base) = leader(remote).await?;
     let token = remote.token.as_ref().map_err(Clone::clone)?;
     say(Stream::Note, format!("commit index before: {index}"));
@@ -195,7 +206,15 @@ async fn save(remote: &Remote, path: &Path, copy: &Path, say: &Say) -> Result<Va
     }
     let kept = (path.to_owned(), copy.to_owned());
     for left in (0..TIMES).rev() {
-        let bytes = fetched(voter, &base, token, machine, &part).await?;
+        // Only while it comes: what is here is checked and named to the end.
+        let bytes = tokio::select! {
+            bytes = fetched(voter, &base, token, machine, &part) => bytes?,
+            why = stop.asked() => {
+                // A part that cannot be removed is overwritten next time.
+                let _ = machine.remove(&part);
+                return Err(format!("stopped, no snapshot was taken: {why}"));
+            }
+        };
         let ((path, copy), part, say) = (kept.clone(), part.clone(), say.clone());
         let (now, machine) = (remote.now(), Arc::clone(machine));
         let done = apart(&remote.machine, move || {

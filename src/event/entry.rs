@@ -238,6 +238,8 @@ pub enum Event {
     GuardJudged { guard: String, judged: Judged },
     /// A guard was false or inconclusive for longer than its debounce.
     GuardBreached { guard: String, judged: Judged },
+    /// The effect that runs is ended, because of a breach: its step asks for that.
+    Stopping { step: StepAddr, effect: EffectId, why: String },
     /// It holds again.
     GuardHolds { guard: String, judged: Judged },
     /// The world as the panes show it changed.
@@ -300,6 +302,7 @@ impl Event {
             | E::Changed { step, .. }
             | E::EffectStarted { step, .. }
             | E::EffectEnded { step, .. }
+            | E::Stopping { step, .. }
             | E::Shown { step, .. }
             | E::Claimed { step }
             | E::Unclaimed { step }

@@ -1,7 +1,7 @@
 //! A runbook as a Markdown plan: what a reviewer reads before the window.
 
 use crate::event::Time;
-use crate::runbook::model::{Arg, Call, Does, Hold, Risk, Runbook, Step, Then, Undo};
+use crate::runbook::model::{Arg, Call, Does, Hold, OnGuard, Risk, Runbook, Step, Then, Undo};
 use crate::runbook::{Scope, Template};
 use crate::world::World;
 use serde_json::Value;
@@ -171,6 +171,9 @@ fn step_lines(
             "  - verified by `{}`, {} in {}, within {}",
             verify.that.text, verify.passes, verify.over, verify.within
         );
+    }
+    if step.on_breach == OnGuard::Stop {
+        let _ = writeln!(out, "  - a guard's breach ends it while it runs");
     }
     if let Some(undo) = &step.undo {
         undo_line(out, undo, &fill);

@@ -359,6 +359,9 @@ fn of_step(state: &State, entry: &Entry) -> Vec<Effect> {
             }],
             None => Vec::new(),
         },
+        Event::Stopping { effect, why, .. } => {
+            vec![Effect::Stop { effect: *effect, why: why.clone() }]
+        }
         // A question that the last process asked is asked again.
         Event::Resumed { .. } | Event::Continued
             if !matches!(s.status, Status::Claimed | Status::InDoubt) =>

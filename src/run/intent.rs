@@ -136,6 +136,8 @@ pub enum Effect {
     },
     /// Do it. Only ever follows from a durable `EffectStarted`.
     Execute { step: StepAddr, effect: EffectId, proposal: Box<Proposal> },
+    /// End it, if it still runs: a guard was breached. Its result says how far it came.
+    Stop { effect: EffectId, why: String },
     /// Look whether it was done: by the action's own probe, where there is an action, and by
     /// what the runbook's names.
     Probe { step: StepAddr, ticket: u64, proposal: Option<Box<Proposal>>, reading: Reading },

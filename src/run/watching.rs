@@ -7,7 +7,7 @@ use crate::run::probing::left;
 use crate::run::state::{GuardState, State};
 use crate::run::step::StepState;
 use crate::runbook::Seen;
-use crate::runbook::model::{Does, OnBreach, Step};
+use crate::runbook::model::{Does, OnBreach, OnGuard, Step};
 use crate::world::World;
 
 /// Observed time between two soak readings counts only up to this: what was not looked
@@ -119,13 +119,13 @@ pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
             None => events.push(Event::GuardJudged { guard: id, judged }),
         }
     }
-    events.extend(held(state, &events));
+    let breached = breached(&events);
+    events.extend(held(state, &breached));
+    events.extend(stopped(state, &breached));
     events
 }
 
-/// A breach holds the line, if nobody does yet. Only a person frees it: also when the guard
-/// holds again, somebody has to have looked at what happened.
-fn held(state: &State, events: &[Event]) -> Option<Event> {
+fn breached(events: &[Event]) -> Option<String> {
     let breached: Vec<_> = events
         .iter()
         .filter_map(|e| match e {
@@ -133,7 +133,21 @@ fn held(state: &State, events: &[Event]) -> Option<Event> {
             _ => None,
         })
         .collect();
+    (!breached.is_empty()).then(|| breached.join(", "))
+}
+
+/// A breach holds the line, if nobody does yet. Only a person frees it: also when the guard
+/// holds again, somebody has to have looked at what happened.
+fn held(state: &State, breached: &Option<String>) -> Option<Event> {
     // While one goes back the guard is what one goes back for.
-    (!breached.is_empty() && state.line_held.is_none() && !state.going_back())
-        .then(|| Event::LineHeld { reason: breached.join(", ") })
+    let holds = state.line_held.is_none() && !state.going_back();
+    breached.clone().filter(|_| holds).map(|reason| Event::LineHeld { reason })
+}
+
+/// It also ends what runs, where the step says so; on the way back as little as above.
+fn stopped(state: &State, breached: &Option<String>) -> Option<Event> {
+    let why = breached.clone().filter(|_| !state.going_back())?;
+    let (effect, step) = state.running.clone()?;
+    let stops = state.step(&step).is_some_and(|s| s.on_breach == OnGuard::Stop);
+    stops.then_some(Event::Stopping { step, effect, why })
 }

@@ -145,6 +145,8 @@ pub struct Step {
     pub undo: Option<Undo>,
     /// Values kept as evidence, by name; `result` in scope.
     pub capture: Vec<(String, Expr)>,
+    /// What becomes of its action when a guard is breached while it runs.
+    pub on_breach: OnGuard,
 }
 
 impl Step {
@@ -178,6 +180,19 @@ pub enum Hold {
     Witness,
     /// It begins by itself when its gates pass.
     None,
+}
+
+/// What a guard's breach does to an action that runs.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnGuard {
+    /// Nothing: it runs to its end, and what comes next is held.
+    #[default]
+    Finish,
+    /// It is ended; only an action that can be ended in the middle.
+    Stop,
 }
 
 /// What is at stake.

@@ -1,7 +1,7 @@
 //! The TOML shape of a runbook, as it is written. Editors' JSON schema comes from here.
 
 use crate::event::Span;
-use crate::runbook::model::{Hold, OnBreach, ParamKind, Risk, Then};
+use crate::runbook::model::{Hold, OnBreach, OnGuard, ParamKind, Risk, Then};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -135,6 +135,9 @@ pub struct RawStep {
     #[schemars(with = "BTreeMap<String, String>")]
     pub capture: BTreeMap<String, Spanned<String>>,
     pub undo: Option<RawUndo>,
+    /// `stop`: what it runs is ended when a guard is breached. Default: `finish`.
+    #[schemars(with = "Option<OnGuard>")]
+    pub on_breach: Option<Spanned<OnGuard>>,
 }
 
 /// A question.

@@ -3,13 +3,13 @@
 use crate::event::Span;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{
-    Arg, BUILT_IN, Call, Does, Gate, Hold, OnBreach, Poll, Risk, Step, Verify,
+    Arg, BUILT_IN, Call, Does, Gate, Hold, OnBreach, OnGuard, Poll, Risk, Step, Verify,
 };
 use crate::runbook::raw::{RawDo, RawGate, RawPoll, RawStep, RawVerify};
 use crate::runbook::table::check_id;
 use crate::runbook::types::{Ty, nearest};
 use crate::runbook::undo::undo;
-use crate::runbook::verbs::{ArgKind, VERBS, Verb, seconds, verb};
+use crate::runbook::verbs::{ArgKind, VERBS, Verb, can_stop, seconds, verb};
 use crate::runbook::{Expr, Template};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -62,9 +62,29 @@ pub(crate) fn compile(lint: &mut Lint, raw: RawStep, names: &Names) -> Option<(S
         confirm,
         undo,
         capture,
+        on_breach: raw.on_breach.as_ref().map(|b| *b.get_ref()).unwrap_or_default(),
     };
     whole(lint, &step, spec, &at);
+    if let Some(b) = raw.on_breach.as_ref().filter(|b| *b.get_ref() == OnGuard::Stop) {
+        stoppable(lint, spec, b.span());
+    }
     Some((step, learnt))
+}
+
+/// Half of a deletion or of a restore is worse than either end.
+fn stoppable(lint: &mut Lint, spec: Option<&Verb>, at: Range<usize>) {
+    if spec.is_some_and(|verb| can_stop(verb.name)) {
+        return;
+    }
+    let what = spec.map_or("nothing runs in it that".into(), |verb| {
+        format!("{} is no action that", verb.name)
+    });
+    let those: Vec<_> = VERBS.iter().map(|v| v.name).filter(|name| can_stop(name)).collect();
+    lint.error(
+        at,
+        format!("{what} can be ended in the middle"),
+        format!("take on_breach away; {} can", those.join(", ")),
+    );
 }
 
 /// What a step as a whole must have.

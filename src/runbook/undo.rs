@@ -1,7 +1,7 @@
 //! How a step is undone: a step of its own, and the section in which such steps are walked.
 
 use crate::runbook::lint::{Lint, Names};
-use crate::runbook::model::{Does, Each, Hold, Phase, Risk, Step, UNDO, Undo};
+use crate::runbook::model::{Does, Each, Hold, OnGuard, Phase, Risk, Step, UNDO, Undo};
 use crate::runbook::raw::RawUndo;
 use crate::runbook::steps::{call, gates, result_type, verify};
 use crate::runbook::types::Ty;
@@ -66,6 +66,7 @@ fn bare(does: Does) -> Step {
         confirm: None,
         undo: None,
         capture: Vec::new(),
+        on_breach: OnGuard::Finish,
     }
 }
 

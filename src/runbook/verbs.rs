@@ -258,6 +258,13 @@ pub fn tells(verb: &str) -> bool {
     !["shell.run", "vault.snapshot_restore"].contains(&verb)
 }
 
+/// Whether an action may be ended in the middle: it only waits or reads, or it is a program of
+/// which the runbook's author says so.
+#[must_use]
+pub fn can_stop(verb: &str) -> bool {
+    ["kube.wait", "vault.snapshot_save", "shell.run"].contains(&verb)
+}
+
 /// The action of that name.
 #[must_use]
 pub fn verb(name: &str) -> Option<&'static Verb> {

@@ -1,5 +1,6 @@
 //! The loop itself.
 
+use crate::action::Stops;
 use crate::event::{Actor, EffectId, Entry, Event, Lease, Outcome, StepAddr, Time};
 use crate::journal::Writer;
 use crate::observe;
@@ -12,7 +13,7 @@ use crate::session::handle::{Ask, Handle, Live, Place};
 use crate::session::lease::Keeper;
 use crate::session::moving::Moving;
 use crate::session::reopen::Resumed;
-use crate::session::unrecorded::{goes_on, only_reads, only_seen, told};
+use crate::session::unrecorded::{goes_on, harmless, only_seen, told};
 use crate::session::work::work;
 use serde_json::Value;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Engine {
     looked_at: Option<Instant>,
     guarded_at: Instant,
     keeper: Option<Keeper>,
+    /// Which effect is to end before it is through.
+    stops: Stops,
     moves: mpsc::Receiver<Moving>,
     /// Asked for while the journal did not answer.
     moving: Option<Moving>,
@@ -112,6 +115,7 @@ impl Engine {
             looked_at: None,
             guarded_at: Instant::now(),
             keeper,
+            stops: Stops::default(),
             moves,
             moving: None,
             kept,
@@ -266,7 +270,7 @@ impl Engine {
             effects.extend(apply(&mut self.state, &entry).map_err(|e| e.to_string())?);
         }
         self.published();
-        effects.into_iter().filter(only_reads).for_each(|effect| self.start_effect(effect));
+        effects.into_iter().filter(harmless).for_each(|effect| self.start_effect(effect));
         Ok(())
     }
 
@@ -388,7 +392,8 @@ impl Engine {
         let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
         let header = &self.state.header;
         let of = (header.run.clone(), header.pins.clone());
-        tokio::spawn(work(remote, of, results, self.keeper.clone(), effect));
+        let (keeper, stops) = (self.keeper.clone(), self.stops.clone());
+        tokio::spawn(work(remote, of, results, keeper, stops, effect));
     }
 }
 

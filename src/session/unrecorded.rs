@@ -33,6 +33,7 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
                 | Event::GuardHolds { .. }
                 // By a breach: no person's hold comes here.
                 | Event::LineHeld { .. }
+                | Event::Stopping { .. }
                 | Event::Lease { .. }
                 | Event::Continued
                 | Event::GatesJudged { .. }
@@ -45,9 +46,9 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
     events.iter().all(seen)
 }
 
-/// Whether it reads and does nothing else.
-pub(super) fn only_reads(effect: &Effect) -> bool {
-    matches!(effect, Effect::Prepare { purpose: Purpose::Review, .. })
+/// Whether it reads and does nothing else, or ends what would do more.
+pub(super) fn harmless(effect: &Effect) -> bool {
+    matches!(effect, Effect::Prepare { purpose: Purpose::Review, .. } | Effect::Stop { .. })
 }
 
 /// How an effect ended, in words.

@@ -1,6 +1,6 @@
 //! The work that follows from events; what comes of it comes back as intents.
 
-use crate::action;
+use crate::action::{self, Stop, Stops};
 use crate::event::{Outcome, Pins, Probed, StepAddr};
 use crate::observe;
 use crate::remote::Remote;
@@ -19,10 +19,15 @@ pub(super) async fn work(
     (run, pins): (String, Pins),
     results: mpsc::Sender<Intent>,
     keeper: Option<Keeper>,
+    stops: Stops,
     effect: Effect,
 ) {
     let result = match effect {
         Effect::AskLease | Effect::TakeLease { .. } => return leased(keeper, effect).await,
+        Effect::Stop { effect, why } => {
+            stops.send_replace(Some((effect, why)));
+            return;
+        }
         Effect::Prepare { step, ticket, purpose, call, reading } => {
             if let (Purpose::Execute, Some(_), Some(keeper)) = (purpose, &call, &keeper) {
                 // Reported before this is answered: the gate goes by it.
@@ -35,6 +40,7 @@ pub(super) async fn work(
             Intent::Prepared { step, ticket, purpose, changes, proposal }
         }
         Effect::Execute { effect, proposal, step } => {
+            let stop = Stop::new(effect, &stops);
             if let Some(why) = outlived(&remote, &marks(&run, &step, &proposal.verb)).await {
                 let outcome = Outcome::Failed(format!("not started: {why}"));
                 let ended = Intent::EffectEnded { effect, outcome, result: Value::Null };
@@ -45,8 +51,9 @@ pub(super) async fn work(
             let mark = mark(&run, &step);
             let voice = Voice::new(effect, results.clone());
             let say = voice.say();
-            let acting =
-                tokio::spawn(async move { action::execute(&remote, &mark, &proposal, &say).await });
+            let acting = tokio::spawn(async move {
+                action::execute(&remote, &mark, &proposal, &say, stop).await
+            });
             let (outcome, result) = acting.await.unwrap_or_else(|e| {
                 (Outcome::Unknown(format!("the action ended unexpectedly: {e}")), Value::Null)
             });

@@ -2,7 +2,7 @@
 
 use crate::event::{StepAddr, Time};
 use crate::run::{State, Status, StepState};
-use crate::runbook::model::{Does, Hold, Step};
+use crate::runbook::model::{Does, Hold, OnGuard, Step};
 use crate::ui::detail::{self, Page};
 use crate::ui::model::Review;
 use crate::ui::overlay::{boxed, inner_width};
@@ -114,7 +114,8 @@ fn terms(step: &Step, s: &StepState, width: usize, now: Time, whole: bool) -> Ve
     page.say("undo", &undo, theme::calm());
     let second = if step.hold == Hold::TwoPerson { "required" } else { "not required" };
     let estimate = step.estimate.map(|e| format!(" · takes about {e}")).unwrap_or_default();
-    page.say("second", &format!("a second person is {second}{estimate}"), theme::calm());
+    let stops = if step.on_breach == OnGuard::Stop { " · a guard's breach ends it" } else { "" };
+    page.say("second", &format!("a second person is {second}{estimate}{stops}"), theme::calm());
     page.lines
 }
 

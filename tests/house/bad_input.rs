@@ -118,6 +118,11 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
         ("undo.none = \"none\"\n", "", "without a undo"),
         ("risk = \"destructive\"\n", "", "risk says reversible"),
         ("risk = \"destructive\"", "risk = \"bad\"", "unknown variant"),
+        (
+            "risk = \"destructive\"",
+            "risk = \"destructive\"\non_breach = \"stop\"",
+            "kube.delete_pod is no action that can be ended in the middle",
+        ),
         ("settle = \"2 in 2s\"", "settle = \"twice\"", "3 in 90s"),
         ("settle = \"2 in 2s\"", "settle = \"2 in 10m\"", "cannot settle"),
         ("title = \"A\"", "title = ", "correct the TOML"),

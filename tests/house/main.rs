@@ -40,6 +40,7 @@ mod scheduled;
 mod screens;
 mod served;
 mod soak;
+mod stopped;
 mod support;
 mod survey;
 mod terminal;

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Look, Status};
+use holdpoint::run::{Effect, Intent, Look, Status};
 use holdpoint::world::*;
 
 #[test]
@@ -100,6 +100,44 @@ fn a_breach_leaves_a_held_line_to_its_holder() {
     run.ask(&driver(), Intent::FreeLine).unwrap();
     breach(&mut run);
     assert_eq!(run.state.line_held.clone().map(|(_, by)| by), Some(Actor::System));
+}
+
+/// What runs goes on to its end, unless its step says that a breach ends it; on the way back a
+/// guard is what one goes back for.
+#[test]
+fn a_breach_ends_what_runs_only_where_its_step_says_so() {
+    let stops = RUNBOOK.replacen("risk = \"destructive\"", "on_breach = \"stop\"", 1).replacen(
+        "do.kube.delete_claims = { of_pod = \"{{ voter }}\" }",
+        "do.kube.wait = { pod = \"{{ voter }}\", until = \"ready\", within = \"10m\" }",
+        1,
+    );
+    let finishes = stops.replacen("on_breach = \"stop\"", "on_breach = \"finish\"", 1);
+    for (text, ends) in [(&stops, true), (&finishes, false)] {
+        let mut run = Run::new(text, Mode::Write);
+        let (step, digest) = run.reach_review();
+        run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed: "vault-0".into() })
+            .unwrap();
+        let now = run.now;
+        run.prepared(well(now), Ok(proposal("vault-0", "uid-vault-0")));
+        let (effect, _) = run.state.running.clone().unwrap();
+        let mut bad = raft("vault-2");
+        bad.leader_answers = false;
+        // Long after the breach it is not told twice.
+        for _ in 0..4 {
+            run.pass(5_000);
+            run.observe(vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())))]);
+        }
+        assert!(run.state.line_held.is_some());
+        let why = "guard quorum breached".to_owned();
+        let told: Vec<_> = run.entries.iter().map(|e| &e.event).collect();
+        let told: Vec<_> =
+            told.into_iter().filter(|e| matches!(e, Event::Stopping { .. })).cloned().collect();
+        let wanted = Event::Stopping { step, effect, why: why.clone() };
+        assert_eq!(told, if ends { vec![wanted] } else { vec![] });
+        let stop = Effect::Stop { effect, why };
+        assert_eq!(run.effects.iter().filter(|e| **e == stop).count(), usize::from(ends));
+        assert!(run.state.running.is_some(), "only its own result ends it");
+    }
 }
 
 /// Whether it is false or not known from look to look: it does not hold, and time runs.

@@ -2,7 +2,7 @@
 
 use super::{on_lab_time, operator, small, what};
 use base64::Engine;
-use holdpoint::action::{execute, probe, resolve};
+use holdpoint::action::{Stop, execute, probe, resolve};
 use holdpoint::cli::lab::play::{Play, Played, RUNBOOK, begin};
 use holdpoint::cli::lab::rehearse::lab_site;
 use holdpoint::event::{Actor, Event, Outcome, Pins, Probed, Proposal, Role, Span, StepAddr};
@@ -265,7 +265,7 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         let say: holdpoint::action::Say = std::sync::Arc::new(|_, _| {});
         let dirs = [("dir", "/srv/a"), ("copy_to", "/srv/b")];
         let saved = asked(at, "vault.snapshot_save", &dirs).await.unwrap();
-        let (outcome, anchor) = execute(remote, "", &saved, &say).await;
+        let (outcome, anchor) = execute(remote, "", &saved, &say, Stop::never()).await;
         assert_eq!(outcome, Outcome::Ok);
         let anchor = anchor["path"].as_str().unwrap().to_owned();
         let why =
@@ -292,7 +292,7 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         // Two come back: the file is not written any more.
         lab.with(|world| fault(world, "disks-lost", false));
         seconds(60).await;
-        let (outcome, _) = execute(remote, "", &proposal, &say).await;
+        let (outcome, _) = execute(remote, "", &proposal, &say, Stop::never()).await;
         let said = format!("{outcome:?}");
         assert!(
             said.contains("says that it leads") && said.contains("nothing was written"),
@@ -303,7 +303,7 @@ fn no_second_cluster_is_made_beside_one_that_lives() {
         let left = lab.with(|world| vault::voters(world).into_iter().find(|v| v.unsealed).unwrap());
         let peers = [("node", left.name.as_str()), ("anchor", anchor.as_str())];
         let proposal = asked(at, "vault.peers_file", &peers).await.unwrap();
-        assert_eq!(execute(remote, "", &proposal, &say).await.0, Outcome::Ok);
+        assert_eq!(execute(remote, "", &proposal, &say, Stop::never()).await.0, Outcome::Ok);
         assert_eq!(probe(remote, "", &proposal).await.0, Probed::Done);
         let again = asked(at, "vault.peers_file", &peers).await.unwrap();
         assert!(again.cautions.iter().any(|c| c.contains("is overwritten")), "{again:?}");

@@ -260,6 +260,7 @@ fn work(effect: &Effect) -> String {
         Effect::Execute { step, effect, proposal } => {
             format!("execute {step} {} {}", effect.0, proposal.sentence)
         }
+        Effect::Stop { effect, why } => format!("stop {} {why}", effect.0),
         Effect::Probe { step, ticket, .. } => format!("probe {step} ticket {ticket}"),
         Effect::AskLease => "ask for the lease".into(),
         Effect::TakeLease { from } => format!("take the lease from {from}"),

@@ -1,7 +1,7 @@
 //! The client of the sites, on voters that listen on loopback: nothing in it knows the lab.
 
 use super::*;
-use crate::action::{execute, probe, resolve};
+use crate::action::{Stop, execute, probe, resolve};
 use crate::event::{Outcome, Probed};
 use crate::observe;
 use crate::remote::{Remote, rig};
@@ -58,7 +58,8 @@ async fn done(remote: &Remote, verb: &str, args: &[(&str, &str)]) -> (Value, Pro
     let pins = remote.identities().await;
     let proposal = resolve(remote, &pins, &call).await.unwrap();
     let say = |_, _| ();
-    let (outcome, result) = execute(remote, "run/a/b", &proposal, &(Arc::new(say) as _)).await;
+    let (outcome, result) =
+        execute(remote, "run/a/b", &proposal, &(Arc::new(say) as _), Stop::never()).await;
     assert_eq!(outcome, Outcome::Ok);
     (result, probe(remote, "run/a/b", &proposal).await.0)
 }
@@ -174,7 +175,8 @@ async fn a_snapshot_that_ends_too_early_is_taken_again() {
             });
             theirs.lock().unwrap().push(text);
         };
-        let (outcome, result) = execute(&remote, "run/a/b", &proposal, &(Arc::new(say) as _)).await;
+        let (outcome, result) =
+            execute(&remote, "run/a/b", &proposal, &(Arc::new(say) as _), Stop::never()).await;
         let again = told.lock().unwrap().iter().filter(|t| t.ends_with("taken again")).count();
         assert_eq!(again, notes, "{told:?}");
         match heals {
