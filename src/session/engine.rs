@@ -1,21 +1,17 @@
 //! The loop itself.
 
 use crate::action::Stops;
-use crate::event::{Actor, EffectId, Entry, Event, Lease, Outcome, StepAddr, Time};
+use crate::event::{Actor, EffectId, Entry, Event, Lease, StepAddr, Time};
 use crate::journal::Writer;
 use crate::observe;
 use crate::remote::Remote;
-use crate::run::{
-    Effect, Intent, Look, Question, State, apply, decide, doubted, question, reading,
-};
+use crate::run::{Effect, Intent, Look, State, apply, decide};
 use crate::runbook::namespaces;
 use crate::session::handle::{Ask, Handle, Live, Place};
 use crate::session::lease::Keeper;
 use crate::session::moving::Moving;
 use crate::session::reopen::Resumed;
 use crate::session::unrecorded::{goes_on, harmless, only_seen, told};
-use crate::session::work::work;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,8 +19,6 @@ use tokio::time::Instant;
 
 /// How often the loop looks whether it wants something.
 const TICK: Duration = Duration::from_millis(250);
-/// An answer that takes longer is lost.
-const LOST: Duration = Duration::from_secs(20);
 /// An effect does not start when writing that it starts took longer: what its gates read is
 /// of before that.
 const LATE: Duration = Duration::from_secs(5);
@@ -38,16 +32,16 @@ pub struct Engine {
     pub(super) state: State,
     pub(super) place: watch::Sender<Place>,
     pub(super) remote: Arc<Remote>,
-    results: mpsc::Sender<Intent>,
+    pub(super) results: mpsc::Sender<Intent>,
     publish: watch::Sender<Live>,
     pub(super) show_only: Option<String>,
-    asked_last: Option<(Look, u64)>,
-    looking: bool,
-    looked_at: Option<Instant>,
+    pub(super) asked_last: Option<(Look, u64)>,
+    pub(super) looking: bool,
+    pub(super) looked_at: Option<Instant>,
     guarded_at: Instant,
-    keeper: Option<Keeper>,
+    pub(super) keeper: Option<Keeper>,
     /// Which effect is to end before it is through.
-    stops: Stops,
+    pub(super) stops: Stops,
     moves: mpsc::Receiver<Moving>,
     /// Asked for while the journal did not answer.
     moving: Option<Moving>,
@@ -333,67 +327,10 @@ impl Engine {
         }
     }
 
-    /// The effect is not started: the step fails, and is released anew on fresh data.
-    fn too_late(&self, effect: EffectId, took: Duration) {
-        let why = format!(
-            "nothing was sent: the journal took {} s, and the gates were read before that",
-            took.as_secs()
-        );
-        let results = self.results.clone();
-        let outcome = Outcome::Failed(why);
-        tokio::spawn(async move {
-            let ended = Intent::EffectEnded { effect, outcome, result: Value::Null };
-            // The loop may have ended.
-            let _ = results.send(ended).await;
-        });
-    }
-
     pub(super) fn published(&self) {
         let live = Live { state: Arc::new(self.state.clone()), show_only: self.show_only.clone() };
         // Nobody watching is no error.
         let _ = self.publish.send(live);
-    }
-
-    /// Asks the world what the run wants to know, one question at a time.
-    fn want(&mut self) {
-        let Some(Question { look, ticket, every }) = question(&self.state) else { return };
-        let question = (look.clone(), ticket);
-        let elapsed = self.looked_at.map_or(Duration::MAX, |at| at.elapsed());
-        // A new question is asked at once, the same one again when it is due; one that is
-        // in flight only when its answer must be lost.
-        let wait = match (&self.asked_last, self.looking) {
-            (Some(last), _) if *last != question => Duration::ZERO,
-            // A probe may read a large file, or wait for a disk that hangs: not twice at once.
-            (_, true) if matches!(look, Look::Doubt(_)) => LOST * 15,
-            (_, true) => LOST,
-            (_, false) => every.duration(),
-        };
-        let asks = self.show_only.is_none() || matches!(look, Look::Gates(_));
-        if !asks || elapsed < wait {
-            return;
-        }
-        self.looking = true;
-        self.asked_last = Some(question);
-        self.looked_at = Some(Instant::now());
-        if let Look::Doubt(step) = &look {
-            doubted(&self.state, step).into_iter().for_each(|probe| self.start_effect(probe));
-            return;
-        }
-        let reading = reading(&self.state, &look);
-        let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
-        tokio::spawn(async move {
-            let changes = observe::read(&remote, &reading).await;
-            // The loop may have ended.
-            let _ = results.send(Intent::Looked { look, ticket, changes }).await;
-        });
-    }
-
-    fn start_effect(&self, effect: Effect) {
-        let (remote, results) = (Arc::clone(&self.remote), self.results.clone());
-        let header = &self.state.header;
-        let of = (header.run.clone(), header.pins.clone());
-        let (keeper, stops) = (self.keeper.clone(), self.stops.clone());
-        tokio::spawn(work(remote, of, results, keeper, stops, effect));
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod afterwards;
 mod answers;
+mod asking;
 mod earlier;
 mod engine;
 mod handle;
