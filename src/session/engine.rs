@@ -161,6 +161,8 @@ impl Engine {
                 Some(moving) = self.moves.recv() => self.moved(moving).await,
                 Some(intent) = inbox.recv() => self.result(intent).await,
                 Some(change) = observed.recv() => {
+                    // Each change has them judged.
+                    self.guarded_at = Instant::now();
                     self.result(Intent::Observed { change: Box::new(change) }).await;
                 }
                 _ = tick.tick() => self.tick().await,

@@ -45,7 +45,10 @@ pub(super) struct Hub {
     /// Tables as they were told; joined ones under their first kind.
     told: Stores,
     said: BTreeMap<Source, Said>,
+    /// Something was heard of them.
     dirty: BTreeSet<Source>,
+    /// Their rows may be others since they were told: a sign of life alone joins nothing.
+    moved: BTreeSet<Source>,
     together: Duration,
     out: Sender<Change>,
 }
@@ -87,6 +90,7 @@ impl Hub {
             said: BTreeMap::new(),
             // Each says at once that it is on its way.
             dirty: super::SOURCES.into(),
+            moved: super::SOURCES.into(),
             together,
             out,
         }
@@ -118,6 +122,10 @@ impl Hub {
     fn take(&mut self, report: Report) {
         let Some(feed) = self.feeds.get_mut(report.feed) else { return };
         let kind = feed.kind;
+        let of = |source: &Source| kinds(*source).contains(&kind);
+        if matches!(report.news, News::Glimpse(_) | News::Deltas(_) | News::Complete) {
+            self.moved.extend(super::SOURCES.into_iter().filter(of));
+        }
         match report.news {
             News::Glimpse(rows) => {
                 // Late ones are worth nothing.
@@ -147,7 +155,6 @@ impl Hub {
             }
             News::Broken(trouble) => feed.trouble = Some(trouble),
         }
-        let of = |source: &Source| kinds(*source).contains(&kind);
         self.dirty.extend(super::SOURCES.into_iter().filter(of));
     }
 
@@ -186,7 +193,7 @@ impl Hub {
             || self.feeds.iter().filter(of_first).all(|f| f.complete)
                 && self.feeds.iter().any(|f| of_first(&f));
         let mut updates = Vec::new();
-        if rows_are_known {
+        if rows_are_known && self.moved.remove(&source) {
             let site = self.remote.site.kubernetes.as_ref();
             updates = self.rows.since(&mut self.told, source, said.rows, site);
         }
