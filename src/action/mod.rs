@@ -61,8 +61,12 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
     let found = remote.identities().await;
     let wrong = mismatch(pins, &found);
     if !wrong.is_empty() {
+        let left = match call.verb.as_str() {
+            "vault.rebuild" => rebuild::LEFT,
+            _ => "",
+        };
         return Err(format!(
-            "this is another site: {}; nothing is written to it",
+            "this is another site: {}; nothing is written to it{left}",
             wrong.join("; ")
         ));
     }

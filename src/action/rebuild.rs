@@ -26,6 +26,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
 const FORCE: &str = "sys/storage/raft/snapshot-force";
+/// What became of the keys of a cluster in between.
+const GONE: &str = "nobody has the keys of that cluster";
+/// The way out of what is left where it ended half-way.
+const AGAIN_FROM: &str = "delete its claims and its pod, then do this step again";
+
+/// What makes another site of the right one, where this ended half-way.
+pub(super) const LEFT: &str =
+    "; an empty cluster that an earlier try left goes with its claims and its pod";
 
 /// What a voter says of its seal: whether it is initialised, whether sealed, and its cluster.
 async fn status(remote: &Remote, voter: &VoterClient) -> Result<(bool, bool, String), String> {
@@ -47,7 +55,7 @@ async fn nothing_is_there(remote: &Remote, node: &str) -> Result<(), String> {
         match said {
             Ok((true, ..)) => {
                 return Err(format!(
-                    "{} is initialised: it has data, and another cluster beside it would be a second one",
+                    "{} is initialised: it has data, and another cluster beside it would be a second one{LEFT}",
                     voter.name
                 ));
             }
@@ -204,11 +212,8 @@ pub(crate) async fn execute(remote: &Remote, proposal: &Proposal, say: &Say) -> 
         Err(outcome) => {
             // An empty cluster that nobody can open says nothing of itself either.
             let _ = put(own, &base, "sys/seal", Some(&token), &json!({})).await;
-            let left = format!(
-                "{} holds an empty cluster whose keys are gone: delete its claims and its pod, then \
-                 do this step again",
-                own.name
-            );
+            let left =
+                format!("{} holds an empty cluster whose keys are gone: {AGAIN_FROM}", own.name);
             match outcome {
                 Outcome::Failed(why) => Outcome::Failed(format!("{why}; {left}")),
                 Outcome::Unknown(why) => Outcome::Unknown(format!("{why}; unless it was: {left}")),
@@ -258,7 +263,7 @@ async fn fill(
 /// Whose cluster it is tells; of one that is sealed nobody knows.
 pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let text = |name: &str| proposal.request.get(name).and_then(Value::as_str).unwrap_or_default();
-    let node = text("node");
+    let (node, saved) = (text("node"), text("cluster"));
     let said = match voter(remote, node) {
         Ok(own) => status(remote, own).await,
         Err(why) => Err(why),
@@ -266,17 +271,30 @@ pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
     let (verdict, why) = match said {
         Err(why) => (Probed::Unknown, format!("{node}: {why}")),
         Ok((false, ..)) => (Probed::NotDone, format!("{node} is not initialised")),
-        Ok((true, true, _)) => {
-            (Probed::Unknown, format!("{node} is sealed: the old keys open it if it was restored"))
+        Ok((true, true, _)) => (
+            Probed::Unknown,
+            format!(
+                "{node} is initialised and sealed, so it does not say of which cluster it is: if it was \
+                 restored, the old keys open it; if they do not, it is empty and {GONE}: {AGAIN_FROM}"
+            ),
+        ),
+        Ok((true, false, id)) if id.is_empty() => (
+            Probed::Unknown,
+            format!("{node} is unsealed and does not say yet of which cluster it is"),
+        ),
+        // Without a pin nobody knows which one it was.
+        Ok((true, false, id)) if saved.is_empty() => (
+            Probed::Unknown,
+            format!("{node} is of cluster {id}; which one was saved is not pinned"),
+        ),
+        Ok((true, false, id)) if id == saved => {
+            (Probed::Done, format!("{node} is of cluster {id}, the one that was saved"))
         }
-        Ok((true, false, id)) if id == text("cluster") => {
-            (Probed::Done, format!("{node} is of the cluster that was saved"))
-        }
-        Ok(_) => (
+        Ok((true, false, id)) => (
             Probed::Partly,
             format!(
-                "{node} is a new cluster without the snapshot: delete its claims and its pod, then \
-                 do this step again"
+                "{node} is initialised and unsealed as cluster {id}, and {saved} was saved: the snapshot \
+                 is not restored, or was sent a moment ago. If it stays so, {GONE}: {AGAIN_FROM}"
             ),
         ),
     };

@@ -6,13 +6,13 @@ use crate::cli::run::{Ui, answers, pins};
 use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, lab, refuse, runtime, site};
-use crate::event::{Actor, Mode, Role};
+use crate::event::{Actor, Mode, Role, StepAddr};
 use crate::journal::Verdict;
 use crate::remote::Remote;
-use crate::run::{State, Status};
+use crate::run::{State, Status, StepState};
 use crate::runbook::model::Does;
 use crate::session::{Answers, Reopened, goes_on, left_behind, reopen};
-use crate::site::{is_lab, lacking};
+use crate::site::{VAULT, is_lab, lacking};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -216,10 +216,10 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
         let remote = Remote::connect(found.site, &site::surroundings(), clock).await;
         let remote = remote.map_err(|e| e.to_string())?;
         // What the run was opened on, not what the site's file says by now.
-        pins(&remote, Some(header.pins.clone()), write, &named).await?;
-        Ok::<_, String>(remote)
+        let left = same_site(&remote, &reopened.state, write, &named).await?;
+        Ok::<_, String>((remote, left))
     };
-    let remote = match &mut stage {
+    let (remote, left) = match &mut stage {
         None => opening.await?,
         Some(stage) => match stage.behind(opening).await {
             Some(opened) => opened?,
@@ -228,7 +228,45 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
     };
     let watch = args.soaks.then(Answers::soaks);
     let answers = answers.map(|(_, a)| a).or(watch);
+    let notice = [left, notice].into_iter().flatten().reduce(|a, b| format!("{a}\n{b}"));
     let begun = Box::new(|_: &_, _: &Path| ());
     let begin = Begin::Again(Box::new(reopened), then);
     conduct(Conduct { remote, begin, actor, answers, stage, begun, notice }).await
+}
+
+/// The site is the one that the run was opened on. Vault alone may be another where this very run was
+/// making its cluster anew and did not come to the end: what it left is told, since whoever is refused
+/// sees no probe. Nothing is written there meanwhile; every proposal asks for the identities again.
+pub async fn same_site(
+    remote: &Remote,
+    state: &State,
+    write: bool,
+    named: &str,
+) -> Result<Option<String>, String> {
+    let pinned = &state.header.pins;
+    let Err(why) = pins(remote, Some(pinned.clone()), write, named).await else { return Ok(None) };
+    let Some(step) = rebuilding(state) else { return Err(why) };
+    let mut others = pinned.clone();
+    let saved = others.remove(VAULT).unwrap_or_default();
+    // That the rest is as it was has to be seen, not only not to be contradicted.
+    let found = remote.identities().await;
+    if others.iter().any(|(name, pin)| found.get(name) != Some(pin)) {
+        return Err(why);
+    }
+    let now = found.get(VAULT).cloned().unwrap_or_default();
+    Ok(Some(format!(
+        "{VAULT} is {now}, and {saved} is pinned: {step} was making the cluster anew, and left one whose \
+         keys nobody has. Delete the claims and the pod of its voter, and retry the step when every \
+         voter says that it is not initialised; until then nothing is written"
+    )))
+}
+
+/// The step of this run that began to make Vault's cluster anew, and is not done.
+fn rebuilding(state: &State) -> Option<&StepAddr> {
+    let is = |addr: &StepAddr| match state.step(addr).map(|s| &s.does) {
+        Some(Does::Action(call)) => call.verb == "vault.rebuild",
+        _ => false,
+    };
+    let begun = |s: &StepState| s.acted && s.status != Status::Done;
+    state.steps.iter().find(|(addr, s)| is(addr) && begun(s)).map(|(addr, _)| addr)
 }

@@ -8,6 +8,7 @@ mod claimed;
 mod figures;
 mod files;
 mod gates;
+mod halfway;
 mod impatient;
 mod promises;
 mod several;
