@@ -35,6 +35,14 @@ impl std::str::FromStr for Zone {
 }
 
 impl Zone {
+    /// The line of that minute alone, on that day of the year.
+    #[must_use]
+    pub fn line(self, at: Time) -> Option<String> {
+        let shown = self.civil(at)?;
+        let (minute, hour) = (shown.minute(), shown.hour());
+        Some(format!("{minute} {hour} {} {} *", shown.day(), shown.month()))
+    }
+
     /// What clocks there show.
     fn civil(self, time: Time) -> Option<DateTime> {
         let utc = chrono::DateTime::from_timestamp_millis(time.0)?.naive_utc();

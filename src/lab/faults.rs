@@ -1,5 +1,6 @@
 //! What can go wrong in a lab, by name, from what went wrong at real sites.
 
+mod backup;
 mod planned;
 mod start;
 
@@ -7,8 +8,8 @@ pub use self::planned::Planned;
 pub use self::start::{MOMENTS, Moment, Start};
 
 use crate::event::Span;
-use crate::lab::kube::{Key, Kind, kind};
-use crate::lab::{World, kube, vault};
+use crate::lab::kube::{Key, Kind, control, kind};
+use crate::lab::{World, vault};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -79,6 +80,8 @@ faults! {
         "the manifest names a class that is not encrypted";
     "backup-stale" "preflight/voters" ["preflight/backup"]
         "the backup's CronJob has not succeeded for a month";
+    "backup-due" "roll/claims" ["roll/claims"]
+        "the backup's CronJob is due within the minute";
     "second-copy-differs" "preflight/anchor" ["preflight/anchor"]
         "a bit of every copy is wrong";
     "unseal-key-in-vault" "preflight/voters" ["preflight/unseal-key"]
@@ -93,6 +96,8 @@ faults! {
         "watches stay open and say nothing more; gates read afresh, and the watches are opened anew";
     "path-lost" "roll/claims" ["roll/back", "roll/claims"]
         "connections to one voter time out from here, while it is well";
+    "lease-held" "preflight/voters" ["statefulset/orphan"]
+        "somebody else's Holdpoint holds the cluster's Lease and renews it";
     "forbidden" "roll/claims" ["roll/claims"]
         "the right to delete claims and pods is taken away";
     "token-expires" "preflight/voters" ["preflight/voters"]
@@ -181,28 +186,13 @@ fn changes(world: &mut World, name: &str, on: bool) {
             manifest(world, name, on, &all, |_| json!(wrong));
         }
         "reclaim-delete" => old_volumes(world, if on { "Delete" } else { "Retain" }),
-        "backup-stale" => backups(world, on),
+        "backup-stale" => backup::stale(world, on),
+        "backup-due" => backup::due(world, name, on),
+        "lease-held" => control::hold_lease(world, on),
         "unseal-key-in-vault" => unseal_key(world, name, on),
         "attach-limit" => limits(world, on),
         _ => {}
     }
-}
-
-/// For a month every run of the backup was begun and failed; over, the last one succeeded.
-fn backups(world: &mut World, fail: bool) {
-    let namespace = world.stage.namespace.clone();
-    each(world, "jobs.batch", &namespace, |job, _| {
-        let (now, was) = if fail { ("Failed", "Complete") } else { ("Complete", "Failed") };
-        let conditions = job["status"]["conditions"].as_array_mut();
-        for condition in conditions.into_iter().flatten().filter(|c| c["type"] == was) {
-            condition["type"] = json!(now);
-        }
-    });
-    let age = Span::secs(if fail { 31 } else { 2 } * 86_400);
-    each(world, "cronjobs.batch", &namespace, |job, now| {
-        let at = json!(kube::stamp(now - age));
-        job["status"]["lastSuccessfulTime"] = at;
-    });
 }
 
 /// Changes places of the manifest, and puts back what stood there.
@@ -306,7 +296,7 @@ pub fn idle(world: &World, name: &str) -> Option<String> {
         "unseal-key-in-vault" if stage.unseal_secret.is_empty() => {
             "no Secret of Vault's namespace was looked at; name it in the site file, then survey"
         }
-        "backup-stale" if !any("cronjobs.batch", &stage.namespace) => {
+        "backup-stale" | "backup-due" if !any("cronjobs.batch", &stage.namespace) => {
             "there is no CronJob in Vault's namespace"
         }
         "attach-limit" if !any("csinodes.storage.k8s.io", "") => "no node says what it takes",

@@ -16,6 +16,9 @@ pub struct Stage {
     pub unseal_secret: String,
     /// A class that a manifest should not name.
     pub wrong_class: String,
+    /// Namespace and name of the Lease that runs on this cluster hold.
+    #[serde(default = "lease")]
+    pub lease: (String, String),
     /// The item that the change is at just now: where leadership goes that is to get in its way.
     #[serde(default)]
     pub turn: Option<String>,
@@ -31,8 +34,14 @@ impl Default for Stage {
             manifest: crate::lab::site::MANIFEST.into(),
             unseal_secret: "vault-unseal-key".into(),
             wrong_class: "proxmox-lvm".into(),
+            lease: lease(),
             turn: None,
             before: BTreeMap::new(),
         }
     }
+}
+
+/// Where it lies if a site file says nothing.
+fn lease() -> (String, String) {
+    ("kube-system".into(), "holdpoint".into())
 }

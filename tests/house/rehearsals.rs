@@ -146,6 +146,8 @@ rows! {
     reclaim_delete_4 "@final/classes" ["final/kept"] Stops("final/kept", Status::Failed);
     wrong_class "" ["statefulset/apply"] Stops("statefulset/apply", Status::Failed);
     backup_stale "" ["preflight/backup"] Stops("preflight/backup", Status::Failed);
+    backup_due "" ["roll/claims"] Stops("roll/claims", Status::Blocked);
+    backup_due_2 "@preflight/anchor" ["preflight/anchor"] Stops("preflight/anchor", Status::Blocked);
     second_copy_differs "" ["preflight/anchor"] Stops("preflight/anchor", Status::Failed);
     second_copy_differs_2 "@roll/anchor" ["roll/anchor"] Stops("roll/anchor", Status::Failed);
     unseal_key_in_vault "" ["preflight/unseal-key"] Stops("preflight/unseal-key", Status::Failed);
@@ -156,6 +158,9 @@ rows! {
     path_lost "" ["roll/back"] Stops("roll/back", Status::Failed);
     path_lost_2 "@roll[vault-1]/claims" ["roll/claims"] Stops("roll/claims", Status::Confirming);
     path_lost_3 "@roll/soak" ["roll/soak"] Stops("roll/soak", Status::Running);
+    lease_held "" ["statefulset/orphan"] Stops("statefulset/orphan", Status::Blocked);
+    lease_held_2 "@roll/claims" ["roll/claims"] Stops("roll/claims", Status::Blocked);
+    lease_held_3 ",for=30s" ["statefulset/orphan"] LivedThrough("let go, the lease is taken again by itself");
     forbidden "" ["roll/claims"] Stops("roll/claims", Status::Confirming);
     token_expires "" ["preflight/voters"] Stops("preflight/voters", Status::Blocked);
     sts_recreated_by_gitops "" ["statefulset/apply"] Stops("statefulset/apply", Status::Confirming);

@@ -27,14 +27,16 @@ pub(crate) fn ground(
         None => None,
     };
     let Some(from) = from else {
-        let world = labsite::world(seed, BEGINS);
+        let mut world = labsite::world(seed, BEGINS);
         if let Some(site) = &own {
             fits(site, &world, "the lab's own site; take a survey of yours and start --from it")?;
         }
-        return Ok(Ground { site: own.map_or_else(lab_site, Ok)?, world });
+        let site = own.map_or_else(lab_site, Ok)?;
+        leased(&mut world, &site);
+        return Ok(Ground { site, world });
     };
     let survey = survey::load(from)?;
-    let (world, notes) =
+    let (mut world, notes) =
         surveyed::world(&survey, seed).map_err(|e| format!("{}: {e}", from.display()))?;
     survey::summary(&survey).into_iter().for_each(|line| {
         out(line);
@@ -46,7 +48,16 @@ pub(crate) fn ground(
         fits(site, &world, "the survey; take it again with this --site")?;
     }
     let site = own.map_or_else(|| surveyed::site(&survey.site), Ok)?;
+    leased(&mut world, &site);
     Ok(Ground { site, world })
+}
+
+/// Where somebody else would hold the cluster's lease, too.
+fn leased(world: &mut World, site: &Site) {
+    if let Some(kubernetes) = &site.kubernetes {
+        let at = kubernetes.lease().0;
+        world.stage.lease = (at.namespace.clone(), at.name.clone());
+    }
 }
 
 /// Every voter of the site file is one of the world.

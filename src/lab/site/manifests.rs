@@ -1,10 +1,15 @@
 //! What an administrator had applied.
 
 use super::OLD_CLASS;
+use crate::event::{Schedule, Span, Time, Zone};
 use crate::lab::vault::UNSEAL_KEY;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+
+/// The backup is not due so soon after the site begins, and was not so shortly before.
+const BEFORE: Span = Span::secs(4 * 3600);
+const BESIDE: Span = Span::secs(3600);
 
 /// Namespaces of applications.
 pub(super) const NAMESPACES: &[&str] = &[
@@ -151,11 +156,36 @@ pub(super) fn vault(class: &str) -> Value {
                 template("audit", class, "2Gi", mode)]}})
 }
 
-/// The weekly backup of raft.
-pub(super) fn backup() -> Value {
+/// The weekly backup of raft: on Sundays, but where that is about to come or has just begun, on
+/// Wednesdays. Whoever only tries something is not to wait for it.
+pub(super) fn backup(now: Time) -> Value {
+    let sundays = "30 2 * * 0";
+    let next = Schedule::parse(sundays).and_then(|s| s.after(now - BESIDE, Zone::default()));
+    let soon = next.is_some_and(|at| at <= now + BEFORE);
+    let schedule = if soon { "30 2 * * 3" } else { sundays };
     json!({"apiVersion": "batch/v1", "kind": "CronJob",
         "metadata": {"name": "vault-raft-backup", "namespace": "vault"},
-        "spec": {"schedule": "30 2 * * 0", "concurrencyPolicy": "Forbid",
+        "spec": {"schedule": schedule, "concurrencyPolicy": "Forbid",
             "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [
                 {"name": "backup", "image": "registry.example.net/backup:1"}]}}}}}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At no minute of a week.
+    #[test]
+    fn whoever_tries_something_does_not_meet_the_backup() {
+        let from: Time = "2026-04-20T00:00:00Z".parse().unwrap();
+        let mut lines = std::collections::BTreeSet::new();
+        for minute in 0..7 * 24 * 60 {
+            let now = from + Span::secs(60 * minute);
+            let line = backup(now)["spec"]["schedule"].as_str().unwrap().to_owned();
+            let next = Schedule::parse(&line).unwrap().after(now - BESIDE, Zone::default());
+            assert!(next.unwrap() > now + BEFORE, "{now}: {line}");
+            lines.insert(line);
+        }
+        assert_eq!(lines.len(), 2, "{lines:?}");
+    }
 }

@@ -98,7 +98,7 @@ pub fn with_applications(seed: u64, now: Time, most: usize) -> World {
     world.advance(settled);
     start_vault(&mut world);
     world.vault.key_in = Some((world.stage.namespace.clone(), world.stage.unseal_secret.clone()));
-    place(&mut world, manifests::backup());
+    place(&mut world, manifests::backup(now));
     world.advance(now);
     world.doors.insert(DOOR.to_owned());
     world.files.put(Path::new(MANIFEST), new_manifest().into_bytes(), settled);

@@ -205,3 +205,39 @@ async fn held_by(playing: &Playing, holder: Value) {
         .unwrap();
     kube::client(&playing.lab).request::<Value>(patch).await.unwrap();
 }
+
+/// The fault's other Holdpoint renews it; it is taken from it with a reason only, and not taken back.
+#[test]
+fn a_lease_that_the_fault_holds_is_renewed_until_somebody_takes_it() {
+    on_lab_time(async {
+        let playing = begin(play(), driver()).await.unwrap();
+        let ours =
+            |l: &Live| matches!(l.state.lease, Some(Lease::Taken { .. } | Lease::Renewed { .. }));
+        until(&playing, ours).await;
+        playing.lab.with(|w| fault(w, "lease-held", true));
+        let lost = until(&playing, |l| matches!(l.state.lease, Some(Lease::Lost { .. }))).await;
+        let told = lost.state.lease.as_ref().unwrap().to_string();
+        assert!(told.contains("other-change") && told.contains("bo@jump.example.net"), "{told}");
+        // Three times as long as it lasts.
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        let age = playing.lab.with(|w| {
+            let leases = kube::kind("leases.coordination.k8s.io").unwrap();
+            let lease = w.store.get(&kube::Key::new(leases, "kube-system", "holdpoint")).unwrap();
+            let at: holdpoint::event::Time =
+                lease["spec"]["renewTime"].as_str().unwrap().parse().unwrap();
+            w.now.since(at)
+        });
+        assert!(age <= Span::secs(10), "{age}");
+        let take = |reason: &str| Intent::TakeLease { reason: reason.into() };
+        let refused = playing.handle.ask(&driver(), take("")).await.unwrap_err();
+        assert!(refused.contains("say why it is taken over"), "{refused}");
+        playing.handle.ask(&driver(), take("bo waits for us")).await.unwrap();
+        until(&playing, ours).await;
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        let entries = playing.end(false).await.unwrap().entries;
+        let lost = entries
+            .iter()
+            .filter(|e| matches!(&e.event, Event::Lease { news: Lease::Lost { .. } }));
+        assert_eq!(lost.count(), 1);
+    });
+}

@@ -4,7 +4,9 @@
 use super::broken::{BEGINS, Shown, broken, comes_to, shown};
 use super::{on_lab_time, operator, small, what};
 use holdpoint::cli::lab::play::{RUNBOOK, play};
-use holdpoint::event::{Event, GateJudged, Verdict};
+use holdpoint::cli::lab::rehearse::everything;
+use holdpoint::event::{Event, GateJudged, Span, Time, Verdict};
+use holdpoint::run::SCHEDULED;
 use holdpoint::runbook::load;
 
 macro_rules! gates {
@@ -17,6 +19,8 @@ macro_rules! gates {
 }
 
 gates! {
+    quiet: "quiet" by ["backup-due"] skipping [] spares "roll[vault-0]/claims";
+    quiet_at_first: "quiet" by ["backup-due@preflight/anchor"] skipping [] spares "preflight/anchor";
     the_guard: "guard quorum" by ["quorum-lost@statefulset/apply"] skipping [] spares "statefulset/apply";
     orphan_healthy: "statefulset/orphan healthy" by ["path-lost@statefulset/how"] skipping []
         spares "statefulset/orphan";
@@ -92,10 +96,39 @@ fn every_gate_is_shown_to_matter() {
     let steps = book.phases.iter().flat_map(|p| p.steps.iter().map(move |s| (p, s)));
     let gates =
         steps.flat_map(|(p, s)| s.gates.iter().map(|g| format!("{}/{} {}", p.id, s.id, g.id)));
-    let mut all: Vec<String> = guards.chain(gates).collect();
+    let quiet = book.quiet.iter().map(|_| "quiet".to_owned());
+    let mut all: Vec<String> = quiet.chain(guards).chain(gates).collect();
     let spared = SPARED.iter().map(|(gate, ..)| *gate);
     let mut here: Vec<String> = GATES.iter().copied().chain(spared).map(str::to_owned).collect();
     all.sort();
     here.sort();
+    here.dedup();
     assert_eq!(all, here);
+}
+
+/// Which job, and when; and once it has run the change goes on.
+#[test]
+fn a_backup_that_comes_in_between_is_named_and_waited_for() {
+    for start in ["", "@preflight/anchor", "@roll/step-down"] {
+        let fault = format!("backup-due{start}");
+        let patient = everything();
+        let played = on_lab_time(play(what(RUNBOOK, &[&fault], patient, small()), &mut |_| true));
+        let played = played.unwrap();
+        assert!(played.done, "{}", played.report().join("\n"));
+        let judged = played.entries.iter().flat_map(|e| match &e.event {
+            Event::GatesJudged { gates, .. } => gates.as_slice(),
+            _ => &[],
+        });
+        let mut failed = judged
+            .filter(|g| g.gate == SCHEDULED && g.judged.verdict == Verdict::Fail)
+            .map(|g| (g.judged.why.clone(), g.judged.at));
+        let (why, at) = failed.next().unwrap_or_else(|| panic!("{fault}: no gate failed"));
+        let due: Time = why
+            .strip_prefix("CronJob vault/vault-raft-backup is due at ")
+            .and_then(|rest| rest.split(',').next())
+            .unwrap_or_else(|| panic!("{why}"))
+            .parse()
+            .unwrap();
+        assert!(due > at && due.since(at) <= Span::secs(60), "{why}, said at {at}");
+    }
 }

@@ -20,6 +20,8 @@ pub const ATTACH_LIMIT: &str = "attach-limit";
 pub const SLOW_REJOIN: &str = "slow-rejoin";
 /// A StatefulSet that is deleted comes back from its old manifest.
 pub const STS_RECREATED: &str = "sts-recreated-by-gitops";
+/// Somebody else's Holdpoint holds the cluster's Lease.
+pub const LEASE_HELD: &str = "lease-held";
 
 pub(super) fn on(world: &World, fault: &str) -> bool {
     world.suffers(fault)

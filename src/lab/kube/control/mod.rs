@@ -27,6 +27,7 @@ mod pods;
 mod provision;
 mod replicaset;
 mod revisions;
+mod rival;
 mod schedule;
 mod statefulset;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use self::adopt::{adopt, no_voter, voter_disk};
 pub use self::concerns::look;
 pub use self::disks::Disk;
 pub use self::kubelet::{kill, logs, readiness_changed, say};
+pub use self::rival::hold as hold_lease;
 
 use super::Key;
 use crate::event::{Span, Time};
@@ -80,6 +82,8 @@ enum Role {
     Kubelet,
     /// Something that has a copy of the manifest.
     Gitops,
+    /// Somebody else's Holdpoint.
+    Rival,
 }
 
 /// What they remember beside the objects.
@@ -128,6 +132,7 @@ pub fn run(world: &mut World, task: Task) {
         Role::Schedule => schedule::reconcile(world, key),
         Role::Kubelet => kubelet::reconcile(world, key),
         Role::Gitops => faults::restore_set(world, key),
+        Role::Rival => rival::renew(world, key),
     };
     match done {
         Ok(()) => {
