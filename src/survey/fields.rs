@@ -199,7 +199,7 @@ pub static KINDS: &[Kept] = &[
         api: "/apis/batch/v1",
         plural: "cronjobs",
         scope: Scope::Shown,
-        fields: "metadata{@meta} spec{schedule:cron suspend:flag concurrencyPolicy:word \
+        fields: "metadata{@meta} spec{schedule:cron timeZone:zone suspend:flag concurrencyPolicy:word \
             startingDeadlineSeconds:number successfulJobsHistoryLimit:number \
             failedJobsHistoryLimit:number jobTemplate{spec{@job}}} \
             status{lastScheduleTime:time lastSuccessfulTime:time \

@@ -2,9 +2,9 @@
 //! change can be rehearsed there.
 
 use super::served::served;
-use holdpoint::cli::lab::play::{Play, play};
+use holdpoint::cli::lab::play::{Play, Played, play};
 use holdpoint::cli::lab::rehearse::everything;
-use holdpoint::event::Span;
+use holdpoint::event::{Span, Time, Zone};
 use holdpoint::lab::faults::Fault;
 use holdpoint::lab::kube::{Deleting, Key, kind};
 use holdpoint::lab::site::{MANIFEST, new_manifest, place};
@@ -172,6 +172,17 @@ fn a_cluster_of_all_kinds_goes_on_without_a_stampede() {
 }
 
 fn rehearsal(survey: &Survey, faults: &[&str]) -> (bool, Vec<String>) {
+    let (played, mut told) = rehearsed(survey, faults);
+    let last = told.len().saturating_sub(if faults.is_empty() { 25 } else { 0 });
+    assert!(played.lab.with(|world| world.store.list(kind("nodes").unwrap(), None).count() == 6));
+    let moved = |world: &mut World| vault::voters(world).into_iter().map(|v| v.disk).collect();
+    let mut lines: Vec<String> = played.lab.with(moved);
+    lines.extend(played.report());
+    lines.extend(told.drain(last..));
+    (played.done, lines)
+}
+
+fn rehearsed(survey: &Survey, faults: &[&str]) -> (Played, Vec<String>) {
     let (mut world, _) = surveyed::world(survey, 1).unwrap();
     world.files.put(Path::new(MANIFEST), new_manifest().into_bytes(), world.now);
     let what = Play {
@@ -192,13 +203,39 @@ fn rehearsal(survey: &Survey, faults: &[&str]) -> (bool, Vec<String>) {
         true
     };
     let played = runtime.block_on(play(what, &mut out)).unwrap();
-    let last = told.len().saturating_sub(if faults.is_empty() { 25 } else { 0 });
-    assert!(played.lab.with(|world| world.store.list(kind("nodes").unwrap(), None).count() == 6));
-    let moved = |world: &mut World| vault::voters(world).into_iter().map(|v| v.disk).collect();
-    let mut lines: Vec<String> = played.lab.with(moved);
-    lines.extend(played.report());
-    lines.extend(told.drain(last..));
-    (played.done, lines)
+    (played, told)
+}
+
+/// When a job is due is the same in a rehearsal: by its line, in its zone, unless it is suspended.
+#[test]
+fn what_is_due_at_the_site_is_due_in_its_rehearsal() {
+    let zone = "Asia/Kolkata";
+    for suspended in [false, true] {
+        let site = served("x", |world| {
+            let next = Time(world.now.0 - world.now.0.rem_euclid(60_000) + 60_000);
+            let line = zone.parse::<Zone>().unwrap().line(next).unwrap();
+            let spec = json!({"schedule": line, "timeZone": zone, "suspend": suspended});
+            let key = Key::new(kind("cronjobs.batch").unwrap(), "vault", "vault-raft-backup");
+            let change = |job: &mut Value| {
+                for (field, value) in spec.as_object().unwrap() {
+                    job["spec"][field] = value.clone();
+                }
+            };
+            world.store.update(&key, change).unwrap();
+        });
+        assert_eq!(site.survey(&[]).status.code(), Some(0));
+        let mut survey = parse(&site.text()).unwrap();
+        let (played, told) = rehearsed(&survey, &[]);
+        let due = |l: &String| l.contains("CronJob vault/vault-raft-backup is due at");
+        assert_eq!(told.iter().any(due), !suspended, "{told:#?}");
+        // One that is suspended is no backup, and stops the run for that.
+        assert_eq!(played.done, !suspended, "{}", played.report().join("\n"));
+        // By other names too.
+        disguise(&mut survey);
+        let survey = parse(&render(&survey).unwrap()).unwrap();
+        let job = &survey.objects("cronjobs.batch")[0]["spec"];
+        assert_eq!((&job["timeZone"], &job["suspend"]), (&json!(zone), &json!(suspended)));
+    }
 }
 
 #[test]
