@@ -192,13 +192,14 @@ fn walked(came: Came) {
         );
         if came == Came::ToBeSealed {
             delete_pod(&remote, &left.voter).await;
-            let why = loop {
-                let why = probed(&handle, &step, Probed::Unknown).await;
+            let mut why = String::new();
+            for _ in 0..300 {
+                why = probed(&handle, &step, Probed::Unknown).await;
                 if why.contains("sealed") {
-                    break why;
+                    break;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
-            };
+            }
             assert!(why.contains("initialised and sealed") && why.contains("old keys"), "{why}");
             assert!(why.contains("delete its claims and its pod"), "{why}");
         }
