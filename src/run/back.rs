@@ -5,7 +5,7 @@ use crate::event::{Actor, Event, StepAddr, Time, Verdict};
 use crate::run::intent::Refusal;
 use crate::run::life::{Move, Status, legal};
 use crate::run::resume;
-use crate::run::state::{Back, PhaseState, PhaseStatus, State, undone_by};
+use crate::run::state::{Back, PhaseState, State, undone_by};
 use crate::run::step::StepState;
 use crate::runbook::Seen;
 use crate::runbook::model::{Does, Then, UNDO};
@@ -157,9 +157,8 @@ impl State {
     /// why it cannot be; the last one first. Those of ways back as well.
     #[must_use]
     pub fn undoable(&self) -> Vec<StepAddr> {
-        let walked = |p: &&PhaseState| p.id != UNDO && p.status != PhaseStatus::Waiting;
         let mut all = Vec::new();
-        for phase in self.phases.iter().filter(walked) {
+        for phase in &self.phases {
             let Some(own) = self.runbook.section(&phase.id) else { continue };
             let items: Vec<_> = match own.each {
                 Some(_) => phase.items.iter().map(|i| Some(i.name.as_str())).collect(),
