@@ -309,10 +309,10 @@ fn step(state: &mut State, entry: &Entry, addr: &StepAddr) -> Result<(), ApplyEr
     if let Some(by) = Move::of(&entry.event, pass) {
         let to = legal(s.status, by)
             .map_err(|illegal| ApplyError::Illegal { seq: entry.seq, illegal })?;
-        // A review that is opened, and a release, ask anew even where the status stays.
-        // So do the gates of one that is not reviewed when somebody was heard.
+        // Where somebody was heard, the gates of one that is not reviewed are asked anew although
+        // the status stays.
         let heard = by == Move::Poll && matches!(to, Status::Ready | Status::Blocked);
-        if to != s.status || heard || matches!(by, Move::Retry | Move::Anew) {
+        if to != s.status || heard {
             s.ticket = entry.seq;
         }
         s.status = to;

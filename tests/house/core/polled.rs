@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, POLL, Purpose, Status};
+use holdpoint::run::{Intent, POLL, Purpose, Status, wants};
 use serde_json::json;
 
 /// The small runbook, whose first step asks two before it; a go counts for half an hour.
@@ -46,7 +46,9 @@ fn everybody_who_is_asked_says_go() {
     ] {
         assert!(says(&mut run, &step, text).unwrap_err().contains(why), "{text}");
     }
+    let asked = wants(&run.state).unwrap().ticket;
     says(&mut run, &step, "storage go the pool is at 40 percent").unwrap();
+    assert_ne!(wants(&run.state).unwrap().ticket, asked, "its gates are read again at once");
     look_well(&mut run);
     assert_eq!(gate(&run, &step), (Verdict::Inconclusive, "app has not said go".into()));
     // Whoever says no is named, and why; taken back it is go.
@@ -100,7 +102,8 @@ fn a_no_go_holds_up_to_the_effect() {
     // Nothing of it is asked of what runs.
     run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
     assert_eq!(run.state.steps[&step].status, Status::Running);
-    assert!(says(&mut run, &step, "app go").unwrap_err().contains("wait for its result"));
+    let late = says(&mut run, &step, "app go").unwrap_err();
+    assert!(late.contains("is running cannot be decided on; wait for its result"), "{late}");
     let (effect, _) = run.state.running.clone().unwrap();
     let outcome = Outcome::Failed("no".into());
     run.system(Intent::EffectEnded { effect, outcome, result: json!({}) });
