@@ -326,6 +326,16 @@ fn a_gap_or_an_illegal_move_is_an_error_and_changes_nothing() {
     assert_eq!(format!("{:?}", run.state.steps), before);
 }
 
+/// What is folded of a segment that was left says where its run goes on.
+#[test]
+fn what_was_left_says_where_it_goes_on() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let event = Event::Moved { to: "/runs/there".into() };
+    let entry = Entry { seq: run.state.seq + 1, at: run.now, actor: Actor::System, event };
+    apply(&mut run.state, &entry).unwrap();
+    assert_eq!(run.state.moved.as_deref(), Some("/runs/there"));
+}
+
 /// The answer was lost and the world says that it was done: it is proven by what it took away,
 /// as if the answer had come.
 #[test]

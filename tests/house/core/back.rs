@@ -321,8 +321,10 @@ fn what_an_earlier_attempt_may_have_done_is_undone_too() {
         assert_eq!(run.state.undoable(), [step], "skipped: {skipped}");
     }
     let mut fresh = Run::new(&ways(), Mode::Write);
-    fresh.reach_review();
+    let (step, _) = fresh.reach_review();
     assert!(fresh.state.undoable().is_empty(), "what was only looked at did nothing");
+    fresh.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    assert_eq!(fresh.state.undoable(), [step], "what was handed over may be done by now");
     let mut first = Run::new(&ways(), Mode::Write);
     first.reach_first_step();
     assert!(first.state.undoable().is_empty(), "nor what was only opened");
@@ -353,6 +355,37 @@ fn what_a_way_back_did_is_undone_first() {
     run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
     look_well(&mut run);
     assert_eq!(run.state.undoable(), [step, first]);
+}
+
+/// What runs may be what changes the world so: nothing is offered before it has ended.
+#[test]
+fn no_way_back_is_offered_while_an_effect_runs() {
+    let mut run = Run::new(&ways(), Mode::Write);
+    let (_, effect) = run.reach_running();
+    run.observe(few_unsealed(run.now));
+    assert!(run.state.offers.is_empty());
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: json!({}) });
+    run.observe(few_unsealed(run.now));
+    assert!(run.state.offers.contains_key("aside"));
+}
+
+/// One that is walked is neither offered nor withdrawn meanwhile; another one is offered.
+#[test]
+fn only_ways_that_are_not_walked_are_offered() {
+    let mut run = Run::new(&ways(), Mode::Write);
+    run.reach_first_step();
+    run.observe(few_unsealed(run.now));
+    let mut other = Run::new(&ways(), Mode::Write);
+    other.reach_first_step();
+    run.ask(&driver(), go("aside")).unwrap();
+    let told = run.entries.len();
+    run.observe(well(run.now));
+    run.observe(few_unsealed(run.now));
+    let offer = |e: &Entry| matches!(e.event, Event::Offered { .. } | Event::Withdrawn { .. });
+    assert!(!run.entries[told..].iter().any(offer));
+    other.ask(&driver(), go("home")).unwrap();
+    other.observe(few_unsealed(other.now));
+    assert!(other.state.offers.contains_key("aside"));
 }
 
 /// A journal that speaks of a way back that its runbook has not is not folded.

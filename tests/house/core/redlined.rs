@@ -1,9 +1,11 @@
 //! Another text of the runbook, accepted while the run goes on.
 
+use crate::core::back::ways;
 use crate::core::turns::TURNS;
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Status, keyframe};
+use holdpoint::run::{Intent, PhaseStatus, Status, keyframe, wants};
+use holdpoint::world::*;
 use serde_json::json;
 
 fn accept(run: &mut Run, text: &str) -> Result<Vec<Event>, String> {
@@ -37,7 +39,9 @@ const TOO: &str = "[[phase.step]]\nid = \"too\"\ntitle = \"Look too\"\n[phase.st
 fn what_has_not_begun_may_be_another() {
     let phase_c = TURNS.rfind("[[phase]]").unwrap();
     let in_a = TURNS.match_indices("[[phase]]").nth(1).unwrap().0;
+    let (a, b, c) = (&TURNS[..in_a], &TURNS[in_a..phase_c], &TURNS[phase_c..]);
     for (text, named) in [
+        (format!("{a}{c}{b}"), "the order of phases is another"),
         (with(0, LOOK, "id = \"look\"\ntitle = \"Look well\"\n"), "a/look is another (title)"),
         (with(2, LOOK, "id = \"look\"\ntitle = \"Look well\"\n"), "c/look is another (title)"),
         (with(0, EACH, "[phase.each.voter]\nof = '[\"vault-1\"]'"), "phase b is another (each)"),
@@ -58,6 +62,8 @@ fn what_has_not_begun_may_be_another() {
         ),
     ] {
         let mut run = at_look();
+        let told = run.state.redline(&text);
+        assert!(told.iter().any(|(d, why)| d.to_string() == named && why.is_none()), "{told:?}");
         let events = accept(&mut run, &text).unwrap_or_else(|why| panic!("{named}: {why}"));
         let [Event::Redlined { changes, reason, .. }] = events.as_slice() else {
             panic!("{events:?}")
@@ -108,9 +114,14 @@ fn what_has_begun_stays_as_it_was() {
             ),
             "what has begun would come elsewhere",
         ),
-        (with(0, "'raft.leader == \"vault-1\"'", "'raft.lead'"), "the runbook cannot be used"),
+        (
+            with(0, "'raft.leader == \"vault-1\"'", "'raft.lead'"),
+            "the runbook cannot be used: raft has no field `lead`",
+        ),
     ] {
         let mut run = at_look();
+        let told = run.state.redline(&text);
+        assert!(told.iter().any(|(_, why)| why.is_some()), "{told:?}");
         let before = format!("{:?}", run.state.steps);
         let refused = accept(&mut run, &text).unwrap_err();
         assert!(refused.contains(why), "{refused}");
@@ -144,6 +155,84 @@ fn a_step_has_begun_for_all_items_with_the_first() {
     let more = check.clone() + &TOO.replace("raft.leader_answers", "raft.unsealed > 0");
     let why = accept(&mut run, &more).unwrap_err();
     assert!(why.contains("vault-0 is done by the steps that it has"), "{why}");
+}
+
+/// What comes new into a phase that is open has its turn there, with the item that is in hand;
+/// elsewhere it comes when its phase or item does.
+#[test]
+fn a_step_that_is_new_has_its_turn() {
+    let new = |run: &Run| -> Vec<String> {
+        run.state.steps.keys().filter(|a| a.step == "too").map(ToString::to_string).collect()
+    };
+    let mut run = at_look();
+    accept(&mut run, &format!("{TURNS}{TOO}")).unwrap();
+    assert!(new(&run).is_empty(), "c waits");
+    let in_a = TURNS.match_indices("[[phase]]").nth(1).unwrap().0;
+    let mut run = at_look();
+    accept(&mut run, &format!("{}{TOO}{}", &TURNS[..in_a], &TURNS[in_a..])).unwrap();
+    assert_eq!(new(&run), ["a/too"]);
+    let skip = Intent::Skip { step: "a/look".parse().unwrap(), reason: "seen".into() };
+    run.ask(&driver(), skip).unwrap();
+    for _ in 0..4 {
+        run.look(well(run.now));
+    }
+    assert_eq!(run.status("a/too"), Status::Done);
+    let more = format!("{RUNBOOK}{TOO}");
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.observe(well(run.now));
+    run.look(well(run.now));
+    assert_eq!(run.state.phases[0].status, PhaseStatus::Open);
+    let mut in_hand = run.fork();
+    accept(&mut run, &more).unwrap();
+    assert!(new(&run).is_empty(), "nobody's turn has come");
+    in_hand.reach_first_step();
+    accept(&mut in_hand, &more).unwrap();
+    run.reach_first_step();
+    for run in [run, in_hand] {
+        assert_eq!(new(&run), ["one[vault-0]/too"]);
+    }
+}
+
+/// Whether a step is needed may be what is another: what was read to answer that answers nothing.
+#[test]
+fn an_answer_to_what_it_was_before_is_none() {
+    let mut run = Run::new(TURNS, Mode::Write);
+    run.observe(well(run.now));
+    run.look(well(run.now));
+    assert_eq!(run.state.current().unwrap().to_string(), "a/maybe");
+    let asked = wants(&run.state).unwrap();
+    accept(&mut run, &with(0, "\"vault-1\"'", "\"vault-2\"'")).unwrap();
+    let (look, ticket, changes) = (asked.look, asked.ticket, well(run.now));
+    assert!(run.system(Intent::Looked { look, ticket, changes }).is_empty());
+    run.look(well(run.now));
+    assert_eq!(run.status("a/maybe"), Status::Ready);
+}
+
+/// A way back may be another until it is begun; whether it is offered is judged anew.
+#[test]
+fn a_way_back_may_be_another_until_it_is_begun() {
+    let text = ways();
+    let aside = text.replacen("One voter back", "That voter back", 1);
+    let few = |run: &Run| {
+        let raft = Raft { unsealed: 1, ..raft("vault-2") };
+        vec![live(Source::Raft, run.now, Update::Raft(Box::new(raft)))]
+    };
+    let mut run = Run::new(&text, Mode::Write);
+    run.reach_first_step();
+    run.observe(few(&run));
+    assert!(run.state.offers.contains_key("aside"));
+    let mut begun = run.fork();
+    accept(&mut run, &aside).unwrap();
+    assert!(run.state.offers.is_empty());
+    run.observe(few(&run));
+    assert!(run.state.offers.contains_key("aside"));
+    let back = Intent::GoBack { section: "aside".into(), reason: "late".into() };
+    begun.ask(&driver(), back).unwrap();
+    let why = accept(&mut begun, &aside).unwrap_err();
+    assert!(why.contains("way back aside is another (title): it was begun"), "{why}");
+    // The other one was not.
+    accept(&mut begun, &text.replacen("All of it back", "Back home", 1)).unwrap();
+    assert!(begun.state.going_back());
 }
 
 /// A review that stands showed what may be another: it is closed, and its digest releases nothing.

@@ -77,7 +77,7 @@ fn what_is_due_before_it_ends_holds_it() {
 #[test]
 fn cronjobs_are_read_afresh_for_it() {
     let mut run = Run::new(&quiet(), Mode::Write);
-    let step = run.reach_first_step();
+    run.reach_first_step();
     let wanted = wants(&run.state).unwrap().reading;
     assert!(wanted.contains(&Source::Cronjobs));
     run.look(well(run.now));
@@ -90,16 +90,70 @@ fn cronjobs_are_read_afresh_for_it() {
     let none = Default::default();
     let named = holdpoint::runbook::namespaces(&run.state.runbook, &none, &none);
     assert!(named.contains("vault"), "{named:?}");
-    // A check has no such gate, nor what says nothing of how long it takes.
-    run.ask(&driver(), Intent::Skip { step, reason: "seen".into() }).unwrap();
-    for _ in 0..3 {
-        run.look(well(run.now));
-    }
+    // What says nothing of how long it takes has no such gate.
     let mut run = Run::new(&quiet().replacen("estimate = \"20m\"\n", "", 1), Mode::Write);
     run.reach_first_step();
     assert!(!wants(&run.state).unwrap().reading.contains(&Source::Cronjobs));
     run.look(well(run.now));
     assert_eq!(judged(&run.state), None);
+}
+
+/// Nor has a check, a way back, or a step of a runbook and a site that name nothing.
+#[test]
+fn what_only_looks_or_goes_back_is_not_held() {
+    let none = |run: &Run| {
+        let reading = wants(&run.state).unwrap().reading;
+        assert!(!reading.contains(&Source::Cronjobs) && judged(&run.state).is_none());
+    };
+    let soon = [job("a", "5 16 * * *", "")];
+    let check = "id = \"check\"\nhold = \"release\"\nestimate = \"20m\"\n";
+    let back = "[[backout]]\nid = \"home\"\ntitle = \"Home\"\n[[backout.step]]\nid = \"hand\"\n\
+                title = \"By hand\"\nestimate = \"20m\"\nmanual.instruction = \"Back.\"\n";
+    let text = quiet().replacen("id = \"check\"\n", check, 1) + back;
+    let mut run = Run::new(&text, Mode::Write);
+    run.now = "2026-04-25T16:00:00Z".parse().unwrap();
+    let step = run.reach_first_step();
+    run.look(with(run.now, &soon));
+    assert_eq!(judged(&run.state).map(|(verdict, _)| verdict), Some(Verdict::Fail));
+    let mut going = run.fork();
+    run.ask(&driver(), Intent::Skip { step, reason: "seen".into() }).unwrap();
+    for _ in 0..3 {
+        run.look(with(run.now, &soon));
+    }
+    let home = Intent::GoBack { section: "home".into(), reason: "late".into() };
+    going.ask(&driver(), home).unwrap();
+    for _ in 0..3 {
+        going.look(with(going.now, &soon));
+    }
+    for (run, step) in [(&run, "one[vault-0]/check"), (&going, "home/hand")] {
+        let current = run.state.current().unwrap();
+        assert_eq!(current.to_string(), step);
+        assert!(run.state.steps[&current].gates_at.is_some());
+        none(run);
+    }
+    let plain = text.lines().filter(|line| !line.starts_with("quiet")).collect::<Vec<_>>();
+    let mut run = Run::new(&plain.join("\n"), Mode::Write);
+    run.reach_first_step();
+    run.look(with(run.now, &soon));
+    none(&run);
+}
+
+/// Of several, what comes first is told; of those that come together, the first of the list.
+#[test]
+fn what_comes_next_is_told() {
+    let at: Time = "2026-04-25T16:00:00Z".parse().unwrap();
+    let (early, late) = (job("a", "0 3 * * *", ""), job("b", "0 5 * * *", ""));
+    let also = job("c", "0 3 * * *", "");
+    for jobs in [[&early, &late, &also], [&late, &early, &also]] {
+        let mut run = Run::new(&quiet(), Mode::Write);
+        run.now = at;
+        let step = run.reach_first_step();
+        run.look(with(at, &jobs.map(Clone::clone)));
+        let gates = &run.state.steps[&step].gates;
+        let gate = gates.iter().find(|g| g.gate == SCHEDULED).unwrap();
+        let told: Vec<_> = gate.judged.values.iter().map(|v| v.value.as_str()).collect();
+        assert_eq!(told, ["CronJob vault/a at 2026-04-26T03:00:00.000Z"]);
+    }
 }
 
 /// The site's own list needs no runbook that asks for it.

@@ -256,24 +256,34 @@ fn a_soak_counts_only_while_it_runs_and_ends_with_the_run() {
     assert_eq!(run.state.steps[&step].status, Status::Aborted);
 }
 
-/// A soak that a person lets begin is watched as long as any other.
+/// A soak that a person lets begin is watched as long as any other, also under an override.
 #[test]
 fn a_soak_that_is_released_is_a_soak() {
-    let text = SOAK.replacen("title = \"Watched\"", "title = \"Watched\"\nhold = \"release\"", 1);
-    let mut run = Run::new(&text, Mode::ReadOnly);
-    run.observe(well(run.now));
-    for _ in 0..3 {
-        run.look(well(run.now));
+    let held = SOAK.replacen("title = \"Watched\"", "title = \"Watched\"\nhold = \"release\"", 1);
+    let gate = "[[phase.step.gate]]\nid = \"four\"\nthat = 'raft.unsealed > 3'\nsays = \"four\"\n";
+    let gated = held.replacen("[phase.step.soak]", &format!("{gate}[phase.step.soak]"), 1);
+    for text in [held, gated.clone()] {
+        let mut run = Run::new(&text, Mode::ReadOnly);
+        run.observe(well(run.now));
+        for _ in 0..3 {
+            run.look(well(run.now));
+        }
+        let step = run.state.current().unwrap();
+        let waits = if text == gated { Status::Blocked } else { Status::Ready };
+        assert_eq!(run.state.steps[&step].status, waits);
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        run.prepared_or_not(well(run.now), None);
+        if text == gated {
+            let known = run.overriding(&step, "four", "there are three");
+            run.ask(&driver(), known).unwrap();
+        }
+        let (digest, typed) = (String::new(), String::new());
+        run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+        run.prepared_or_not(well(run.now), None);
+        let s = &run.state.steps[&step];
+        let began = (Status::Running, Some(run.now), 0);
+        assert_eq!((s.status, s.soak.last, s.soak.observed_ms), began);
     }
-    let step = run.state.current().unwrap();
-    assert_eq!(run.state.steps[&step].status, Status::Ready);
-    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
-    run.prepared_or_not(well(run.now), None);
-    let (digest, typed) = (String::new(), String::new());
-    run.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
-    run.prepared_or_not(well(run.now), None);
-    let s = &run.state.steps[&step];
-    assert_eq!((s.status, s.soak.last, s.soak.observed_ms), (Status::Running, Some(run.now), 0));
 }
 
 /// All of it is in the journal; the screen has the end of it, in order.
