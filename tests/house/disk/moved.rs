@@ -249,12 +249,20 @@ fn a_keyframe_has_all_that_a_run_is() {
     let _ = run.ask(&driver(), Intent::Claim { step: "one[vault-0]/claims".parse().unwrap() });
     assert!(!run.state.evidence.is_empty() && run.state.refused.is_some());
     same(&run);
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    let section = "undo".to_owned();
+    run.ask(&driver(), Intent::GoBack { section, reason: "late".into() }).unwrap();
+    same(&run);
 }
 
 #[test]
 fn a_keyframe_stands_at_the_beginning_of_a_later_segment_and_is_of_its_runbook() {
     let mut run = Run::new(RUNBOOK, Mode::Write);
-    run.reach_review();
+    let (_, effect) = run.reach_running();
+    let outcome = Outcome::Failed("no".into());
+    run.system(Intent::EffectEnded { effect, outcome, result: serde_json::json!({}) });
+    let section = "undo".to_owned();
+    run.ask(&driver(), Intent::GoBack { section, reason: "late".into() }).unwrap();
     let kept = keyframe(&run.state).unwrap();
     let good = segment(&run.state, kept.clone());
     fold(&good).unwrap();
@@ -265,7 +273,9 @@ fn a_keyframe_stands_at_the_beginning_of_a_later_segment_and_is_of_its_runbook()
     let mut twice = good.clone();
     twice.push(Entry { seq: 2, ..good[1].clone() });
     assert!(refused(&twice).contains("later segment"));
-    for (at, by) in [("/phases/0/id", "other"), ("/steps/0/0", "one[vault-0]/other")] {
+    for (at, by) in
+        [("/phases/0/id", "other"), ("/phases/1/id", "other"), ("/steps/0/0", "one[vault-0]/other")]
+    {
         let mut other = kept.clone();
         *other.pointer_mut(at).unwrap() = by.into();
         assert!(refused(&segment(&run.state, other)).contains("runbook"), "{at}");
