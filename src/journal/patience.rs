@@ -105,3 +105,46 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, channel};
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SOON: Duration = Duration::from_secs(60);
+
+    fn begin(waiting: &Waiting) -> (u64, Receiver<Result<(), String>>) {
+        let (done, wait) = channel();
+        let order = waiting.begin(Box::new(move |r| drop(done.send(r)))).unwrap();
+        (order, wait)
+    }
+
+    /// An answer is to who asked for it, whoever asked before.
+    #[test]
+    fn each_waits_for_its_own_order() {
+        let waiting = Waiting::start(LONG).unwrap();
+        let ((first, one), (second, two)) = (begin(&waiting), begin(&waiting));
+        waiting.finish(second, Ok(()));
+        assert!(two.try_recv().is_ok() && one.try_recv().is_err());
+        assert!(waiting.stands(first) && !waiting.stands(second));
+        waiting.finish(first, Err("full".into()));
+        assert_eq!(one.try_recv(), Ok(Err("full".into())));
+    }
+
+    /// What a writer that is no more leaves is not waited for, and nobody watches it.
+    #[test]
+    fn with_the_writer_the_waiting_ends() {
+        let waiting = Waiting::start(LONG).unwrap();
+        let (_, wait) = begin(&waiting);
+        waiting.end();
+        assert!(matches!(wait.recv_timeout(SOON), Ok(Err(_))));
+        let idle = Waiting::start(LONG).unwrap();
+        idle.end();
+        let ended = |_| {
+            std::thread::sleep(Duration::from_millis(10));
+            Arc::strong_count(&idle) == 1
+        };
+        assert!((0..6000).any(ended), "its thread is there still");
+    }
+}

@@ -1,5 +1,6 @@
 //! The journal: cut and flipped at every byte, and what is said of it.
 
+mod beside;
 mod writer;
 
 use crate::support::*;

@@ -281,6 +281,8 @@ fn a_journal_that_is_not_ours_alone_is_not_written_to() {
     std::fs::remove_file(root.path().join("second")).unwrap();
     std::fs::set_permissions(dir.join(FILE), std::fs::Permissions::from_mode(0o622)).unwrap();
     assert!(refused(&dir).contains("can be written by others"));
+    // A link to one that is as it should be.
+    put(&dir, &bytes);
     std::fs::rename(dir.join(FILE), root.path().join("away")).unwrap();
     std::os::unix::fs::symlink(root.path().join("away"), dir.join(FILE)).unwrap();
     refused(&dir);
