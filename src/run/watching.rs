@@ -91,8 +91,9 @@ pub(super) fn soak(
 pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
     let mut events = Vec::new();
     for guard in &state.runbook.guards {
-        let held = |g: &GuardState| g.judged.verdict == Verdict::Pass && !g.breached;
-        // The usual case, many times a second: it holds as before, and nobody asks why.
+        let held = |g: &GuardState| g.judged.verdict == Verdict::Pass;
+        // The usual case, many times a second: it holds as before, and nobody asks why. A breach is
+        // over as soon as it passes.
         if state.guards.get(&guard.id).is_some_and(held)
             && guard.that.verdict_seen(seen) == Verdict::Pass
         {
