@@ -390,4 +390,11 @@ mod tests {
             assert!(left || s.is_over(), "{s}");
         }
     }
+
+    /// Documents tell them apart by that.
+    #[test]
+    fn every_move_says_what_it_is() {
+        let said: std::collections::BTreeSet<_> = Move::ALL.iter().map(Move::to_string).collect();
+        assert_eq!(said.len(), Move::ALL.len());
+    }
 }

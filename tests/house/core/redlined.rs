@@ -32,6 +32,8 @@ fn with(nth: usize, from: &str, to: &str) -> String {
 
 const EACH: &str = "[phase.each.voter]\nof = 'raft.voters.map(v, v.name)'";
 const LOOK: &str = "id = \"look\"\ntitle = \"Look\"\n";
+const STEP_LOOK: &str = "[[phase.step]]\nid = \"look\"\n";
+const STEP_NEVER: &str = "[[phase.step]]\nid = \"never\"\n";
 const TOO: &str = "[[phase.step]]\nid = \"too\"\ntitle = \"Look too\"\n[phase.step.verify]\nthat = 'raft.leader_answers'\n";
 
 /// What has not begun may be another: the step in hand, those behind it, phases to come.
@@ -41,6 +43,7 @@ fn what_has_not_begun_may_be_another() {
     let in_a = TURNS.match_indices("[[phase]]").nth(1).unwrap().0;
     let (a, b, c) = (&TURNS[..in_a], &TURNS[in_a..phase_c], &TURNS[phase_c..]);
     for (text, named) in [
+        (with(0, STEP_LOOK, &format!("{TOO}{STEP_LOOK}")), "a/too is new"),
         (format!("{a}{c}{b}"), "the order of phases is another"),
         (with(0, LOOK, "id = \"look\"\ntitle = \"Look well\"\n"), "a/look is another (title)"),
         (with(2, LOOK, "id = \"look\"\ntitle = \"Look well\"\n"), "c/look is another (title)"),
@@ -104,6 +107,10 @@ fn what_has_begun_stays_as_it_was() {
         (with(0, "title = \"A\"", "title = \"Else\""), "phase a is another (title): it is open"),
         (
             format!("{}{TOO}{}", &TURNS[..in_a], &TURNS[in_a..]),
+            "steps that have begun would come elsewhere",
+        ),
+        (
+            with(0, STEP_NEVER, &format!("{TOO}{STEP_NEVER}")),
             "steps that have begun would come elsewhere",
         ),
         (
@@ -191,6 +198,21 @@ fn a_step_that_is_new_has_its_turn() {
     for run in [run, in_hand] {
         assert_eq!(new(&run), ["one[vault-0]/too"]);
     }
+}
+
+/// What is gone has no turn any more; those before it stay what they were.
+#[test]
+fn a_step_that_is_gone_has_no_turn() {
+    let look = TURNS.find(STEP_LOOK).unwrap();
+    let in_a = TURNS.match_indices("[[phase]]").nth(1).unwrap().0;
+    let mut run = at_look();
+    accept(&mut run, &format!("{}{}", &TURNS[..look], &TURNS[in_a..])).unwrap();
+    let there: Vec<_> = run.state.steps.keys().map(ToString::to_string).collect();
+    assert_eq!(there, ["a/maybe", "a/never"]);
+    for _ in 0..4 {
+        run.look(well(run.now));
+    }
+    assert_eq!(run.state.current().unwrap().phase, "b");
 }
 
 /// Whether a step is needed may be what is another: what was read to answer that answers nothing.
