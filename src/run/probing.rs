@@ -23,9 +23,9 @@ pub(crate) struct Own<'a> {
     pub(crate) result: &'a Value,
 }
 
-/// Something can look whether it was done.
+/// Something can look whether it was done: the runbook's probe, or what made its plan.
 pub(crate) fn has_probe(step: &Step, s: &StepState) -> bool {
-    step.probe.is_some() || matches!(step.does, Does::Action(_)) && s.proposal.is_some()
+    step.probe.is_some() || s.proposal.is_some()
 }
 
 /// The look at a step in doubt, as the effect without an answer asked for it.
