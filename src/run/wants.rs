@@ -5,7 +5,6 @@ use crate::event::{Probed, Span, Time};
 use crate::run::gates::{self, asked};
 use crate::run::intent::Look;
 use crate::run::life::Status;
-use crate::run::probing;
 use crate::run::state::{PhaseStatus, State};
 use crate::runbook::model::Does;
 use crate::world::Reading;
@@ -70,7 +69,7 @@ pub fn question(state: &State) -> Option<Question> {
         // The world goes on: what was not done, or not to be seen, may be so a while later. What
         // is done waits for a person; a large anchor need not be read again for that.
         Status::InDoubt if matches!(s.probed, Some((Probed::Done, _))) => None,
-        Status::InDoubt if probing::has_probe(step, s) => question(Look::Doubt(addr), DOUBT),
+        Status::InDoubt => question(Look::Doubt(addr), DOUBT),
         Status::Running if matches!(step.does, Does::Soak { .. }) => {
             question(Look::Soak(addr), Span::secs(2))
         }
