@@ -5,6 +5,7 @@ mod alone;
 mod arbitrary;
 pub mod back;
 mod leased;
+mod offers;
 mod overrides;
 pub mod polled;
 mod probes;

@@ -94,6 +94,10 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
     assert!(matches!(wants(&run.state).map(|w| w.look), Some(Look::Verify(_))));
     run.look(well(run.now));
     assert_eq!(run.state.steps[&step].status, Status::Verifying, "the hour was held against it");
+    let mut late = run.fork();
+    late.pass(11_000);
+    late.look(well(late.now));
+    assert_eq!(late.state.steps[&step].status, Status::Failed, "it has its ten seconds from then");
     for _ in 0..3 {
         run.pass(1500);
         run.look(gone(&run));

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Effect, Intent, Status, apply};
+use holdpoint::run::{Effect, Intent, Status};
 use holdpoint::world::*;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ that = 'raft.leader_answers'
     )
 }
 
-fn go(section: &str) -> Intent {
+pub fn go(section: &str) -> Intent {
     Intent::GoBack { section: section.into(), reason: "it is late".into() }
 }
 
@@ -45,7 +45,7 @@ fn look_well(run: &mut Run) {
     run.look(well(now));
 }
 
-fn few_unsealed(at: Time) -> Vec<Change> {
+pub fn few_unsealed(at: Time) -> Vec<Change> {
     let mut bad = raft("vault-2");
     bad.unsealed = 1;
     vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
@@ -357,60 +357,22 @@ fn what_a_way_back_did_is_undone_first() {
     assert_eq!(run.state.undoable(), [step, first]);
 }
 
-/// What runs may be what changes the world so: nothing is offered before it has ended.
+/// What is left is what is left of the way, and what was in hand before hears nothing meanwhile.
 #[test]
-fn no_way_back_is_offered_while_an_effect_runs() {
-    let mut run = Run::new(&ways(), Mode::Write);
-    let (_, effect) = run.reach_running();
-    run.observe(few_unsealed(run.now));
-    assert!(run.state.offers.is_empty());
-    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: json!({}) });
-    run.observe(few_unsealed(run.now));
-    assert!(run.state.offers.contains_key("aside"));
-}
-
-/// One that is walked is neither offered nor withdrawn meanwhile; another one is offered.
-#[test]
-fn only_ways_that_are_not_walked_are_offered() {
-    let mut run = Run::new(&ways(), Mode::Write);
-    run.reach_first_step();
-    run.observe(few_unsealed(run.now));
-    let mut other = Run::new(&ways(), Mode::Write);
-    other.reach_first_step();
-    run.ask(&driver(), go("aside")).unwrap();
-    let told = run.entries.len();
-    run.observe(well(run.now));
-    run.observe(few_unsealed(run.now));
-    let offer = |e: &Entry| matches!(e.event, Event::Offered { .. } | Event::Withdrawn { .. });
-    assert!(!run.entries[told..].iter().any(offer));
-    other.ask(&driver(), go("home")).unwrap();
-    other.observe(few_unsealed(other.now));
-    assert!(other.state.offers.contains_key("aside"));
-}
-
-/// A journal that speaks of a way back that its runbook has not is not folded.
-#[test]
-fn a_way_back_that_is_not_there_is_not_folded() {
-    let run = Run::new(&ways(), Mode::Write);
-    let events = |section: &str| {
-        let (section, reason) = (section.to_owned(), "late".to_owned());
-        let judged =
-            Judged { verdict: Verdict::Pass, why: String::new(), values: vec![], at: run.now };
-        [
-            Event::Offered { section: section.clone(), judged },
-            Event::Withdrawn { section: section.clone() },
-            Event::BackBegan { section: section.clone(), reason },
-            Event::BackDone { section, ends: false, left: None },
-        ]
-    };
-    let folded = |event| {
-        let mut state = run.state.clone();
-        let entry = Entry { seq: state.seq + 1, at: run.now, actor: driver(), event };
-        apply(&mut state, &entry).map(drop).map_err(|e| e.to_string())
-    };
-    for (there, not) in events("aside").into_iter().zip(events("nowhere")) {
-        folded(there).unwrap();
-        let why = folded(not).unwrap_err();
-        assert!(why.contains("way back nowhere"), "{why}");
-    }
+fn on_a_way_back_only_that_way_counts() {
+    let title = "title = \"All is well\"";
+    let text = ways().replacen(title, &format!("{title}\nestimate = \"5m\""), 1);
+    let mut run = Run::new(&text, Mode::Write);
+    let (step, effect) = run.reach_running();
+    let outcome = Outcome::Unknown("no answer".into());
+    run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
+    let ticket = run.state.steps[&step].ticket;
+    assert_eq!(run.state.remaining(run.now), Span(0));
+    run.ask(&driver(), go("home")).unwrap();
+    assert_eq!(run.state.remaining(run.now), Span::secs(300));
+    let (verdict, why, result) = (Probed::Done, "gone".to_owned(), json!(null));
+    let changes = vec![];
+    let late = Intent::Probed { step: step.clone(), ticket, verdict, why, result, changes };
+    assert!(run.system(late).is_empty());
+    assert_eq!(run.state.steps[&step].probed, None);
 }

@@ -25,11 +25,15 @@ fn overridden() -> (Run, StepAddr) {
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     run.prepared(vec![], Ok(proposal("vault-0", "uid-vault-0")));
     assert_eq!(gate(&run, &step), Verdict::Inconclusive);
-    let lacking: Vec<_> = run.state.steps[&step].gates.iter().map(|g| g.gate.clone()).collect();
+    let s = &run.state.steps[&step];
+    assert!(s.gates.iter().all(|g| s.lacks(g) && s.overridden(g).is_none()));
+    let lacking: Vec<_> = s.gates.iter().map(|g| g.gate.clone()).collect();
     for gate in lacking {
         let asked = run.overriding(&step, &gate, "seen by hand");
         run.ask(&driver(), asked).unwrap();
     }
+    let s = &run.state.steps[&step];
+    assert!(s.gates.iter().all(|g| !s.lacks(g) && s.overridden(g) == Some("seen by hand")));
     assert!(run.state.releasable(&step).is_ok());
     (run, step)
 }

@@ -1,11 +1,10 @@
 //! Another text of the runbook, accepted while the run goes on.
 
-use crate::core::back::ways;
+use crate::core::back::{few_unsealed, ways};
 use crate::core::turns::TURNS;
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::run::{Intent, PhaseStatus, Status, keyframe, wants};
-use holdpoint::world::*;
 use serde_json::json;
 
 fn accept(run: &mut Run, text: &str) -> Result<Vec<Event>, String> {
@@ -235,18 +234,14 @@ fn an_answer_to_what_it_was_before_is_none() {
 fn a_way_back_may_be_another_until_it_is_begun() {
     let text = ways();
     let aside = text.replacen("One voter back", "That voter back", 1);
-    let few = |run: &Run| {
-        let raft = Raft { unsealed: 1, ..raft("vault-2") };
-        vec![live(Source::Raft, run.now, Update::Raft(Box::new(raft)))]
-    };
     let mut run = Run::new(&text, Mode::Write);
     run.reach_first_step();
-    run.observe(few(&run));
+    run.observe(few_unsealed(run.now));
     assert!(run.state.offers.contains_key("aside"));
     let mut begun = run.fork();
     accept(&mut run, &aside).unwrap();
     assert!(run.state.offers.is_empty());
-    run.observe(few(&run));
+    run.observe(few_unsealed(run.now));
     assert!(run.state.offers.contains_key("aside"));
     let back = Intent::GoBack { section: "aside".into(), reason: "late".into() };
     begun.ask(&driver(), back).unwrap();

@@ -106,6 +106,24 @@ fn nothing_starts_before_the_window_opens() {
     assert_eq!(after(&mut run, &step, 20).0, Verdict::Pass);
 }
 
+/// What is just enough is enough, and at its very start it has begun.
+#[test]
+fn its_edges_belong_to_it() {
+    let (mut run, step) = begun(0);
+    assert_eq!(after(&mut run, &step, 180), (Verdict::Pass, String::new()));
+    let (_, why) = after(&mut run, &step, 15);
+    assert!(why.contains("45m00 left, the steps up to the next soak"), "{why}");
+    let (mut run, step) = begun(30);
+    let start = run.now + Span::secs(1800);
+    let window = Slot { start, end: start + Span::secs(600) };
+    run.ask(&driver(), Intent::SetWindow { window }).unwrap();
+    assert!(after(&mut run, &step, 30).1.contains("10m00 left"));
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+    let known = run.overriding(&step, WINDOW, "agreed");
+    run.ask(&driver(), known).unwrap();
+}
+
 /// It bounds releases: checks and soaks go on outside of it, and so does the way back.
 #[test]
 fn checks_soaks_and_the_way_back_are_not_bound() {
