@@ -62,7 +62,8 @@ pub(super) fn fold(state: &mut State, at: Time) {
     let Some(s) = state.step_mut(&addr) else { return };
     s.gates_at = None;
     s.streak = (0, None);
-    s.verifying_since = (s.status == Status::Verifying).then_some(at);
+    // A verify has its time from the next look on.
+    s.verifying_since = None;
     // One that is broken begins anew as it would have; any other counts on from here.
     s.soak.last = s.soak.last.map(|_| at);
     if matches!(s.status, Status::InDoubt | Status::Claimed) {

@@ -92,6 +92,8 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
     run.ask(&driver(), again()).unwrap();
     assert_eq!(run.state.steps[&step].streak.0, 0, "half a streak was kept");
     assert!(matches!(wants(&run.state).map(|w| w.look), Some(Look::Verify(_))));
+    // Nor does the while until it is looked at.
+    run.pass(11_000);
     run.look(well(run.now));
     assert_eq!(run.state.steps[&step].status, Status::Verifying, "the hour was held against it");
     let mut late = run.fork();
