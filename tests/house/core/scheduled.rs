@@ -39,7 +39,7 @@ fn judged(state: &State) -> Option<(Verdict, String)> {
     Some((gate.judged.verdict, gate.judged.why.clone()))
 }
 
-/// 2026-04-25 16:00 UTC, 18:00 in Berlin.
+/// 2026-04-25 16:00 UTC, 18:00 in Berlin, 12:00 in New York.
 #[test]
 fn what_is_due_before_it_ends_holds_it() {
     let at: Time = "2026-04-25T16:00:00Z".parse().unwrap();
@@ -56,6 +56,7 @@ fn what_is_due_before_it_ends_holds_it() {
         (vec![job("a", "21 16 * * *", "")], pass, ""),
         (vec![job("a", "20 16 * * *", "Europe/Berlin")], pass, ""),
         (vec![job("a", "10 18 * * *", "Europe/Berlin")], fail, "due at 2026-04-25T16:10:00.000Z"),
+        (vec![job("a", "10 12 * * *", "America/New_York")], fail, "at 2026-04-25T16:10:00.000Z"),
         (vec![suspended], pass, ""),
         (vec![running], fail, "CronJob vault/a runs now; it takes 20m"),
         (vec![job("a", "@every 1h", "")], unknown, "`@every 1h` is no cron line"),
