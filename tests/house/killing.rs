@@ -55,9 +55,10 @@ fn live(
     site: &impl Doomed,
     child: &mut Child,
     (after, more): (&str, Duration),
+    patience: Duration,
 ) -> Option<Option<i32>> {
     let mut from = journal(site).map_or(0, |p| std::fs::metadata(p).map_or(0, |m| m.len()));
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + patience;
     let mut last = String::new();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -79,12 +80,16 @@ fn live(
     }
 }
 
-/// Where the run stood when it was killed.
-fn stage(journal: &Path) -> Option<String> {
+/// Where the run stood when it was killed: the step, and its status.
+fn stage(journal: &Path) -> Option<(String, String)> {
     let state = fold(&read(journal).ok()?.entries).ok()?;
-    let Some(addr) = state.current() else { return Some("between steps".into()) };
-    Some(state.steps.get(&addr)?.status.to_string())
+    let Some(addr) = state.current() else { return Some(("".into(), "between steps".into())) };
+    Some((addr.to_string(), state.steps.get(&addr)?.status.to_string()))
 }
+
+/// A verify begins anew with each process: killed every few seconds it never comes to its end,
+/// and all kills strike it. After so many in one place the run goes on to its next step.
+const IN_ONE_PLACE: u32 = 3;
 
 /// Kills so often, resumes each time, and then lets it come to its end, over as many runs as
 /// that takes; where each kill struck.
@@ -93,11 +98,17 @@ pub fn killed(site: &impl Doomed, seed: u64, mut kills: u32) -> BTreeMap<String,
     let mut stages: BTreeMap<String, u32> = BTreeMap::new();
     let hang = Instant::now() + Duration::from_secs(300 + 20 * u64::from(kills));
     let mut child = site.begin();
+    let (mut place, mut times) = (String::new(), 0);
     loop {
         assert!(Instant::now() < hang, "{}", site.told());
+        let further = times >= IN_ONE_PLACE;
+        let (mut when, patience) = (moment(&mut chance), if further { 60 } else { 5 });
+        if further {
+            (when.0, times) = ("\"type\":\"step-opened\"", 0);
+        }
         let ended = match kills {
             0 => Some(child.wait().unwrap().code()),
-            _ => live(site, &mut child, moment(&mut chance)),
+            _ => live(site, &mut child, when, Duration::from_secs(patience)),
         };
         match ended {
             Some(code) => {
@@ -114,7 +125,9 @@ pub fn killed(site: &impl Doomed, seed: u64, mut kills: u32) -> BTreeMap<String,
                 kills -= 1;
                 let journal = journal(site);
                 match journal.as_deref().and_then(stage) {
-                    Some(stage) => {
+                    Some((at, stage)) => {
+                        times = if at == place { times + 1 } else { 1 };
+                        place = at;
                         *stages.entry(stage).or_default() += 1;
                         child = site.resume();
                     }
