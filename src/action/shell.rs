@@ -118,6 +118,9 @@ pub(crate) async fn execute(
     if let Some(why) = outlived(remote, mark).await {
         return (Outcome::Failed(format!("not started: {why}")), Value::Null);
     }
+    if let Some(why) = stop.already() {
+        return (Outcome::Failed(format!("not started: {why}")), Value::Null);
+    }
     let mut command = Command::new(program);
     command
         .env(MARK, mark)
@@ -176,8 +179,14 @@ async fn ended(
     };
     // As `timeout -k` does.
     signal(group, Signal::TERM);
-    // Whether it heeds that or not: what it started may not.
-    let _ = tokio::time::timeout(GRACE, child.wait()).await;
+    // A shell in front of what does the work is gone at once: the others have their time as well.
+    let all_gone = async {
+        let _ = child.wait().await;
+        while is_there(group) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(GRACE, all_gone).await;
     signal(group, Signal::KILL);
     Err(why)
 }
@@ -202,10 +211,18 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long a program that is told to end has for it.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
+fn pid(group: Option<u32>) -> Option<rustix::process::Pid> {
+    group.and_then(|g| i32::try_from(g).ok()).and_then(rustix::process::Pid::from_raw)
+}
+
+/// Whether anything of the program's group is there still.
+fn is_there(group: Option<u32>) -> bool {
+    pid(group).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok())
+}
+
 /// To the program and what it started.
 fn signal(group: Option<u32>, signal: Signal) {
-    let pid = group.and_then(|g| i32::try_from(g).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
+    if let Some(pid) = pid(group) {
         // It may have ended by itself meanwhile.
         let _ = rustix::process::kill_process_group(pid, signal);
     }
@@ -330,5 +347,36 @@ mod tests {
         };
         let hang = std::time::Duration::from_secs(30);
         tokio::time::timeout(hang, all_gone).await.expect("what it started still runs");
+    }
+
+    /// The shell in front is gone with the first signal; what does the work has its time all the
+    /// same. What is to end before it has begun does not begin.
+    #[tokio::test]
+    async fn what_works_behind_a_shell_may_clear_up_when_it_is_stopped() {
+        let kept = tempfile::tempdir().unwrap();
+        let remote = rig::remote(None, &[], "").await;
+        let script = "(trap 'sleep 0.3; echo cleared > cleared; exit' TERM; echo begun; \
+                      sleep 60 & wait); true";
+        let call = Call {
+            verb: "shell.run".into(),
+            args: BTreeMap::from([
+                ("argv".into(), Arg::List(["sh", "-c", script].map(String::from).into())),
+                ("timeout".into(), Arg::Text("50s".into())),
+                ("dir".into(), Arg::Text(kept.path().display().to_string())),
+            ]),
+        };
+        let proposal = plan(&Args::new(&call)).unwrap();
+        let (stops, effect) = (crate::action::Stops::default(), crate::event::EffectId(7));
+        let asked = stops.clone();
+        // It is told to end by its first line.
+        let say: Say = Arc::new(move |_, _| drop(asked.send_replace(Some((effect, "b".into())))));
+        let stop = || Stop::new(effect, &stops);
+        let (outcome, _) = execute(&remote, "run/a/behind", &proposal, &say, stop()).await;
+        assert_eq!(outcome, Outcome::Unknown("sh was stopped: b".into()));
+        let cleared = kept.path().join("cleared");
+        assert!(cleared.exists(), "it had no time");
+        std::fs::remove_file(&cleared).unwrap();
+        let (outcome, _) = execute(&remote, "run/a/behind", &proposal, &say, stop()).await;
+        assert_eq!(outcome, Outcome::Failed("not started: b".into()));
     }
 }

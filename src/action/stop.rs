@@ -26,6 +26,14 @@ impl Stop {
         Self::new(EffectId(0), &Stops::default())
     }
 
+    /// Why it is to end before it has begun, if it is.
+    #[must_use]
+    pub fn already(&self) -> Option<String> {
+        let asked = self.asked.borrow();
+        let mine = asked.as_ref().filter(|(effect, _)| *effect == self.effect);
+        mine.map(|(_, why)| why.clone())
+    }
+
     /// Waits until it is to end; why.
     pub async fn asked(&mut self) -> String {
         let mine = |asked: &Option<(EffectId, String)>| {

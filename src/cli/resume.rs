@@ -255,18 +255,23 @@ pub async fn same_site(
     }
     let now = found.get(VAULT).cloned().unwrap_or_default();
     Ok(Some(format!(
-        "{VAULT} is {now}, and {saved} is pinned: {step} was making the cluster anew, and left one whose \
-         keys nobody has. Delete the claims and the pod of its voter, and retry the step when every \
-         voter says that it is not initialised; until then nothing is written"
+        "{VAULT} is {now}, and {saved} is pinned: {step} was making the cluster anew, and this may be the \
+         empty one that it left, whose keys nobody has. Where it is, delete the claims and the pod of its \
+         voter, and retry the step when every voter says that it is not initialised; where it may be \
+         anything else, change nothing and look at the site file's addresses. Until then nothing is written"
     )))
 }
 
-/// The step of this run that began to make Vault's cluster anew, and is not done.
-fn rebuilding(state: &State) -> Option<&StepAddr> {
-    let is = |addr: &StepAddr| match state.step(addr).map(|s| &s.does) {
+/// The step in hand, if it began to make Vault's cluster anew and nobody knows how far it came. One
+/// that was skipped or is done explains no other cluster.
+fn rebuilding(state: &State) -> Option<StepAddr> {
+    let addr = state.current()?;
+    let rebuilds = match state.step(&addr).map(|s| &s.does) {
         Some(Does::Action(call)) => call.verb == "vault.rebuild",
         _ => false,
     };
-    let begun = |s: &StepState| s.acted && s.status != Status::Done;
-    state.steps.iter().find(|(addr, s)| is(addr) && begun(s)).map(|(addr, _)| addr)
+    let begun = |s: &StepState| {
+        s.acted && !matches!(s.status, Status::Done | Status::Skipped | Status::NotNeeded)
+    };
+    state.steps.get(&addr).is_some_and(|s| rebuilds && begun(s)).then_some(addr)
 }

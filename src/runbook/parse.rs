@@ -5,7 +5,8 @@ use crate::problem::Problem;
 use crate::runbook::Expr;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{
-    Backout, Each, Followup, Guard, Param, ParamKind, Phase, Runbook, Step, Then, UNDO, Window,
+    Backout, Each, Followup, Guard, OnGuard, Param, ParamKind, Phase, Runbook, Step, Then, UNDO,
+    Window,
 };
 use crate::runbook::raw::{RawEach, RawFollowup, RawGuard, RawParam, RawStep, RawWindow};
 use crate::runbook::steps;
@@ -321,6 +322,12 @@ impl Reader<'_, '_> {
             let then = then.unwrap_or(Then::End);
             let kind = ("back-out", ["when", "then"].as_slice());
             let phase = self.phase(&mut table, &span, kind, &mut names.clone(), &mut seen);
+            let stops = |s: &&Step| s.on_breach == OnGuard::Stop;
+            if let Some(step) = phase.as_ref().and_then(|p| p.steps.iter().find(stops)) {
+                let what = format!("{} asks for an end that never comes", step.id);
+                let remedy = "take its on_breach away: on a way back no breach ends anything";
+                self.lint.error(span.clone(), what, remedy);
+            }
             backouts.extend(phase.map(|phase| Backout { phase, when, then }));
         }
         backouts

@@ -34,6 +34,9 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
                 // By a breach: no person's hold comes here.
                 | Event::LineHeld { .. }
                 | Event::Stopping { .. }
+                // What a person does about them waits for the journal.
+                | Event::Offered { .. }
+                | Event::Withdrawn { .. }
                 | Event::Lease { .. }
                 | Event::Continued
                 | Event::GatesJudged { .. }
@@ -63,15 +66,20 @@ pub(super) fn told(outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Judged, Time};
+    use crate::event::{EffectId, Judged, Time};
 
-    /// A breach comes with the line that it holds: both are seen, or neither would be.
+    /// A breach comes with the line that it holds, what it ends, and ways back that come and go: all
+    /// are seen, or none would be.
     #[test]
     fn a_breach_is_seen_also_where_nothing_is_recorded() {
         let judged = Judged::inconclusive("no path", Time(0));
+        let why = "guard quorum breached".to_owned();
         let mut events = vec![
-            Event::GuardBreached { guard: "quorum".into(), judged },
-            Event::LineHeld { reason: "guard quorum breached".into() },
+            Event::GuardBreached { guard: "quorum".into(), judged: judged.clone() },
+            Event::LineHeld { reason: why.clone() },
+            Event::Stopping { step: "a/b".parse().unwrap(), effect: EffectId(1), why },
+            Event::Offered { section: "back".into(), judged },
+            Event::Withdrawn { section: "back".into() },
         ];
         assert!(only_seen(&events));
         events.push(Event::LineFreed);

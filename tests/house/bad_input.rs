@@ -123,6 +123,13 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
             "risk = \"destructive\"\non_breach = \"stop\"",
             "kube.delete_pod is no action that can be ended in the middle",
         ),
+        (
+            "settle = \"2 in 2s\"",
+            "settle = \"2 in 2s\"\n[[backout]]\nid = \"b\"\ntitle = \"B\"\n[[backout.step]]\n\
+             id = \"w\"\ntitle = \"W\"\non_breach = \"stop\"\n\
+             do.kube.wait = { pod = \"p\", until = \"ready\", within = \"5s\" }",
+            "asks for an end that never comes",
+        ),
         ("settle = \"2 in 2s\"", "settle = \"twice\"", "3 in 90s"),
         ("settle = \"2 in 2s\"", "settle = \"2 in 10m\"", "cannot settle"),
         ("title = \"A\"", "title = ", "correct the TOML"),

@@ -10,10 +10,16 @@ use holdpoint::run::SCHEDULED;
 use holdpoint::runbook::load;
 
 macro_rules! gates {
-    ($($name:ident: $gate:literal by $faults:tt skipping $skips:tt spares $spares:literal;)*) => {
+    ($($name:ident: $gate:literal by $faults:tt skipping $skips:tt spares $spares:literal
+        $(beside $beside:literal)?;)*) => {
         const GATES: &[&str] = &[$($gate),*];
         $(#[test] fn $name() {
-            shown(&Shown { faults: &$faults, skips: &$skips, ..Shown::of($gate, $spares, BEGINS) });
+            shown(&Shown {
+                faults: &$faults,
+                skips: &$skips,
+                beside: &[$($beside)?],
+                ..Shown::of($gate, $spares, BEGINS)
+            });
         })*
     };
 }
@@ -35,7 +41,9 @@ gates! {
     claims_anchor: "roll/claims anchor" by [] skipping ["roll/anchor"]
         spares "roll[vault-0]/claims";
     claims_kept: "roll/claims kept" by ["reclaim-delete@roll/claims"] skipping []
-        spares "roll[vault-0]/claims";
+        spares "roll[vault-0]/claims" beside "roll/claims left";
+    claims_left: "roll/claims left" by ["reclaim-delete@roll/soak"] skipping []
+        spares "roll[vault-1]/claims" beside "roll/claims kept";
     claims_template: "roll/claims template" by [] skipping ["statefulset/orphan", "statefulset/apply"]
         spares "roll[vault-0]/claims";
     pod_claims_go: "roll/pod claims-go" by [] skipping ["roll/claims"]

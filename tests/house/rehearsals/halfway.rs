@@ -174,7 +174,7 @@ fn walked(came: Came) {
         let (lab, remote, handle, notice) = taken_up(&left).await;
         // It is taken up, and says why this is another cluster and what to do.
         let notice = notice.expect("a word of the other cluster");
-        for part in [&left.between, &saved, &step.to_string(), "Delete the claims and the pod"] {
+        for part in [&left.between, &saved, &step.to_string(), "delete the claims and the pod"] {
             assert!(notice.contains(part), "{notice}");
         }
         let why = probed(&handle, &step, Probed::Partly).await;
