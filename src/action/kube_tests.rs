@@ -2,8 +2,8 @@
 
 use crate::action::args::Args;
 use crate::action::kube::{PROTECTION, plan_protection, plan_wait};
-use crate::action::{Stop, execute, kube_apply};
-use crate::event::{Outcome, Probed, Proposal, Target};
+use crate::action::{Stop, Stops, execute, kube_apply};
+use crate::event::{EffectId, Outcome, Probed, Proposal, Target};
 use crate::remote::responder::{Reply, Responder};
 use crate::remote::rig;
 use crate::runbook::model::{Arg, Call};
@@ -140,4 +140,31 @@ async fn an_apply_is_bound_to_the_object_that_is_there() {
     assert!(bound.commands[0].contains(r#""uid":"u1""#), "{:?}", bound.commands);
     *found.lock().unwrap() = Some("u2");
     assert_eq!(kube_apply::probe(&remote, &bound).await.0, Probed::Done);
+}
+
+/// A wait that is stopped ends before its time, and nothing was sent but questions.
+#[tokio::test]
+async fn a_wait_that_is_stopped_has_changed_nothing() {
+    let (stops, effect) = (Stops::default(), EffectId(7));
+    let asked = stops.clone();
+    let api = Responder::start(move |_, _| {
+        // Its first question is answered, and then it is to end.
+        asked.send_replace(Some((effect, "guard quorum breached".into())));
+        Reply::Json(
+            404,
+            json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "message": "no",
+                "code": 404}),
+        )
+    })
+    .await;
+    let remote = rig::remote(Some(&api.url), &[], "").await;
+    let args = [("namespace", "v"), ("pod", "p"), ("until", "ready"), ("within", "10m")];
+    let wait = call("kube.wait", &args);
+    let proposal = plan_wait(&remote, &Args::new(&wait)).await.unwrap();
+    let say: crate::action::Say = Arc::new(|_, _| {});
+    let stop = Stop::new(effect, &stops);
+    let (outcome, _) = execute(&remote, "run/a/b", &proposal, &say, stop).await;
+    let why = "not waited for any longer: guard quorum breached".to_owned();
+    assert_eq!(outcome, Outcome::Failed(why));
+    assert_eq!(api.seen(), ["GET /api/v1/namespaces/v/pods/p"]);
 }

@@ -116,24 +116,7 @@ pub async fn execute(
     say: &Say,
     stop: Stop,
 ) -> Ended {
-    let (outcome, result) = executed(remote, mark, proposal, say, stop).await;
-    // A server's or a program's words of why are text from outside like any other.
-    let outcome = match outcome {
-        Outcome::Ok => Outcome::Ok,
-        Outcome::Failed(why) => Outcome::Failed(remote.redactor().redact(&why)),
-        Outcome::Unknown(why) => Outcome::Unknown(remote.redactor().redact(&why)),
-    };
-    (outcome, result)
-}
-
-async fn executed(
-    remote: &Remote,
-    mark: &str,
-    proposal: &Proposal,
-    say: &Say,
-    stop: Stop,
-) -> Ended {
-    match proposal.verb.as_str() {
+    let (outcome, result) = match proposal.verb.as_str() {
         "kube.delete_statefulset" | "kube.delete_claims" | "kube.delete_pod" => {
             kube_do::delete(remote, proposal, say).await
         }
@@ -148,7 +131,14 @@ async fn executed(
         "vault.step_down" => vault::step_down(remote, proposal).await,
         "shell.run" => shell::execute(remote, mark, proposal, say, stop).await,
         other => (Outcome::Failed(format!("there is no action {other}")), Value::Null),
-    }
+    };
+    // A server's or a program's words of why are text from outside like any other.
+    let outcome = match outcome {
+        Outcome::Ok => Outcome::Ok,
+        Outcome::Failed(why) => Outcome::Failed(remote.redactor().redact(&why)),
+        Outcome::Unknown(why) => Outcome::Unknown(remote.redactor().redact(&why)),
+    };
+    (outcome, result)
 }
 
 /// Looks whether it was done, here or elsewhere.

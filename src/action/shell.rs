@@ -302,6 +302,18 @@ mod tests {
         );
     }
 
+    fn of_shell(script: &str, dir: &std::path::Path) -> Proposal {
+        let call = Call {
+            verb: "shell.run".into(),
+            args: BTreeMap::from([
+                ("argv".into(), Arg::List(["sh", "-c", script].map(String::from).into())),
+                ("timeout".into(), Arg::Text("50s".into())),
+                ("dir".into(), Arg::Text(dir.display().to_string())),
+            ]),
+        };
+        plan(&Args::new(&call)).unwrap()
+    }
+
     /// It is told to end, may say something to that, and takes along what it started.
     #[tokio::test]
     async fn what_is_stopped_ends_with_all_that_it_started() {
@@ -309,15 +321,7 @@ mod tests {
         let remote = rig::remote(None, &[], "").await;
         let script = "trap 'echo told; exit 3' TERM; (trap '' TERM; sleep 60) & \
                       echo $! > child; echo begun; wait";
-        let call = Call {
-            verb: "shell.run".into(),
-            args: BTreeMap::from([
-                ("argv".into(), Arg::List(["sh", "-c", script].map(String::from).into())),
-                ("timeout".into(), Arg::Text("50s".into())),
-                ("dir".into(), Arg::Text(kept.path().display().to_string())),
-            ]),
-        };
-        let proposal = plan(&Args::new(&call)).unwrap();
+        let proposal = of_shell(script, kept.path());
         let (heard, mut lines) = tokio::sync::mpsc::unbounded_channel();
         let say: Say = Arc::new(move |_, line| heard.send(line).unwrap());
         let (stops, effect) = (crate::action::Stops::default(), crate::event::EffectId(7));
@@ -357,15 +361,7 @@ mod tests {
         let remote = rig::remote(None, &[], "").await;
         let script = "(trap 'sleep 0.3; echo cleared > cleared; exit' TERM; echo begun; \
                       sleep 60 & wait); true";
-        let call = Call {
-            verb: "shell.run".into(),
-            args: BTreeMap::from([
-                ("argv".into(), Arg::List(["sh", "-c", script].map(String::from).into())),
-                ("timeout".into(), Arg::Text("50s".into())),
-                ("dir".into(), Arg::Text(kept.path().display().to_string())),
-            ]),
-        };
-        let proposal = plan(&Args::new(&call)).unwrap();
+        let proposal = of_shell(script, kept.path());
         let (stops, effect) = (crate::action::Stops::default(), crate::event::EffectId(7));
         let asked = stops.clone();
         // It is told to end by its first line.

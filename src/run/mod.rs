@@ -13,6 +13,7 @@ mod back;
 mod decide;
 mod failure;
 mod fields;
+mod follow;
 mod gates;
 mod intent;
 mod keyframe;
@@ -32,8 +33,9 @@ mod wants;
 mod watching;
 mod window;
 
-pub use apply::{ApplyError, apply, render_call};
+pub use apply::{ApplyError, apply};
 pub use decide::{decide, reasonable};
+pub use follow::render_call;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};

@@ -113,7 +113,7 @@ pub(super) fn probed(
         return events;
     }
     match verdict {
-        Probed::Done => events.extend(checking(state, addr.clone(), step, now)),
+        Probed::Done => events.extend(checking(state, addr.clone(), step)),
         // Where the world does not tell, the runbook's verify decides, if there is one.
         Probed::Unknown if step.verify.is_some() && !contradict => {
             events.push(Event::Checking { step: addr.clone() });

@@ -2,8 +2,8 @@
 
 use crate::event::{EffectId, Event, Mode, Outcome, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
-use crate::run::apply::rendered;
 use crate::run::back;
+use crate::run::follow::rendered;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
 use crate::run::lease;
@@ -144,7 +144,7 @@ fn by_itself(state: &State, addr: &StepAddr, now: Time) -> Vec<Event> {
     }
     let addr = addr.clone();
     match &step.does {
-        Does::Check => checking(state, addr, step, now),
+        Does::Check => checking(state, addr, step),
         Does::Soak { .. } => vec![Event::SoakStarted { step: addr }],
         Does::Action(_) if state.header.mode == Mode::Write => {
             vec![Event::ReviewOpened { step: addr }]
@@ -154,7 +154,7 @@ fn by_itself(state: &State, addr: &StepAddr, now: Time) -> Vec<Event> {
 }
 
 /// Begins the verify; a step that has none is done.
-pub(super) fn checking(state: &State, addr: StepAddr, step: &Step, _now: Time) -> Vec<Event> {
+pub(super) fn checking(state: &State, addr: StepAddr, step: &Step) -> Vec<Event> {
     let way = state.steps.get(&addr).map_or(Way::Ran, |s| s.way);
     let checking = Event::Checking { step: addr.clone() };
     match step.verify {
@@ -261,7 +261,7 @@ fn execute(
                 Event::SoakStarted { step: addr.clone() },
             ]
         }
-        _ => checking(state, addr.clone(), step, now),
+        _ => checking(state, addr.clone(), step),
     }
 }
 

@@ -114,8 +114,10 @@ fn terms(step: &Step, s: &StepState, width: usize, now: Time, whole: bool) -> Ve
     page.say("undo", &undo, theme::calm());
     let second = if step.hold == Hold::TwoPerson { "required" } else { "not required" };
     let estimate = step.estimate.map(|e| format!(" · takes about {e}")).unwrap_or_default();
-    let stops = if step.on_breach == OnGuard::Stop { " · a guard's breach ends it" } else { "" };
-    page.say("second", &format!("a second person is {second}{estimate}{stops}"), theme::calm());
+    page.say("second", &format!("a second person is {second}{estimate}"), theme::calm());
+    if step.on_breach == OnGuard::Stop {
+        page.say("guard", "its breach ends what runs, before it is through", theme::calm());
+    }
     page.lines
 }
 

@@ -177,6 +177,12 @@ fn walked(came: Came) {
         for part in [&left.between, &saved, &step.to_string(), "delete the claims and the pod"] {
             assert!(notice.contains(part), "{notice}");
         }
+        // A rebuild that somebody gave up explains no other cluster.
+        let mut skipped = State::clone(&handle.live.borrow().state);
+        let steps = Arc::make_mut(&mut skipped.steps);
+        Arc::make_mut(steps.get_mut(&step).unwrap()).status = Status::Skipped;
+        let why = same_site(&remote, &skipped, true, "lab").await.unwrap_err();
+        assert!(why.contains(&saved) && why.contains(&left.between), "{why}");
         let why = probed(&handle, &step, Probed::Partly).await;
         for part in ["initialised and unsealed", &left.between, &saved, "delete its claims"] {
             assert!(why.contains(part), "{why}");

@@ -1,8 +1,8 @@
 //! The client of the sites, on voters that listen on loopback: nothing in it knows the lab.
 
 use super::*;
-use crate::action::{Stop, execute, probe, resolve};
-use crate::event::{Outcome, Probed};
+use crate::action::{Stop, Stops, execute, probe, resolve};
+use crate::event::{EffectId, Outcome, Probed};
 use crate::observe;
 use crate::remote::{Remote, rig};
 use crate::runbook::model::{Arg, Call};
@@ -139,19 +139,24 @@ async fn the_client_tells_what_a_voter_goes_through_with_an_empty_disk() {
     assert!(back.healthy && back.caught_up && back.is_voter, "{back:?}");
 }
 
+/// A snapshot into `a` there, its copy into `b`.
+fn saved_to(dir: &std::path::Path) -> Call<String> {
+    let place = |name: &str| Arg::Text(dir.join(name).display().to_string());
+    let args =
+        [("dir", place("a")), ("copy_to", place("b")), ("temporary", Arg::Text("/nowhere".into()))];
+    Call {
+        verb: "vault.snapshot_save".into(),
+        args: args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    }
+}
+
 /// An entry is committed a moment before it is applied: a snapshot that lacks it is taken again, and
 /// one that lacks it each time is none.
 #[tokio::test]
 async fn a_snapshot_that_ends_too_early_is_taken_again() {
     let (lab, _now, remote) = site(5).await;
     let dir = tempfile::tempdir().unwrap();
-    let place = |name: &str| Arg::Text(dir.path().join(name).display().to_string());
-    let args =
-        [("dir", place("a")), ("copy_to", place("b")), ("temporary", Arg::Text("/nowhere".into()))];
-    let call = Call {
-        verb: "vault.snapshot_save".into(),
-        args: args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-    };
+    let call = saved_to(dir.path());
     let pins = remote.identities().await;
     let moved = |by: i64| {
         lab.with(|world| {
@@ -188,4 +193,32 @@ async fn a_snapshot_that_ends_too_early_is_taken_again() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_stopped_leaves_nothing() {
+    let (_lab, _now, remote) = site(6).await;
+    let dir = tempfile::tempdir().unwrap();
+    let pins = remote.identities().await;
+    let proposal = resolve(&remote, &pins, &saved_to(dir.path())).await.unwrap();
+    let path = std::path::PathBuf::from(proposal.request["path"].as_str().unwrap());
+    let (stops, effect) = (Stops::default(), EffectId(7));
+    let (asked, part) = (stops.clone(), path.with_extension("part"));
+    let say = move |_, text: String| {
+        if text.starts_with("commit index before") {
+            // As much of it as has come.
+            std::fs::create_dir_all(part.parent().unwrap()).unwrap();
+            std::fs::write(&part, b"half").unwrap();
+            asked.send_replace(Some((effect, "guard quorum breached".into())));
+        }
+    };
+    let stop = Stop::new(effect, &stops);
+    let (outcome, _) = execute(&remote, "run/a/b", &proposal, &(Arc::new(say) as _), stop).await;
+    let why = "stopped, no snapshot was taken: guard quorum breached".to_owned();
+    assert_eq!(outcome, Outcome::Failed(why));
+    for kept in ["a", "b"] {
+        let left = std::fs::read_dir(dir.path().join(kept)).unwrap().count();
+        assert_eq!(left, 0, "in {kept}");
+    }
+    assert_eq!(probe(&remote, "run/a/b", &proposal).await.0, Probed::NotDone);
 }
