@@ -281,6 +281,16 @@ mod tests {
         }
         let half = next_in("0 3 * * *", "Asia/Kolkata", "2026-04-25T16:00:00Z");
         assert_eq!(half, "2026-04-25T21:30:00.000Z");
+        // Troll shows two hours twice.
+        let twice = next_in("30 1 * * *", "Antarctica/Troll", "2026-10-25T01:00:00Z");
+        assert_eq!(twice, "2026-10-25T01:30:00.000Z");
+    }
+
+    #[test]
+    fn a_minute_has_a_line_of_its_own() {
+        let at: Time = "2026-04-25T22:05:00Z".parse().unwrap();
+        let berlin: Zone = "Europe/Berlin".parse().unwrap();
+        assert_eq!(berlin.line(at).as_deref(), Some("5 0 26 4 *"));
     }
 
     #[test]
@@ -295,5 +305,10 @@ mod tests {
         assert_eq!(weekly.last(time("2026-04-19T02:00:00Z"), now, Zone::default()), None);
         let each = Schedule::parse("* * * * *").unwrap();
         assert_eq!(each.last(time("2000-01-01T00:00:00Z"), now, Zone::default()), Some(now));
+        // Years ago, but not more than five.
+        let leap = Schedule::parse("0 0 29 2 *").unwrap();
+        let last = |now: &str| leap.last(time("2000-01-01T00:00:00Z"), time(now), Zone::default());
+        assert_eq!(last("2026-04-25T16:00:00Z"), Some(time("2024-02-29T00:00:00Z")));
+        assert_eq!(last("2103-04-25T16:00:00Z"), None);
     }
 }

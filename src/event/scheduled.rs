@@ -30,7 +30,7 @@ impl Scheduled {
     #[must_use]
     pub fn goes_on(&self, schedule: &Schedule, zone: Zone, now: Time) -> Option<Time> {
         let began = schedule.after(now - self.takes, zone)?;
-        (began <= now && self.takes > Span(0)).then_some(began)
+        (began <= now).then_some(began)
     }
 }
 
@@ -55,6 +55,8 @@ mod tests {
         assert_eq!(at("2026-04-25T00:59:59Z"), None);
         assert!(at("2026-04-25T01:00:00Z").is_some() && at("2026-04-25T01:19:59Z").is_some());
         assert_eq!(at("2026-04-25T01:20:00Z"), None);
+        let at_once = Scheduled { takes: Span(0), ..snapshots.clone() };
+        assert_eq!(at_once.goes_on(&line, zone, "2026-04-25T01:00:00Z".parse().unwrap()), None);
         let wrong = |schedule: &str, zone: &str| read(schedule, zone).unwrap_err();
         assert!(wrong("@reboot", "").contains("no cron line"));
         assert!(wrong("0 3 * * *", "Berlin").contains("no time zone"));

@@ -197,3 +197,19 @@ fn only_news_of_the_lease_is_told() {
     let news = Lease::Held { lease, holder: "third".into(), since, expired };
     assert_eq!(run.system(Intent::Leased { news }).len(), 1);
 }
+
+/// What was heard before the process was stopped, or before another took the run up, counts no
+/// more: somebody else may have had the lease since.
+#[test]
+fn nothing_is_known_of_the_lease_after_a_while_that_nobody_saw() {
+    let wants = RUNBOOK.replacen("owner", "needs = [\"kubernetes\"]\nowner", 1);
+    let mut run = Run::new(&wants, Mode::Write);
+    run.reach_first_step();
+    let taken = news(&run, 0);
+    run.system(Intent::Leased { news: taken.clone() });
+    assert_eq!(run.state.lease, Some(taken));
+    let mut again = run.fork();
+    run.system(Intent::Continued);
+    again.ask(&driver(), Intent::Resume { recovered: None, version: "0".into() }).unwrap();
+    assert_eq!([run.state.lease, again.state.lease], [None, None]);
+}

@@ -54,6 +54,9 @@ fn what_is_due_before_it_ends_holds_it() {
             "CronJob vault/a is due at 2026-04-25T16:20:00.000Z, in 20m00",
         ),
         (vec![job("a", "21 16 * * *", "")], pass, ""),
+        // It was due this very minute, and its Job may not be there yet; or the minute before.
+        (vec![job("a", "0 16 * * *", "")], fail, "is due at 2026-04-25T16:00:00.000Z, in 0s"),
+        (vec![job("a", "59 15 * * *", "")], pass, ""),
         (vec![job("a", "20 16 * * *", "Europe/Berlin")], pass, ""),
         (vec![job("a", "10 18 * * *", "Europe/Berlin")], fail, "due at 2026-04-25T16:10:00.000Z"),
         (vec![job("a", "10 12 * * *", "America/New_York")], fail, "at 2026-04-25T16:10:00.000Z"),
