@@ -20,12 +20,21 @@ pub struct Args {
     /// What finished runs left to be done, and when it is due
     #[arg(long)]
     due: bool,
+    /// Whether that is done by now: their checks, on the site of each run
+    #[arg(long, requires = "due", conflicts_with = "done")]
+    look: bool,
     /// One of those is done
     #[arg(long, num_args = 2, value_names = ["RUN", "FOLLOW-UP"], requires_all = ["due", "reason"])]
     done: Option<Vec<String>>,
     /// What is to be said of that
     #[arg(long, value_name = "TEXT", requires = "done")]
     reason: Option<String>,
+    /// Whatever its check says
+    #[arg(long = "override", requires = "done")]
+    overrides: bool,
+    /// Site: a name of the configuration, or a file; left out, as each run was opened
+    #[arg(long, requires = "due")]
+    site: Option<String>,
     /// Directory of runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -81,11 +90,13 @@ impl Row {
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
+    let (state, site) = (args.state.as_deref(), args.site.as_deref());
+    let asked = due::Asked { state, site, json: args.json, look: args.look };
     if let (Some([run, id]), Some(reason)) = (args.done.as_deref(), &args.reason) {
-        return due::done(run, id, reason, args.state.as_deref());
+        return due::done(&due::Done { run, id, reason, overrides: args.overrides }, &asked);
     }
     if args.due {
-        return due::list(args.state.as_deref(), args.json);
+        return due::list(&asked);
     }
     let rows = match list(&site::runs(args.state.as_deref())) {
         Ok(rows) => rows,

@@ -275,7 +275,13 @@ pub enum Event {
     /// The run goes on in another directory; what comes after is written there.
     Moved { to: String },
     /// In a journal of its own, behind the run's: something that was due after it was done.
-    FollowedUp { id: String, reason: String },
+    FollowedUp {
+        id: String,
+        reason: String,
+        /// What its check saw, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        judged: Option<Judged>,
+    },
     /// The run was given up.
     Aborted { reason: String },
     /// The journal's end record.

@@ -120,6 +120,9 @@ fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>, s
         out.push_str("\n## Afterwards\n\n");
         for f in &runbook.followups {
             let _ = writeln!(out, "- [ ] after {}: {} ({})", f.due, f.title, f.owner);
+            if let Some(check) = &f.check {
+                let _ = writeln!(out, "  - done when `{}`", check.text);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod advance;
 mod apply;
 mod back;
 mod decide;
+mod due;
 mod failure;
 mod fields;
 mod follow;
@@ -35,6 +36,7 @@ mod window;
 
 pub use apply::{ApplyError, apply};
 pub use decide::{decide, reasonable};
+pub use due::{due_judged, due_reading};
 pub use follow::render_call;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;

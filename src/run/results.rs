@@ -131,13 +131,13 @@ fn gates_seen(
         events.push(Event::GatesJudged { step: addr.clone(), gates: judged });
     }
     if pass && s.status != Status::Confirming && state.line_held.is_none() {
-        events.extend(by_itself(state, addr, now));
+        events.extend(by_itself(state, addr));
     }
     events
 }
 
 /// What a step whose gates pass does without being asked.
-fn by_itself(state: &State, addr: &StepAddr, now: Time) -> Vec<Event> {
+fn by_itself(state: &State, addr: &StepAddr) -> Vec<Event> {
     let Some(step) = state.step(addr) else { return Vec::new() };
     if !matches!(step.hold, Hold::None | Hold::Witness) {
         return Vec::new();

@@ -377,4 +377,6 @@ pub struct Followup {
     pub due: Span,
     /// Who sees to it.
     pub owner: String,
+    /// True on the site once it is done.
+    pub check: Option<Expr>,
 }

@@ -138,7 +138,7 @@ impl Reader<'_, '_> {
         let guards = self.guards(&names);
         let phases = self.phases(&mut names);
         let backouts = self.backouts(&names, &phases);
-        let followups = self.followups();
+        let followups = self.followups(&names);
         leftover(self.lint, &self.table, &TOP);
         Some(Runbook {
             id: id?.into_inner(),
@@ -333,17 +333,19 @@ impl Reader<'_, '_> {
         backouts
     }
 
-    fn followups(&mut self) -> Vec<Followup> {
+    fn followups(&mut self, names: &Names) -> Vec<Followup> {
         let mut seen = BTreeSet::new();
         let mut followups = Vec::new();
         for value in tables(self.lint, &mut self.table, "followup") {
             let Some(raw) = read::<RawFollowup>(self.lint, value) else { continue };
             check_id(self.lint, &raw.id, &mut seen, "follow-up");
+            let check = raw.check.and_then(|text| self.lint.condition(&text, names));
             followups.push(Followup {
                 id: raw.id.into_inner(),
                 title: raw.title,
                 due: raw.due,
                 owner: raw.owner,
+                check,
             });
         }
         followups

@@ -252,4 +252,7 @@ pub struct RawFollowup {
     pub title: String,
     pub due: Span,
     pub owner: String,
+    /// True on the site once it is done.
+    #[schemars(with = "Option<String>")]
+    pub check: Option<Spanned<String>>,
 }

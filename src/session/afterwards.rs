@@ -1,10 +1,11 @@
 //! What a run left to be done later, and what of it was done: a journal of its own in the run's
 //! directory, since the run's is closed. Its header says which entry of the run it continues.
 
-use crate::event::{Actor, Continues, Entry, Event, Span, Time};
+use crate::event::{self, Actor, Continues, Entry, Event, Judged, Span, Time};
 use crate::journal::{FILE, FileDisk, JournalError, Read, Verdict, Writer, ZERO_HASH, read_bytes};
 use crate::remote::Clock;
 use crate::run::{State, reasonable};
+use crate::runbook::model::Followup;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +23,9 @@ pub struct Due {
     pub owner: String,
     /// From when on.
     pub due: Time,
+    /// What is true on the site once it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
     /// That it was done, if it was.
     pub done: Option<Followed>,
 }
@@ -35,6 +39,9 @@ pub struct Followed {
     pub at: Time,
     /// What they say of it.
     pub reason: String,
+    /// What its check saw then, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
 }
 
 /// What a run left to be done, counted from its end. Nothing, where the change was not done: what
@@ -47,11 +54,12 @@ pub fn afterwards(dir: &Path, state: &State) -> Result<Vec<Due>, String> {
         Ok(_) => said(dir)?,
         Err(_) => Vec::new(),
     };
-    let due = |f: &crate::runbook::model::Followup| Due {
+    let due = |f: &Followup| Due {
         id: f.id.clone(),
         title: f.title.clone(),
         owner: f.owner.clone(),
         due: state.at + Span(f.due.0),
+        check: f.check.as_ref().map(|check| check.text.clone()),
         done: said.iter().find(|(id, _)| *id == f.id).map(|(_, followed)| followed.clone()),
     };
     Ok(state.runbook.followups.iter().map(due).collect())
@@ -81,25 +89,30 @@ fn whole(dir: &Path, verdict: &Verdict) -> Result<(), String> {
 
 fn followed(read: &Read) -> Vec<(String, Followed)> {
     let one = |e: &Entry| match &e.event {
-        Event::FollowedUp { id, reason } => {
-            let (by, at, reason) = (e.actor.clone(), e.at, reason.clone());
-            Some((id.clone(), Followed { by, at, reason }))
+        Event::FollowedUp { id, reason, judged } => {
+            let (by, at) = (e.actor.clone(), e.at);
+            let (reason, judged) = (reason.clone(), judged.clone());
+            Some((id.clone(), Followed { by, at, reason, judged }))
         }
         _ => None,
     };
     read.entries.iter().filter_map(one).collect()
 }
 
-/// Writes down that something was done, durably. `run` is the closed run's journal, `state` what it
-/// folds to.
-pub fn follow(
-    dir: &Path,
-    (run, state): (&Read, &State),
-    (id, reason): (&str, &str),
-    actor: &Actor,
-    clock: &Clock,
-) -> Result<(), String> {
-    reasonable(reason).map_err(|e| e.to_string())?;
+/// What a person says of something that was due.
+pub struct Word<'a> {
+    /// Its id in the runbook.
+    pub id: &'a str,
+    /// What they say of it.
+    pub reason: &'a str,
+    /// What its check saw.
+    pub judged: Option<Judged>,
+    /// It is done whatever the check saw.
+    pub overrides: bool,
+}
+
+/// One that is left and nobody said is done, as the runbook has it.
+pub fn left<'a>(dir: &Path, state: &'a State, id: &str) -> Result<&'a Followup, String> {
     let all = afterwards(dir, state)?;
     let Some(due) = all.iter().find(|due| due.id == id) else {
         let known: Vec<_> = all.iter().map(|due| due.id.as_str()).collect();
@@ -111,6 +124,34 @@ pub fn follow(
     if let Some(done) = &due.done {
         return Err(format!("{id} was done at {} by {}: {}", done.at, done.by, done.reason));
     }
+    let found = state.runbook.followups.iter().find(|f| f.id == id);
+    found.ok_or_else(|| format!("this run left no {id}"))
+}
+
+/// Writes down that something was done, durably. `run` is the closed run's journal, `state` what it
+/// folds to. One that has a check is done when that is seen to pass, or by override.
+pub fn follow(
+    dir: &Path,
+    (run, state): (&Read, &State),
+    word: Word<'_>,
+    actor: &Actor,
+    clock: &Clock,
+) -> Result<(), String> {
+    reasonable(word.reason).map_err(|e| e.to_string())?;
+    let followup = left(dir, state, word.id)?;
+    if followup.check.is_some() && !word.overrides {
+        let saw = match &word.judged {
+            Some(judged) if judged.verdict == event::Verdict::Pass => None,
+            Some(judged) => Some(format!("its check says {}: {}", judged.verdict, judged.why)),
+            None => Some("nobody looked at its check".into()),
+        };
+        if let Some(saw) = saw {
+            return Err(format!(
+                "{} is not written down: {saw}; --override does it all the same, with what was seen",
+                word.id
+            ));
+        }
+    }
     let place = dir.join(DIR);
     let (disk, head, seq) = opened(&place).map_err(|e| e.to_string())?;
     let now = clock();
@@ -119,8 +160,9 @@ pub fn follow(
     if seq == 0 {
         entries.push(entry(0, begun(dir, run, state, actor)));
     }
+    let Word { id, reason, judged, .. } = word;
     let (id, reason) = (id.to_owned(), reason.to_owned());
-    entries.push(entry(seq.max(1), Event::FollowedUp { id, reason }));
+    entries.push(entry(seq.max(1), Event::FollowedUp { id, reason, judged }));
     written(disk, head, entries, Arc::clone(clock))
 }
 

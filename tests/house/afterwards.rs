@@ -3,9 +3,12 @@
 use crate::pty::HOLDPOINT;
 use holdpoint::journal::FILE;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const BOOK: &str = r#"format = 1
 id = "leaves"
@@ -39,14 +42,22 @@ fn holdpoint(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
     (out.status.code(), String::from_utf8(told).unwrap())
 }
 
+const SITE: &str = "format = 1\nname = \"here\"\n[write]\nallow = true\nunattended = true\n";
+const RELEASES: &str = "[release]\n'only/print' = ''\n";
+
 /// A directory with one run, whose answers release its step or not.
 fn ran(answers: &str) -> (tempfile::TempDir, PathBuf) {
+    ran_as(SITE, BOOK, answers)
+}
+
+/// The same on that site, by that runbook.
+fn ran_as(site: &str, book: &str, answers: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-    put("site.toml", "format = 1\nname = \"here\"\n[write]\nallow = true\nunattended = true\n");
+    put("site.toml", site);
     put("site.pins.toml", "");
     put("answers.toml", answers);
-    put("book.toml", BOOK);
+    put("book.toml", book);
     let begin = ["run", "book.toml", "--site", "site.toml", "--ui", "plain", "--answers"];
     holdpoint(dir.path(), &[&begin[..], &["answers.toml", "--state", "runs"]].concat());
     let run = std::fs::read_dir(dir.path().join("runs")).unwrap().next().unwrap().unwrap().path();
@@ -59,7 +70,7 @@ fn due(dir: &Path, more: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn what_is_left_is_listed_and_marked_once_by_name() {
-    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let (dir, run) = ran(RELEASES);
     let here = dir.path();
     let (code, told) = due(here, &[]);
     assert_eq!(code, Some(0), "{told}");
@@ -93,9 +104,78 @@ fn what_is_left_is_listed_and_marked_once_by_name() {
     assert!(told.starts_with("open: ") && told.contains("\n3 entries"), "{told}");
 }
 
+/// A page that says 200 until it is told to say 404. Its thread ends with the test's process.
+fn page(gone: &Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, gone) = (listener.local_addr().unwrap().port(), Arc::clone(gone));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let status = if gone.load(Ordering::Relaxed) { "404 No" } else { "200 OK" };
+            let _ = stream.read(&mut [0; 4096]);
+            let rest = "content-length: 0\r\nconnection: close";
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n{rest}\r\n\r\n").as_bytes());
+        }
+    });
+    port
+}
+
+/// Nobody says that something with a check is done before it is, unless they override that.
+#[test]
+fn a_check_is_looked_at_before_something_is_said_to_be_done() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let site = |port: u16, name: &str| {
+        format!(
+            "format = 1\nname = \"{name}\"\n[write]\nallow = true\nunattended = true\n\
+             [http.page]\nurl = \"http://127.0.0.1:{port}/\"\n"
+        )
+    };
+    let check = "check = 'http[\"page\"].status == 404'\n";
+    let (dir, run) = ran_as(&site(page(&gone), "here"), &format!("{BOOK}{check}"), RELEASES);
+    let (here, id) = (dir.path(), run.file_name().unwrap().to_str().unwrap());
+    let put = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    put("dead.toml", &site(1, "here"));
+    put("other.toml", &site(1, "other"));
+    let look = |more: &[&str]| due(here, &[&["--look"], more].concat());
+    let mark = |more: &[&str]| {
+        due(here, &[&["--done", id, "anchor", "--reason", "removed"], more].concat())
+    };
+    let (code, told) = look(&[]);
+    let line = told.lines().position(|l| l.ends_with("Remove the anchor")).unwrap();
+    let below = told.lines().nth(line + 1).unwrap();
+    assert!(code == Some(0) && below.starts_with("  its check: fail: "), "{told}");
+    assert_eq!(told.matches("its check").count(), 1, "{told}");
+    for (more, why) in [
+        (&[][..], "its check says fail: "),
+        (&["--site", "dead.toml"], "its check says inconclusive: "),
+        (&["--site", "other.toml"], "other.toml is site other, the run was on here"),
+        (&["--site", "none.toml"], "none.toml"),
+    ] {
+        let (code, told) = mark(more);
+        assert!(code == Some(2) && told.contains(why) && told.contains("--override"), "{told}");
+        assert!(!run.join("followups").exists());
+    }
+    gone.store(true, Ordering::Relaxed);
+    let (_, told) = look(&[]);
+    assert!(told.contains("\n  its check: pass\n"), "{told}");
+    let (_, told) = look(&["--site", "dead.toml"]);
+    assert!(told.contains("\n  its check: inconclusive: "), "{told}");
+    let rows: Value = serde_json::from_str(&look(&["--json"]).1).unwrap();
+    assert_eq!(rows[0]["now"]["verdict"], "pass");
+    assert_eq!(mark(&[]).0, Some(0));
+    let rows: Value = serde_json::from_str(&due(here, &["--json"]).1).unwrap();
+    assert_eq!(rows[0]["done"]["judged"]["verdict"], "pass");
+    assert!(rows[1].get("check").is_none() && rows[1]["done"].is_null(), "{rows}");
+    // By override it is done whatever is seen, and that is on record.
+    std::fs::remove_dir_all(run.join("followups")).unwrap();
+    let (code, told) = mark(&["--override", "--site", "dead.toml"]);
+    assert_eq!(code, Some(0), "{told}");
+    let rows: Value = serde_json::from_str(&due(here, &["--json"]).1).unwrap();
+    assert_eq!(rows[0]["done"]["judged"]["verdict"], "inconclusive");
+}
+
 #[test]
 fn a_list_that_was_changed_is_not_believed() {
-    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let (dir, run) = ran(RELEASES);
     let here = dir.path();
     let id = run.file_name().unwrap().to_str().unwrap();
     for what in ["anchor", "volumes"] {
@@ -125,7 +205,7 @@ fn a_list_that_was_changed_is_not_believed() {
 /// done once more from there.
 #[test]
 fn a_list_is_no_run() {
-    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let (dir, run) = ran(RELEASES);
     let here = dir.path();
     let id = run.file_name().unwrap().to_str().unwrap();
     let place = run.join("followups").display().to_string();
@@ -143,7 +223,7 @@ fn a_list_is_no_run() {
 /// Nobody knows what it left.
 #[test]
 fn a_run_whose_journal_is_damaged_is_named() {
-    let (dir, run) = ran("[release]\n'only/print' = ''\n");
+    let (dir, run) = ran(RELEASES);
     let id = run.file_name().unwrap().to_str().unwrap();
     let file = run.join(FILE);
     let text = std::fs::read_to_string(&file).unwrap();

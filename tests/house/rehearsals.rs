@@ -7,6 +7,7 @@ mod checks;
 mod claimed;
 mod figures;
 mod files;
+mod followed;
 mod gates;
 mod halfway;
 mod impatient;

@@ -27,6 +27,25 @@ fn gate(id: &str) -> String {
     format!("[[phase.step.gate]]\n{id}that = 'raft.unsealed > 0'\nsays = \"s\"\n")
 }
 
+/// What is looked at when the run is over is read as gates are.
+#[test]
+fn a_check_of_a_follow_up_is_linted() {
+    let due = "[[followup]]\nid = \"f\"\ntitle = \"F\"\ndue = \"24h\"\nowner = \"o\"\n";
+    for (check, why) in [
+        ("volumes.exists(v, v.nmae == \"x\")", "nmae"),
+        ("size(volumes)", "not true or false"),
+        ("evidence.nobody > 0", "nobody"),
+        ("volumes.all(v, v.policy == \"Retain\")", "empty"),
+    ] {
+        let text = format!("{GOOD}{due}check = '{check}'\n");
+        let problems = load(&text).err().unwrap_or_else(|| panic!("accepted: {check}"));
+        let [problem] = problems.as_slice() else { panic!("{check}: {problems:?}") };
+        assert!(problem.message.contains(why) && !problem.remedy.is_empty(), "{problem:?}");
+        let (_, _, words) = place(&text, problem);
+        assert!(check.contains(words.trim_matches('\'')), "{words}");
+    }
+}
+
 /// Whatever has an id has one of its own, given or by its place; the second one is marked.
 #[test]
 fn two_of_one_id_are_refused_at_the_second() {

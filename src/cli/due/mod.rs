@@ -1,16 +1,20 @@
-//! `holdpoint runs --due`: what finished runs left to be done, and since or until when.
+//! `holdpoint runs --due`: what finished runs left to be done, since or until when, and whether it
+//! is by now.
+
+mod look;
 
 use crate::cli::verify::locate;
-use crate::cli::{UNDONE, refuse, site};
-use crate::event::{Actor, Role, Time};
+use crate::cli::{UNDONE, refuse, runtime, site};
+use crate::event::{Actor, Judged, Role, Time};
 use crate::journal::{Read, Verdict, read};
-use crate::run::State;
-use crate::session::{Due, afterwards, fold, follow, goes_on};
+use crate::run::{State, reasonable};
+use crate::session::{Due, Word, afterwards, fold, follow, goes_on, left};
 use crate::site::is_lab;
 use crate::text::clean_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// One line of the list.
 #[derive(Serialize)]
@@ -20,12 +24,26 @@ struct Row {
     lab: bool,
     #[serde(flatten)]
     due: Due,
+    /// What its check sees now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Judged>,
+}
+
+/// What the list is asked for.
+pub(crate) struct Asked<'a> {
+    /// Directory of runs.
+    pub(crate) state: Option<&'a Path>,
+    /// The site, if not as each run was opened.
+    pub(crate) site: Option<&'a str>,
+    pub(crate) json: bool,
+    /// Checks are looked at.
+    pub(crate) look: bool,
 }
 
 /// Lists what is left to be done, the earliest first; as JSON also what was done. Exit status 1
 /// where a run's list cannot be read.
-pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
-    let runs = site::runs(state);
+pub(crate) fn list(asked: &Asked<'_>) -> ExitCode {
+    let runs = site::runs(asked.state);
     let dirs = match super::runs::dirs(&runs) {
         Ok(dirs) => dirs,
         Err(why) => return refuse(&why),
@@ -40,8 +58,20 @@ pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
             }
         }
     }
-    rows.sort_by_key(|row| row.due.due);
-    if json {
+    rows.sort_by_key(|(row, _)| row.due.due);
+    if asked.look {
+        let looking = async {
+            let mut sites = look::Sites::new(asked.site);
+            for (row, state) in rows.iter_mut().filter(|(row, _)| row.due.done.is_none()) {
+                row.now = sites.judged(state, &row.due.id).await;
+            }
+        };
+        if let Err(why) = within(looking) {
+            return refuse(&why);
+        }
+    }
+    let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
+    if asked.json {
         match serde_json::to_string_pretty(&rows) {
             Ok(text) => outln!("{text}"),
             Err(e) => return refuse(&e.to_string()),
@@ -56,8 +86,16 @@ pub(crate) fn list(state: Option<&Path>, json: bool) -> ExitCode {
     if lost { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS }
 }
 
+/// Runs what asks a site, which may hang at the end.
+fn within<T>(looking: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = runtime()?;
+    let seen = runtime.block_on(looking);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    Ok(seen)
+}
+
 /// Of one run, by the name that it has here; nothing, where that was told by another name.
-fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<Row>, String> {
+fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<(Row, Arc<State>)>, String> {
     let run = clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
     let first = opened(dir).map_err(|why| format!("{run}: {why}"))?;
     let Segment { dir, state, .. } = last(first)?;
@@ -66,14 +104,15 @@ fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<Row>, String> {
         return Ok(Vec::new());
     }
     told.push(place);
-    let due = afterwards(&dir, &state)?;
+    let (due, state) = (afterwards(&dir, &state)?, Arc::new(state));
     let row = |due| Row {
         run: run.clone(),
         site: clean_line(&state.header.site),
         lab: is_lab(&state.header.pins),
         due,
+        now: None,
     };
-    Ok(due.into_iter().map(row).collect())
+    Ok(due.into_iter().map(|due| (row(due), Arc::clone(&state))).collect())
 }
 
 /// A run's journal, or what of it lies in one place.
@@ -116,21 +155,36 @@ fn opened(dir: &Path) -> Result<Segment, String> {
     Ok(Segment { dir: dir.to_owned(), read, state })
 }
 
-/// Writes down that something is done.
-pub(crate) fn done(run: &str, id: &str, reason: &str, state: Option<&Path>) -> ExitCode {
-    let said = || -> Result<(), String> {
-        let dir: PathBuf = locate(run, state)?;
-        let Segment { dir, read, state } = last(opened(&dir)?)?;
-        let actor = Actor::Person { name: site::user(), role: Role::Driver };
-        follow(&dir, (&read, &state), (id, reason), &actor, &site::clock())
-    };
-    match said() {
+/// That something is done, as it was said.
+pub(crate) struct Done<'a> {
+    pub(crate) run: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) reason: &'a str,
+    /// Whatever its check sees.
+    pub(crate) overrides: bool,
+}
+
+/// Looks at its check, if it has one, and writes it down.
+pub(crate) fn done(done: &Done<'_>, asked: &Asked<'_>) -> ExitCode {
+    match said(done, asked) {
         Ok(()) => {
-            outln!("{id} of {run} is done; it is on record with the run");
+            outln!("{} of {} is done; it is on record with the run", done.id, done.run);
             ExitCode::SUCCESS
         }
         Err(why) => refuse(&why),
     }
+}
+
+fn said(done: &Done<'_>, asked: &Asked<'_>) -> Result<(), String> {
+    let dir: PathBuf = locate(done.run, asked.state)?;
+    let Segment { dir, read, state } = last(opened(&dir)?)?;
+    reasonable(done.reason).map_err(|e| e.to_string())?;
+    // A word that is not taken anyway asks no site.
+    left(&dir, &state, done.id)?;
+    let judged = within(async { look::Sites::new(asked.site).judged(&state, done.id).await })?;
+    let word = Word { id: done.id, reason: done.reason, judged, overrides: done.overrides };
+    let actor = Actor::Person { name: site::user(), role: Role::Driver };
+    follow(&dir, (&read, &state), word, &actor, &site::clock())
 }
 
 fn print(rows: &[Row], now: Time) {
@@ -153,9 +207,18 @@ fn print(rows: &[Row], now: Time) {
     }));
     let widths: Vec<usize> =
         (0..6).map(|i| table.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
-    for row in &table {
+    let mut lines = table.iter().map(|row| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        outln!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.next().into_iter().for_each(|head| outln!("{head}"));
+    for (row, line) in rows.iter().zip(lines) {
+        outln!("{line}");
+        if let Some(judged) = &row.now {
+            let why = [judged.verdict.to_string(), clean_line(&judged.why)];
+            let why = why.iter().filter(|part| !part.is_empty());
+            outln!("  its check: {}", why.cloned().collect::<Vec<_>>().join(": "));
+        }
     }
     outln!("holdpoint runs --due --done RUN FOLLOW-UP --reason TEXT says that one is done");
 }
