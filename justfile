@@ -6,8 +6,11 @@ test:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
 
+# whatever is pressed and whenever it is killed, on the lab and on real servers: hours
+soak RUNS="2000" KILLS="1000" REAL="20": (impatient RUNS) (killed KILLS) (killed-real REAL)
+
 # runs of an impatient operator with faults at random: long
-soak RUNS="2000":
+impatient RUNS="2000":
     HOLDPOINT_RUNS={{RUNS}} cargo test --locked --test house impatient -- --nocapture
 
 # how long each rehearsal of the tests takes, in the test profile
