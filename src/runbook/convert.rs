@@ -73,7 +73,10 @@ pub(crate) fn brief(value: &cel::Value) -> String {
                 _ => format!("{} items", list.len()),
             }
         }
-        cel::Value::Map(map) => named(value).unwrap_or_else(|| format!("{} fields", map.map.len())),
+        cel::Value::Map(map) => named(value).unwrap_or_else(|| match map.map.len() {
+            1 => "1 field".into(),
+            n => format!("{n} fields"),
+        }),
         other => scalar(other).unwrap_or_default(),
     }
 }

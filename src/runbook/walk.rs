@@ -6,7 +6,8 @@ use cel::common::ast::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Dotted paths that an expression reads from its scope, without what macros bind.
+/// Paths that an expression reads from its scope, `raft.leader` and `http["page"].status`, without what
+/// macros bind.
 pub(crate) fn paths(expr: &IdedExpr) -> Vec<String> {
     counted(expr).into_keys().collect()
 }
@@ -19,18 +20,14 @@ pub(crate) fn counted(expr: &IdedExpr) -> BTreeMap<String, bool> {
 }
 
 fn collect(expr: &IdedExpr, bound: &mut Vec<String>, found: &mut BTreeMap<String, bool>) {
-    let free =
-        |bound: &[String], path: &str| !bound.iter().any(|b| path.split('.').next() == Some(b));
-    match &expr.expr {
-        Ast::Ident(_) | Ast::Select(_) => {
-            if let Some(path) = dotted(expr) {
-                if free(bound, &path) {
-                    found.insert(path, false);
-                }
-            } else if let Ast::Select(select) = &expr.expr {
-                collect(&select.operand, bound, found);
-            }
+    let free = |bound: &[String], path: &str| !bound.iter().any(|b| root(path) == b);
+    if let Some(path) = dotted(expr) {
+        if free(bound, &path) {
+            found.insert(path, false);
         }
+        return;
+    }
+    match &expr.expr {
         Ast::Comprehension(c) => {
             collect(&c.iter_range, bound, found);
             collect(&c.accu_init, bound, found);
@@ -72,8 +69,12 @@ pub(crate) fn sizes(expr: &IdedExpr) -> Vec<&IdedExpr> {
 
 /// Names that an expression reads from its scope.
 pub(crate) fn roots(expr: &IdedExpr) -> BTreeSet<String> {
-    let root = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
-    paths(expr).iter().map(root).collect()
+    paths(expr).iter().map(|path| root(path).to_owned()).collect()
+}
+
+/// The name with which a path begins.
+pub(crate) fn root(path: &str) -> &str {
+    path.split(['.', '[']).next().unwrap_or(path)
 }
 
 /// What an expression names of a table in its scope.
@@ -193,6 +194,12 @@ fn dotted(expr: &IdedExpr) -> Option<String> {
         Ast::Ident(name) => Some(name.clone()),
         Ast::Select(select) if select.test => dotted(&select.operand),
         Ast::Select(select) => Some(format!("{}.{}", dotted(&select.operand)?, select.field)),
+        Ast::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
+            [of, IdedExpr { expr: Ast::Literal(LiteralValue::String(name)), .. }] => {
+                Some(format!("{}[{:?}]", dotted(of)?, name.inner()))
+            }
+            _ => None,
+        },
         _ => None,
     }
 }

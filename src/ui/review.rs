@@ -74,7 +74,7 @@ fn plan(
     width: usize,
     now: Time,
 ) -> Vec<Line<'static>> {
-    let site = format!(" of site {}", state.header.site);
+    let site = format!(", on site {}", state.header.site);
     let mut out = Vec::new();
     match (&s.proposal, &s.proposal_error) {
         (_, Some(why)) => out.extend(styled(words(why, width), theme::alarm())),

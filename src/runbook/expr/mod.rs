@@ -108,9 +108,11 @@ impl Expr {
             EvalError(first.lines().next().unwrap_or("it is no expression").to_owned())
         })?;
         let paths = walk::counted(program.expression());
-        let roots = paths.keys().map(|p| p.split('.').next().unwrap_or(p));
-        let sources = roots.filter_map(Source::of_name).collect();
-        let paths = paths.into_iter().filter_map(Shown::new).collect();
+        let sources = paths.keys().filter_map(|p| Source::of_name(walk::root(p))).collect();
+        // Of a table whose rows are named it says nothing how many there are.
+        let named = |table: &str| paths.keys().any(|p| p.starts_with(&format!("{table}[")));
+        let shown = paths.iter().filter(|(path, _)| !named(path));
+        let paths = shown.filter_map(|(path, sized)| Shown::new((path.clone(), *sized))).collect();
         let asks = Arc::new(reach::asks(program.expression()));
         let evidence = Arc::new(walk::members(program.expression(), "evidence"));
         Ok(Self {
@@ -310,7 +312,7 @@ impl Expr {
         self.paths
             .iter()
             .filter_map(|Shown { name, path, program }| {
-                let source = Source::of_name(path.split('.').next().unwrap_or(path));
+                let source = Source::of_name(walk::root(path));
                 let at = source.and_then(|s| scope.world.sources.get(&s)?.as_of);
                 // A long table is told by its length: it need not be looked at.
                 let whole = source.filter(|s| s.name() == path.as_str());

@@ -121,6 +121,29 @@ fn nothing_passes_on_what_was_not_read() {
     }
 }
 
+/// Of a table the rows that are named are shown, and not how many it has.
+#[test]
+fn a_named_row_of_a_table_is_shown() {
+    let page = |w: &mut World| {
+        let of = |status| Http { status, ..Http::default() };
+        let update = Update::Http(BTreeMap::from([
+            ("front.page".to_owned(), of(200)),
+            ("back".to_owned(), of(503)),
+        ]));
+        let (source, status, as_of) = (Source::Http, Status::Live, Some(Time(0)));
+        w.apply(&Change { source, status, as_of, reach: None, update });
+    };
+    let text = r#""front.page" in http && http["front.page"].status == 404"#;
+    let Judged { verdict, why, values, .. } = of(text, VoterVerdict::Healthy, page);
+    assert_eq!((verdict, why.as_str()), (Verdict::Fail, r#"http["front.page"].status is 200"#));
+    let shown: Vec<_> = values.iter().map(|v| (v.name.as_str(), v.value.as_str())).collect();
+    assert_eq!(shown, [(r#"http["front.page"].status"#, "200")]);
+    assert!(values[0].at.is_some(), "its age is the source's");
+    // What a macro binds is no table of the world.
+    let rows = r#"[{"http": 1}].all(http, http["http"] == 2)"#;
+    assert_eq!(of(rows, VoterVerdict::Healthy, page).values, []);
+}
+
 /// What must not be there and is, is told by name: an override is of these rows and no others.
 #[test]
 fn what_must_not_be_there_is_named() {

@@ -117,7 +117,10 @@ pub(crate) fn brief(state: &State, now: Time, width: usize) -> Line<'static> {
     };
     let doubt = cut(&doubt, width);
     let room = width.saturating_sub(doubt.chars().count());
-    let figures = if room > 8 { cut(&format!(" · {figures}"), room) } else { String::new() };
+    // Of what was never heard of there are no figures.
+    let heard = pods > 0 || !state.world.classes.is_empty();
+    let figures =
+        if room > 8 && heard { cut(&format!(" · {figures}"), room) } else { String::new() };
     Line::from(vec![Span::styled(doubt, theme::caution()), Span::styled(figures, theme::dim())])
 }
 

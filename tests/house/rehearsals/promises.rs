@@ -289,12 +289,20 @@ fn elected(played: &Played, begun: &World) -> Option<String> {
     }
     let term = |world: &World| world.vault.led.as_ref().map_or(0, |led| led.term);
     let held = played.lab.with(|world| term(world)).saturating_sub(term(begun));
-    let asked = |e: &&Entry| match &e.event {
-        Event::EffectStarted { step, .. } => step.place() == "roll/step-down",
-        _ => false,
+    let started = |place: &'static str| {
+        let of = move |e: &&Entry| match &e.event {
+            Event::EffectStarted { step, .. } => step.place() == place,
+            _ => false,
+        };
+        played.entries.iter().filter(of)
     };
-    let asked = played.entries.iter().filter(asked).count()
-        + played.struck.iter().filter(|s| s.name == "leader-moves").count();
+    // Given to a voter whose pod is just ending it does not stay there.
+    let ending = |at: Time| {
+        let pods = started("roll/pod").chain(started("roll/pod-again"));
+        pods.filter(|e| e.at <= at && at.since(e.at) < Span::secs(5)).count()
+    };
+    let moved = played.struck.iter().filter(|s| s.name == "leader-moves");
+    let asked = started("roll/step-down").count() + moved.map(|s| 1 + ending(s.at)).sum::<usize>();
     let why = || format!("{held} elections, and {asked} of them were asked for");
     (held > asked as u64).then(why)
 }
