@@ -9,10 +9,11 @@ use crate::cli::{UNDONE, lab, refuse, runtime, site};
 use crate::event::{Actor, Mode, Role, StepAddr};
 use crate::journal::Verdict;
 use crate::remote::Remote;
-use crate::run::{State, Status, StepState};
+use crate::run::{State, Status, StepState, over};
 use crate::runbook::model::Does;
 use crate::session::{Answers, Reopened, goes_on, left_behind, reopen};
-use crate::site::{VAULT, is_lab, lacking};
+use crate::site::{Site, VAULT, is_lab, lacking};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -171,7 +172,7 @@ fn open(dir: &Path) -> Result<Reopened, String> {
         return Err(why);
     }
     match (&reopened.verdict, state.ended) {
-        (Verdict::Complete, Some(true)) => Err("this run is over: every step is done".into()),
+        (Verdict::Complete, Some(true)) => Err(format!("this run is over: {}", over(state))),
         (Verdict::Complete, _) => Err(format!(
             "this run is over: it was given up ({}); begin another with holdpoint run",
             state.aborted.clone().unwrap_or_else(|| "no reason was given".into())
@@ -190,6 +191,7 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
     if found.site.name != header.site {
         return Err(format!("{named} is site {}, the run is on {}", found.site.name, header.site));
     }
+    all_shown(&found.site, &header.shows, &named)?;
     let lacks = lacking(&found.site, &reopened.state.runbook.needs);
     if !lacks.is_empty() {
         return Err(lacks.join("; "));
@@ -232,6 +234,19 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
     let begun = Box::new(|_: &_, _: &Path| ());
     let begin = Begin::Again(Box::new(reopened), then);
     conduct(Conduct { remote, begin, actor, answers, stage, begun, notice }).await
+}
+
+/// The site file names all that it named when the run was opened: what it hides would be taken for gone.
+pub(crate) fn all_shown(site: &Site, named: &BTreeSet<String>, file: &str) -> Result<(), String> {
+    let hidden = site.hides(named);
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{file} does not name {} any more, as when the run was opened, so nothing would be known of it; \
+         put it back, or name another file with --site",
+        hidden.join(", ")
+    ))
 }
 
 /// The site is the one that the run was opened on. Vault alone may be another where this very run was

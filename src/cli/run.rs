@@ -185,6 +185,7 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
         site: found.site.name.clone(),
         site_from: found.from.clone(),
         site_values: found.site.json_values(),
+        shows: found.site.shows(),
         pins: found.pins.clone().unwrap_or_default(),
         mode: if write { Mode::Write } else { Mode::ReadOnly },
         version: env!("CARGO_PKG_VERSION").into(),

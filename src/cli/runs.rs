@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     /// As JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "done")]
     json: bool,
     /// What finished runs left to be done, and when it is due
     #[arg(long)]
@@ -94,6 +94,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let asked = due::Asked { state, site, json: args.json, look: args.look };
     if let (Some([run, id]), Some(reason)) = (args.done.as_deref(), &args.reason) {
         return due::done(&due::Done { run, id, reason, overrides: args.overrides }, &asked);
+    }
+    if args.due && args.site.is_some() && !args.look {
+        return refuse("--site says where --look and --done look; the list alone asks no site");
     }
     if args.due {
         return due::list(&asked);

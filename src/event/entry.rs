@@ -6,7 +6,7 @@ use crate::event::{
 use crate::world::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the journal's format; a reader refuses any other.
 pub const FORMAT: u32 = 1;
@@ -66,6 +66,9 @@ pub struct Header {
     pub scheduled: Vec<Scheduled>,
     /// What expressions see as `site`; no secrets.
     pub site_values: BTreeMap<String, Value>,
+    /// What the site file names, so that one that names less later is seen.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub shows: BTreeSet<String>,
     /// Pinned identities.
     pub pins: Pins,
     /// Whether steps may run.

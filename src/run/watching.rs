@@ -8,7 +8,7 @@ use crate::run::state::{GuardState, State};
 use crate::run::step::StepState;
 use crate::runbook::Seen;
 use crate::runbook::model::{Does, OnBreach, OnGuard, Step};
-use crate::world::World;
+use crate::world::{Source, Status as Health, World};
 
 /// Observed time between two soak readings counts only up to this: what was not looked
 /// at was not observed.
@@ -91,6 +91,11 @@ pub(super) fn soak(
 pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
     let mut events = Vec::new();
     for guard in &state.runbook.guards {
+        // Before its sources were heard for the first time nothing is known, and nothing is amiss: as a
+        // gate it passes nothing meanwhile.
+        if !guard.that.sources.iter().all(|source| heard(seen.world(), *source)) {
+            continue;
+        }
         let held = |g: &GuardState| g.judged.verdict == Verdict::Pass;
         // The usual case, many times a second: it holds as before, and nobody asks why. A breach is
         // over as soon as it passes.
@@ -124,6 +129,12 @@ pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
     events.extend(held(state, &breached));
     events.extend(stopped(state, &breached));
     events
+}
+
+/// It answered once, or said that it does not.
+fn heard(world: &World, source: Source) -> bool {
+    let standing = world.sources.get(&source);
+    standing.is_some_and(|s| s.as_of.is_some() || !matches!(s.status, Health::Arriving { .. }))
 }
 
 fn breached(events: &[Event]) -> Option<String> {

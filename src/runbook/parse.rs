@@ -13,6 +13,7 @@ use crate::runbook::steps;
 use crate::runbook::table::{Table, check_id, into_table, leftover, read, required, tables, take};
 use crate::runbook::types::Ty;
 use crate::runbook::undo::undoing;
+use crate::runbook::walk;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -333,13 +334,25 @@ impl Reader<'_, '_> {
         backouts
     }
 
+    /// What Holdpoint counts while it looks is nothing to one that looks for the first time.
+    fn check(&mut self, text: &Spanned<String>, names: &Names) -> Option<Expr> {
+        let check = self.lint.condition(text, names)?;
+        let counted = ["raft.elections", "raft.rate"];
+        let paths = walk::paths(check.ast());
+        if let Some(path) = counted.into_iter().find(|path| paths.iter().any(|p| p == path)) {
+            let what = format!("{path} is counted while a run is watched");
+            self.lint.error(text.span(), what, "name what is so when the run is long over");
+        }
+        Some(check)
+    }
+
     fn followups(&mut self, names: &Names) -> Vec<Followup> {
         let mut seen = BTreeSet::new();
         let mut followups = Vec::new();
         for value in tables(self.lint, &mut self.table, "followup") {
             let Some(raw) = read::<RawFollowup>(self.lint, value) else { continue };
             check_id(self.lint, &raw.id, &mut seen, "follow-up");
-            let check = raw.check.and_then(|text| self.lint.condition(&text, names));
+            let check = raw.check.and_then(|text| self.check(&text, names));
             followups.push(Followup {
                 id: raw.id.into_inner(),
                 title: raw.title,

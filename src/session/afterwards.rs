@@ -6,6 +6,7 @@ use crate::journal::{FILE, FileDisk, JournalError, Read, Verdict, Writer, ZERO_H
 use crate::remote::Clock;
 use crate::run::{State, reasonable};
 use crate::runbook::model::Followup;
+use crate::text::clean_line;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,12 +47,14 @@ pub struct Followed {
 
 /// What a run left to be done, counted from its end. Nothing, where the change was not done: what
 /// it would have left behind is not there, or still in use.
-pub fn afterwards(dir: &Path, state: &State) -> Result<Vec<Due>, String> {
+///
+/// `head` is the hash of the run's last entry.
+pub fn afterwards(dir: &Path, state: &State, head: &str) -> Result<Vec<Due>, String> {
     if state.ended != Some(true) || state.runbook.followups.is_empty() {
         return Ok(Vec::new());
     }
     let said = match std::fs::symlink_metadata(dir.join(DIR)) {
-        Ok(_) => said(dir)?,
+        Ok(_) => said(dir, state, head)?,
         Err(_) => Vec::new(),
     };
     let due = |f: &Followup| Due {
@@ -66,18 +69,39 @@ pub fn afterwards(dir: &Path, state: &State) -> Result<Vec<Due>, String> {
 }
 
 /// What was written down. A header that is not whole was cut off by a crash: nothing was yet.
-fn said(dir: &Path) -> Result<Vec<(String, Followed)>, String> {
+fn said(dir: &Path, state: &State, head: &str) -> Result<Vec<(String, Followed)>, String> {
     let place = dir.join(DIR);
     match crate::journal::read(&place) {
         Ok(read) => {
             whole(dir, &read.verdict)?;
+            of_this_run(&place, &read, state, head)?;
             Ok(followed(&read))
         }
         Err(e) => match std::fs::read(place.join(FILE)) {
             Ok(bytes) if !bytes.contains(&b'\n') => Ok(Vec::new()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             _ => Err(format!("{}: {e}", place.display())),
         },
     }
+}
+
+/// What was said of another run, or of this one when it had another end, is not said of this.
+fn of_this_run(place: &Path, read: &Read, state: &State, head: &str) -> Result<(), String> {
+    let continues = read.entries.first().and_then(|first| match &first.event {
+        Event::Opened { header } => header.continues.as_ref(),
+        _ => None,
+    });
+    let fits = |c: &Continues| c.run == state.header.run && c.seq == state.seq && c.hash == head;
+    if continues.is_some_and(fits) {
+        return Ok(());
+    }
+    let whose =
+        continues.map_or_else(|| "no run".to_owned(), |c| format!("{} at entry {}", c.run, c.seq));
+    Err(format!(
+        "{}: it continues {whose}, not {}; put it where it belongs",
+        place.display(),
+        state.header.run
+    ))
 }
 
 fn whole(dir: &Path, verdict: &Verdict) -> Result<(), String> {
@@ -112,8 +136,12 @@ pub struct Word<'a> {
 }
 
 /// One that is left and nobody said is done, as the runbook has it.
-pub fn left<'a>(dir: &Path, state: &'a State, id: &str) -> Result<&'a Followup, String> {
-    let all = afterwards(dir, state)?;
+pub fn left<'a>(
+    dir: &Path,
+    (run, state): (&Read, &'a State),
+    id: &str,
+) -> Result<(&'a Followup, Time), String> {
+    let all = afterwards(dir, state, &run.head)?;
     let Some(due) = all.iter().find(|due| due.id == id) else {
         let known: Vec<_> = all.iter().map(|due| due.id.as_str()).collect();
         return Err(match known.as_slice() {
@@ -122,10 +150,11 @@ pub fn left<'a>(dir: &Path, state: &'a State, id: &str) -> Result<&'a Followup, 
         });
     };
     if let Some(done) = &due.done {
-        return Err(format!("{id} was done at {} by {}: {}", done.at, done.by, done.reason));
+        let by = clean_line(&done.by.to_string());
+        return Err(format!("{id} was done at {} by {by}: {}", done.at, clean_line(&done.reason)));
     }
     let found = state.runbook.followups.iter().find(|f| f.id == id);
-    found.ok_or_else(|| format!("this run left no {id}"))
+    found.map(|f| (f, due.due)).ok_or_else(|| format!("this run left no {id}"))
 }
 
 /// Writes down that something was done, durably. `run` is the closed run's journal, `state` what it
@@ -138,19 +167,14 @@ pub fn follow(
     clock: &Clock,
 ) -> Result<(), String> {
     reasonable(word.reason).map_err(|e| e.to_string())?;
-    let followup = left(dir, state, word.id)?;
-    if followup.check.is_some() && !word.overrides {
-        let saw = match &word.judged {
-            Some(judged) if judged.verdict == event::Verdict::Pass => None,
-            Some(judged) => Some(format!("its check says {}: {}", judged.verdict, judged.why)),
-            None => Some("nobody looked at its check".into()),
-        };
-        if let Some(saw) = saw {
-            return Err(format!(
-                "{} is not written down: {saw}; --override does it all the same, with what was seen",
-                word.id
-            ));
-        }
+    let (followup, due) = left(dir, (run, state), word.id)?;
+    if !word.overrides
+        && let Some(why) = against(followup, due, &word, clock())
+    {
+        return Err(format!(
+            "{} is not written down: {why}; --override does it all the same, with what was seen",
+            word.id
+        ));
     }
     let place = dir.join(DIR);
     let (disk, head, seq) = opened(&place).map_err(|e| e.to_string())?;
@@ -164,6 +188,19 @@ pub fn follow(
     let (id, reason) = (id.to_owned(), reason.to_owned());
     entries.push(entry(seq.max(1), Event::FollowedUp { id, reason, judged }));
     written(disk, head, entries, Arc::clone(clock))
+}
+
+/// Why it is not done, as far as can be seen: something that is kept for a week is not removed today.
+fn against(followup: &Followup, due: Time, word: &Word<'_>, now: Time) -> Option<String> {
+    if now < due {
+        return Some(format!("it is due in {}, from {due} on", due.since(now).brief()));
+    }
+    followup.check.as_ref()?;
+    match &word.judged {
+        Some(judged) if judged.verdict == event::Verdict::Pass => None,
+        Some(judged) => Some(format!("its check says {}: {}", judged.verdict, judged.why)),
+        None => Some("nobody looked at its check".into()),
+    }
 }
 
 /// Its header: the run's, with which entry it continues.
@@ -184,6 +221,10 @@ fn opened(place: &Path) -> Result<(FileDisk, String, u64), JournalError> {
         Err(JournalError::Io { source, .. })
             if source.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(e) => return Err(e),
+    }
+    // A crash came between the directory and its file; only an empty one goes.
+    if !place.join(FILE).exists() && std::fs::remove_dir(place).is_ok() {
+        return Ok((FileDisk::create(place)?, ZERO_HASH.to_owned(), 0));
     }
     let (mut disk, bytes) = FileDisk::reopen(place)?;
     let Ok(read) = read_bytes(&bytes) else {

@@ -4,6 +4,7 @@
 
 mod lease;
 mod scheduled;
+mod shows;
 
 pub use self::lease::LeaseAt;
 

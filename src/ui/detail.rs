@@ -1,7 +1,7 @@
 //! The step in hand: why, what it would do, may it, and its output.
 
 use crate::event::{Probed, StepAddr, Time, Verdict};
-use crate::run::{State, Status, StepState};
+use crate::run::{State, Status, StepState, left_for_later, over};
 use crate::runbook::Template;
 use crate::runbook::model::{Does, Risk, Undo};
 use crate::ui::text::{cut, words};
@@ -176,11 +176,19 @@ fn said(page: &mut Page, state: &State, s: &StepState, now: Time) {
     }
 }
 
+/// As a sentence begins.
+fn begun(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+}
+
 fn ending(state: &State, width: usize) -> Vec<Line<'static>> {
     let text = match (&state.aborted, state.ended) {
         (Some(reason), _) => format!("The run was aborted: {reason}"),
         (None, Some(true)) => {
-            "Every step is done and verified. q leaves; the journal is closed.".into()
+            let later = left_for_later(state).map(|left| format!(" {}.", begun(&left)));
+            let later = later.unwrap_or_default();
+            format!("{}.{later} q leaves; the journal is closed.", begun(&over(state)))
         }
         (None, Some(false)) => "The run ended before it was done.".into(),
         (None, None) => "Looking at what comes next…".into(),

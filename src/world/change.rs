@@ -151,7 +151,8 @@ impl World {
             Update::Cronjobs(rows) => self.cronjobs.apply(rows),
             Update::Nodes(rows) => self.nodes.apply(rows),
             Update::Secrets(rows) => self.secrets.apply(rows),
-            Update::Http(answers) => self.http.extend(answers.clone()),
+            // All that the site names were asked: what it names no longer is not known.
+            Update::Http(answers) => self.http.clone_from(answers),
         }
         let unheard = || Arc::new(Standing::unheard(change.source));
         let standing = self.sources.entry(change.source).or_insert_with(unheard);
@@ -218,6 +219,22 @@ mod tests {
         assert_eq!(world.claims.len(), 1);
         world.apply(&change(Rows::all(vec![])));
         assert!(world.claims.is_empty());
+    }
+
+    /// All endpoints are asked at once: one that was not asked any more is not known, however fresh the others.
+    #[test]
+    fn an_endpoint_that_is_asked_no_longer_is_gone() {
+        let mut world = World::default();
+        for name in ["page", "other"] {
+            world.apply(&Change {
+                source: Source::Http,
+                status: Status::Live,
+                as_of: Some(Time(0)),
+                reach: None,
+                update: Update::Http([(name.to_owned(), Http::default())].into()),
+            });
+        }
+        assert_eq!(world.http.keys().collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

@@ -68,6 +68,11 @@ fn due(dir: &Path, more: &[&str]) -> (Option<i32>, String) {
     holdpoint(dir, &[&["runs", "--due", "--state", "runs"], more].concat())
 }
 
+/// Before it is due it is done by override.
+fn early(dir: &Path, run: &str, what: &str) -> (Option<i32>, String) {
+    due(dir, &["--done", run, what, "--reason", "gone", "--override"])
+}
+
 #[test]
 fn what_is_left_is_listed_and_marked_once_by_name() {
     let (dir, run) = ran(RELEASES);
@@ -80,6 +85,7 @@ fn what_is_left_is_listed_and_marked_once_by_name() {
     let id = run.file_name().unwrap().to_str().unwrap();
     let mark = |what: &str, reason: &str| due(here, &["--done", id, what, "--reason", reason]);
     for (what, reason, why) in [
+        ("volumes", "gone", "it is due in 6d"),
         ("anchor", " ", "a reason is needed"),
         ("else", "gone", "this run left no else; it left volumes, anchor"),
     ] {
@@ -92,7 +98,7 @@ fn what_is_left_is_listed_and_marked_once_by_name() {
     assert!(code == Some(2) && told.contains("removed, both copies"), "{told}");
     let (_, told) = due(here, &[]);
     assert!(!told.contains("anchor") && told.contains("volumes"), "{told}");
-    assert_eq!(mark("volumes", "gone").0, Some(0));
+    assert_eq!(early(here, id, "volumes").0, Some(0));
     assert!(due(here, &[]).1.contains("nothing is left"));
     let rows: Value = serde_json::from_str(&due(here, &["--json"]).1).unwrap();
     assert_eq!(rows[0]["done"]["reason"], "removed, both copies");
@@ -144,8 +150,12 @@ fn a_check_is_looked_at_before_something_is_said_to_be_done() {
     let below = told.lines().nth(line + 1).unwrap();
     assert!(code == Some(0) && below.starts_with("  its check: fail: "), "{told}");
     assert_eq!(told.matches("its check").count(), 1, "{told}");
+    put("less.toml", SITE);
+    put("renamed.toml", &site(1, "here").replace("http.page", "http.other"));
     for (more, why) in [
-        (&[][..], "its check says fail: "),
+        (&[][..], "its check says fail: http[\"page\"].status is 200"),
+        (&["--site", "less.toml"], "less.toml does not name endpoint page any more"),
+        (&["--site", "renamed.toml"], "renamed.toml does not name endpoint page any more"),
         (&["--site", "dead.toml"], "its check says inconclusive: "),
         (&["--site", "other.toml"], "other.toml is site other, the run was on here"),
         (&["--site", "none.toml"], "none.toml"),
@@ -155,11 +165,16 @@ fn a_check_is_looked_at_before_something_is_said_to_be_done() {
         assert!(!run.join("followups").exists());
     }
     gone.store(true, Ordering::Relaxed);
+    // Nor is it taken for the same site where that cannot be seen.
+    let (code, told) = due(here, &["--site", "site.toml"]);
+    assert!(code == Some(2) && told.contains("the list alone asks no site"), "{told}");
     let (_, told) = look(&[]);
     assert!(told.contains("\n  its check: pass\n"), "{told}");
     let (_, told) = look(&["--site", "dead.toml"]);
     assert!(told.contains("\n  its check: inconclusive: "), "{told}");
-    let rows: Value = serde_json::from_str(&look(&["--json"]).1).unwrap();
+    // What is looked at is said on standard error.
+    let told = look(&["--json"]).1;
+    let rows: Value = serde_json::from_str(told.split("\nholdpoint: ").next().unwrap()).unwrap();
     assert_eq!(rows[0]["now"]["verdict"], "pass");
     assert_eq!(mark(&[]).0, Some(0));
     let rows: Value = serde_json::from_str(&due(here, &["--json"]).1).unwrap();
@@ -179,7 +194,7 @@ fn a_list_that_was_changed_is_not_believed() {
     let here = dir.path();
     let id = run.file_name().unwrap().to_str().unwrap();
     for what in ["anchor", "volumes"] {
-        assert_eq!(due(here, &["--done", id, what, "--reason", "gone"]).0, Some(0));
+        assert_eq!(early(here, id, what).0, Some(0));
     }
     let file = run.join("followups").join(FILE);
     let whole = std::fs::read(&file).unwrap();
@@ -193,12 +208,31 @@ fn a_list_that_was_changed_is_not_believed() {
     std::fs::write(&file, &text[..text.len() - 9]).unwrap();
     let (code, told) = due(here, &[]);
     assert!(code == Some(0) && told.contains("volumes") && !told.contains("anchor"), "{told}");
-    assert_eq!(due(here, &["--done", id, "volumes", "--reason", "gone"]).0, Some(0));
+    assert_eq!(early(here, id, "volumes").0, Some(0));
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replacen("\"id\":\"anchor\"", "\"id\":\"ancher\"", 1)).unwrap();
     let (code, told) = due(here, &[]);
     assert!(code == Some(1) && told.contains("tampered"), "{told}");
     assert_eq!(due(here, &["--done", id, "anchor", "--reason", "gone"]).0, Some(2));
+}
+
+/// What was said of another run is not said of this one, and what a crash left empty says nothing.
+#[test]
+fn a_list_of_another_run_is_not_believed() {
+    let (one, first) = ran(RELEASES);
+    let (other, second) = ran(RELEASES);
+    let id = |run: &Path| run.file_name().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(early(one.path(), &id(&first), "anchor").0, Some(0));
+    std::fs::create_dir(second.join("followups")).unwrap();
+    let (code, told) = due(other.path(), &[]);
+    assert!(code == Some(0) && told.contains("anchor"), "{told}");
+    assert_eq!(early(other.path(), &id(&second), "volumes").0, Some(0));
+    let (theirs, ours) = (first.join("followups").join(FILE), second.join("followups").join(FILE));
+    std::fs::copy(theirs, ours).unwrap();
+    let (code, told) = due(other.path(), &[]);
+    assert!(code == Some(1) && told.contains(&format!("it continues {}", id(&first))), "{told}");
+    assert!(!told.contains("nothing is left"), "{told}");
+    assert_eq!(early(other.path(), &id(&second), "anchor").0, Some(2));
 }
 
 /// The record of what was done afterwards has the run's header, and is no run: nothing of the change is
@@ -210,7 +244,7 @@ fn a_list_is_no_run() {
     let id = run.file_name().unwrap().to_str().unwrap();
     let place = run.join("followups").display().to_string();
     for what in ["anchor", "volumes"] {
-        assert_eq!(due(here, &["--done", id, what, "--reason", "gone"]).0, Some(0));
+        assert_eq!(early(here, id, what).0, Some(0));
         let resume = ["resume", &place, "--headless", "--answers", "answers.toml"];
         let (code, told) = holdpoint(here, &resume);
         assert!(code == Some(2) && told.contains("follow-ups, and no run"), "{told}");

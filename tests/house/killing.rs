@@ -83,9 +83,15 @@ fn live(
 /// Where the run stood when it was killed: the step, and its status.
 fn stage(journal: &Path) -> Option<(String, String)> {
     let state = fold(&read(journal).ok()?.entries).ok()?;
+    if state.ended.is_some() {
+        return Some(("".into(), OVER.into()));
+    }
     let Some(addr) = state.current() else { return Some(("".into(), "between steps".into())) };
     Some((addr.to_string(), state.steps.get(&addr)?.status.to_string()))
 }
+
+/// Where nothing is left to be resumed.
+const OVER: &str = "over";
 
 /// A verify begins anew with each process: killed every few seconds it never comes to its end,
 /// and all kills strike it. After so many in one place the run goes on to its next step.
@@ -128,8 +134,9 @@ pub fn killed(site: &impl Doomed, seed: u64, mut kills: u32) -> BTreeMap<String,
                     Some((at, stage)) => {
                         times = if at == place { times + 1 } else { 1 };
                         place = at;
+                        // Its last entry was written, and its process had not ended.
+                        child = if stage == OVER { site.begin() } else { site.resume() };
                         *stages.entry(stage).or_default() += 1;
-                        child = site.resume();
                     }
                     // It was killed before it had begun: there is nothing to be resumed.
                     None => {

@@ -30,6 +30,7 @@ mod killed;
 mod killing;
 mod layers;
 mod lease;
+mod narrowed;
 mod outlived;
 mod pipes;
 mod pty;

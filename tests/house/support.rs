@@ -6,7 +6,7 @@ use holdpoint::runbook::load;
 use holdpoint::runbook::model::Runbook;
 use holdpoint::world::*;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub const RUNBOOK: &str = r#"
@@ -65,6 +65,7 @@ pub fn header(runbook: &str, mode: Mode) -> Header {
         site: "example".into(),
         site_from: String::new(),
         site_values: BTreeMap::new(),
+        shows: BTreeSet::new(),
         pins: BTreeMap::new(),
         mode,
         version: "0".into(),

@@ -1,5 +1,6 @@
 //! The sites on which checks of follow-ups are looked at: each asked once who it is.
 
+use crate::cli::resume::all_shown;
 use crate::cli::site;
 use crate::event::{Judged, Pins};
 use crate::observe;
@@ -7,14 +8,20 @@ use crate::remote::Remote;
 use crate::run::{State, due_judged, due_reading};
 use crate::runbook::Expr;
 use crate::site::{KUBERNETES, VAULT, is_lab, mismatch};
+use crate::text::clean_line;
 use crate::world::{Reading, Source};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest wait for a site to say who it is, and for all that a check reads. A program that logs in may wait
+/// for a person; a list must not.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// A site, and who it says that it is.
 #[derive(Clone)]
 struct Reached {
-    name: String,
     remote: Arc<Remote>,
     found: Pins,
 }
@@ -37,7 +44,7 @@ impl Sites {
         let check = followup.check.as_ref()?;
         match self.looked(state, check).await {
             Ok(judged) => Some(judged),
-            Err(why) => Some(Judged::inconclusive(why, site::clock()())),
+            Err(why) => Some(Judged::inconclusive(clean_line(&why), site::clock()())),
         }
     }
 
@@ -52,21 +59,21 @@ impl Sites {
                 }
             });
         }
-        let Reached { name, remote, found } = self.reached(&named).await?;
-        if name != header.site {
-            return Err(format!("{named} is site {name}, the run was on {}", header.site));
+        let Reached { remote, found } = self.reached(&named).await?;
+        let site = &remote.site;
+        if site.name != header.site {
+            return Err(format!("{named} is site {}, the run was on {}", site.name, header.site));
         }
-        let wrong = mismatch(&header.pins, &found);
-        if !wrong.is_empty() {
-            return Err(format!("this is another site: {}", wrong.join("; ")));
-        }
+        all_shown(site, &header.shows, &named)?;
+        proved(&remote, &header.pins, &found)?;
         let reading = due_reading(state, check);
-        let lacks =
-            |system: &&str| !header.pins.contains_key(*system) || !found.contains_key(*system);
+        let lacks = |system: &&str| !header.pins.contains_key(*system);
         if let Some(system) = systems(&reading).into_iter().find(lacks) {
-            return Err(format!("{system} cannot be read now, so this may be another site"));
+            return Err(format!(
+                "the run was opened without {system}, so nothing proves that this is the right one"
+            ));
         }
-        let changes = observe::read(&remote, &reading).await;
+        let changes = within("its answers", observe::read(&remote, &reading)).await?;
         Ok(due_judged(state, check, &changes, remote.now()))
     }
 
@@ -81,12 +88,34 @@ impl Sites {
 }
 
 async fn reach(named: &str) -> Result<Reached, String> {
+    errln!("holdpoint: looking at site {named}");
     let found = site::find(named)?;
-    let name = found.site.name.clone();
-    let remote = Remote::connect(found.site, &site::surroundings(), site::clock()).await;
-    let remote = Arc::new(remote.map_err(|e| e.to_string())?);
-    let found = remote.identities().await;
-    Ok(Reached { name, remote, found })
+    let around = site::surroundings();
+    let connected = Remote::connect(found.site, &around, site::clock());
+    let remote = within("its login", connected).await?.map_err(|e| e.to_string())?;
+    let found = within("its identities", remote.identities()).await?;
+    Ok(Reached { remote: Arc::new(remote), found })
+}
+
+async fn within<T>(what: &str, asked: impl Future<Output = T>) -> Result<T, String> {
+    let late = |_| format!("{what}: nothing in {} s", LONGEST.as_secs());
+    tokio::time::timeout(LONGEST, asked).await.map_err(late)
+}
+
+/// Every identity that the run was held to is seen, and the same: what a check names may be of any.
+fn proved(remote: &Remote, pinned: &Pins, found: &Pins) -> Result<(), String> {
+    let wrong = mismatch(pinned, found);
+    if !wrong.is_empty() {
+        return Err(format!("this is another site: {}", wrong.join("; ")));
+    }
+    let Some(name) = pinned.keys().find(|name| !found.contains_key(*name)) else { return Ok(()) };
+    let why = match &remote.kube {
+        Err(why) if name == KUBERNETES => format!(" ({why})"),
+        _ => String::new(),
+    };
+    Err(format!(
+        "{name} cannot be read now{why}, so this may be another site; see holdpoint doctor"
+    ))
 }
 
 /// Whose answers a check goes by.

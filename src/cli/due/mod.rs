@@ -98,13 +98,13 @@ fn within<T>(looking: impl Future<Output = T>) -> Result<T, String> {
 fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<(Row, Arc<State>)>, String> {
     let run = clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
     let first = opened(dir).map_err(|why| format!("{run}: {why}"))?;
-    let Segment { dir, state, .. } = last(first)?;
+    let Segment { dir, read, state } = last(first)?;
     let place = real(&dir);
     if told.contains(&place) {
         return Ok(Vec::new());
     }
     told.push(place);
-    let (due, state) = (afterwards(&dir, &state)?, Arc::new(state));
+    let (due, state) = (afterwards(&dir, &state, &read.head)?, Arc::new(state));
     let row = |due| Row {
         run: run.clone(),
         site: clean_line(&state.header.site),
@@ -180,7 +180,7 @@ fn said(done: &Done<'_>, asked: &Asked<'_>) -> Result<(), String> {
     let Segment { dir, read, state } = last(opened(&dir)?)?;
     reasonable(done.reason).map_err(|e| e.to_string())?;
     // A word that is not taken anyway asks no site.
-    left(&dir, &state, done.id)?;
+    left(&dir, (&read, &state), done.id)?;
     let judged = within(async { look::Sites::new(asked.site).judged(&state, done.id).await })?;
     let word = Word { id: done.id, reason: done.reason, judged, overrides: done.overrides };
     let actor = Actor::Person { name: site::user(), role: Role::Driver };

@@ -9,7 +9,7 @@ use crate::lab::faults::Fault;
 use crate::lab::{self, Lab, World, site as labsite};
 use crate::problem::render;
 use crate::report::{Struck, rehearsal};
-use crate::run::State;
+use crate::run::{State, over};
 use crate::runbook::load;
 use crate::runbook::model::Runbook;
 use crate::runbook::types::nearest;
@@ -93,7 +93,7 @@ impl Played {
     #[must_use]
     pub fn report(&self) -> Vec<String> {
         let how = match (&self.state.aborted, self.done) {
-            (_, true) => "ended: every step is done and verified".to_owned(),
+            (_, true) => format!("ended: {}", over(&self.state)),
             (Some(why), _) => format!("was given up: {why}"),
             (None, false) => match self.state.current() {
                 Some(step) => {
@@ -241,6 +241,7 @@ pub(crate) fn header(
         site_from: String::new(),
         window: None,
         site_values: site.json_values(),
+        shows: site.shows(),
         pins: BTreeMap::new(),
         mode: Mode::Write,
         version: env!("CARGO_PKG_VERSION").into(),

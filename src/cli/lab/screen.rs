@@ -16,9 +16,9 @@ use crate::lab::faults::{Fault, Planned};
 use crate::lab::{self, Lab, World, beside, pace};
 use crate::problem::render;
 use crate::remote::{Clock, Remote};
-use crate::run::{State, Status};
+use crate::run::{State, Status, over};
 use crate::runbook::load;
-use crate::session::{Keep, Live, Reopened, Stage};
+use crate::session::{Keep, Live, Reopened, Stage, fold};
 use crate::site::{KUBERNETES, Site};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -209,11 +209,14 @@ fn report(dir: &Path, lab: &Lab, done: bool) -> Result<(), String> {
     let bytes = std::fs::read(&journal).map_err(|e| format!("{}: {e}", journal.display()))?;
     let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
     let how = match (done, ended(&entries)) {
-        (true, _) => "ended: every step is done and verified",
-        (false, Some(_)) => "ended, not done",
-        (false, None) => LEFT,
+        (true, _) => {
+            let state = fold(&entries).map_err(|e| e.to_string())?;
+            format!("ended: {}", over(&state))
+        }
+        (false, Some(_)) => "ended, not done".to_owned(),
+        (false, None) => LEFT.to_owned(),
     };
-    told(&entries, lab, None, how).iter().for_each(|line| outln!("{line}"));
+    told(&entries, lab, None, &how).iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
 

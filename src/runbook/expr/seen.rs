@@ -26,6 +26,11 @@ pub(crate) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
+    /// The world that it sees.
+    pub(crate) fn world(&self) -> &World {
+        self.scope.world
+    }
+
     pub(crate) fn new(scope: &'a Scope<'a>) -> Self {
         Self::supposing(scope, &scope.world.raft)
     }

@@ -4,7 +4,7 @@ mod printer;
 mod unattended;
 
 use crate::event::{Actor, Slot, StepAddr};
-use crate::run::{HOW, Intent, State, said};
+use crate::run::{HOW, Intent, State, left_for_later, over, said};
 use crate::runbook::model::Phase;
 use crate::session::answers::Answers;
 use crate::session::handle::{Handle, Live};
@@ -55,6 +55,10 @@ impl Lines<'_> {
         printer.print(&now.state);
         printer.take().into_iter().for_each(|line| self.say(line));
         if let Some(done) = now.state.ended {
+            if done {
+                self.say(format!("the run is over: {}", over(&now.state)));
+                left_for_later(&now.state).into_iter().for_each(|left| self.say(left));
+            }
             return Told::Over(done);
         }
         // What was sent before is waited for.

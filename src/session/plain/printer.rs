@@ -300,7 +300,7 @@ mod tests {
     use crate::event::{Actor, Entry, Event, FORMAT, Header, Judged, Mode, Role, Time};
     use crate::run::{Intent, apply};
     use crate::session::plain::{Typed, command};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
     const ONE: &str = "format = 1\nid = \"x\"\ntitle = \"X\"\nowner = \"o\"\n[[phase]]\nid = \"a\"\n\
@@ -326,6 +326,7 @@ mod tests {
             site: "e".into(),
             site_from: String::new(),
             site_values: BTreeMap::new(),
+            shows: BTreeSet::new(),
             pins: BTreeMap::new(),
             mode: Mode::Write,
             version: "0".into(),

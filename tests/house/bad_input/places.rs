@@ -35,6 +35,8 @@ fn a_check_of_a_follow_up_is_linted() {
         ("volumes.exists(v, v.nmae == \"x\")", "nmae"),
         ("size(volumes)", "not true or false"),
         ("evidence.nobody > 0", "nobody"),
+        ("raft.elections == 0", "raft.elections is counted"),
+        ("raft.rate < 5.0", "raft.rate is counted"),
         ("volumes.all(v, v.policy == \"Retain\")", "empty"),
     ] {
         let text = format!("{GOOD}{due}check = '{check}'\n");

@@ -28,6 +28,31 @@ fn a_guard_is_debounced_and_then_holds_the_release() {
     assert_eq!(run.state.breached().count(), 0);
 }
 
+/// Before its source was heard for the first time nothing is amiss; one that never answers is.
+#[test]
+fn a_guard_waits_until_its_source_was_heard() {
+    let text = RUNBOOK.replace("for = \"5s\"", "for = \"0s\"");
+    assert_ne!(text, RUNBOOK);
+    let mut run = Run::new(&text, Mode::Write);
+    for _ in 0..10 {
+        run.pass(1_000);
+        run.system(Intent::Tick);
+    }
+    assert!(run.state.guards.is_empty() && run.state.line_held.is_none());
+    let silent = Change {
+        source: Source::Raft,
+        status: holdpoint::world::Status::Unreachable { why: "no answer".into() },
+        as_of: None,
+        reach: None,
+        update: Update::Nothing,
+    };
+    for _ in 0..2 {
+        run.observe(vec![silent.clone()]);
+        run.pass(1_000);
+    }
+    assert_eq!(run.state.breached().count(), 1);
+}
+
 /// The line is held in Holdpoint's name, stays so when the guard holds again, and is freed by a
 /// person: also while the guard is breached, which is a gate all the same.
 #[test]
