@@ -115,6 +115,10 @@ func (s *site) startVoter(v *voter, data, audit, log string) (*proc, error) {
 
 // ask sends a request to a voter and decodes the answer, whatever its code.
 func (v *voter) ask(method, path, token string, body, answer any) (int, error) {
+	return v.askBy(shortClient, method, path, token, body, answer)
+}
+
+func (v *voter) askBy(client *http.Client, method, path, token string, body, answer any) (int, error) {
 	text, _ := json.Marshal(body)
 	if body == nil {
 		text = nil
@@ -126,7 +130,7 @@ func (v *voter) ask(method, path, token string, body, answer any) (int, error) {
 	if token != "" {
 		req.Header.Set("X-Vault-Token", token)
 	}
-	res, err := shortClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -143,8 +147,10 @@ func (s *site) initVault() error {
 		Keys      []string `json:"keys_base64"`
 		RootToken string   `json:"root_token"`
 	}
+	// Whoever hangs up while it is being made never learns the keys, and nobody else does.
+	patient := &http.Client{Timeout: 2 * time.Minute}
 	err := poll(s.ctx, 3*time.Minute, "vault-0", func() bool {
-		code, err := first.ask("PUT", "sys/init", "", map[string]int{"secret_shares": 1, "secret_threshold": 1}, &made)
+		code, err := first.askBy(patient, "PUT", "sys/init", "", map[string]int{"secret_shares": 1, "secret_threshold": 1}, &made)
 		return err == nil && code == 200
 	})
 	if err != nil {
