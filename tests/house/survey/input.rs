@@ -140,7 +140,7 @@ fn no_broken_survey_breaks_the_lab() {
     }
     let mut chance = fastrand::Rng::with_seed(7);
     let (mut worlds, mut refused) = (0, 0);
-    for round in 0..160 {
+    for round in 0..100 {
         let mut broken = survey.clone();
         // Objects may be anything; what is around them is held to its types.
         let kinds = broken["kubernetes"]["objects"].as_object_mut().unwrap();
@@ -166,7 +166,7 @@ fn no_broken_survey_breaks_the_lab() {
         worlds += 1;
         world.advance(world.now + Span::secs(900));
     }
-    assert!(worlds > 50 && refused > 20, "{worlds} {refused}");
+    assert!(worlds > 30 && refused > 12, "{worlds} {refused}");
 }
 
 /// Something of it is taken away, is of another kind, is something else.
