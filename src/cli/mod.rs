@@ -117,6 +117,29 @@ pub(crate) fn refuse(why: &str) -> ExitCode {
     ExitCode::from(INPUT)
 }
 
+/// Waits for what asks a site. A disk or server that hangs must not hang the exit.
+pub(crate) fn waited<T>(
+    runtime: Result<tokio::runtime::Runtime, String>,
+    work: impl Future<Output = T>,
+) -> Result<T, String> {
+    let runtime = runtime?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    Ok(done)
+}
+
+/// The same for what is done or not: how the process ends.
+pub(crate) fn ended(
+    runtime: Result<tokio::runtime::Runtime, String>,
+    work: impl Future<Output = Result<bool, String>>,
+) -> ExitCode {
+    match waited(runtime, work).and_then(|done| done) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNDONE),
+        Err(why) => refuse(&why),
+    }
+}
+
 /// The async runtime: two threads suffice for waiting.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_multi_thread()

@@ -5,7 +5,7 @@ use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
 use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
-use crate::cli::{UNDONE, lab, refuse, runtime, site};
+use crate::cli::{ended, lab, refuse, runtime, site};
 use crate::event::{Actor, Mode, Role, StepAddr};
 use crate::journal::Verdict;
 use crate::remote::Remote;
@@ -120,18 +120,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         }
         return lab::resume(Box::new(reopened), args.ascii, args.accept_changes.clone());
     }
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(why) => return refuse(&why),
-    };
-    let code = match runtime.block_on(session(args, reopened)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(UNDONE),
-        Err(why) => refuse(&why),
-    };
-    // A disk or server that hangs must not hang the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    code
+    ended(runtime(), session(args, reopened))
 }
 
 /// The run that is meant.

@@ -2,7 +2,7 @@
 
 use crate::cli::check::read;
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
-use crate::cli::{UNDONE, refuse, runtime, site};
+use crate::cli::{ended, refuse, runtime, site};
 use crate::event::{Actor, FORMAT, Header, Mode, Pins, Role, Slot, Time};
 use crate::problem::render;
 use crate::remote::Remote;
@@ -145,18 +145,7 @@ pub(crate) fn watch(args: &WatchArgs) -> ExitCode {
 }
 
 fn start(wanted: &Wanted<'_>) -> ExitCode {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(why) => return refuse(&why),
-    };
-    let code = match runtime.block_on(session(wanted)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(UNDONE),
-        Err(why) => refuse(&why),
-    };
-    // A disk or server that hangs must not hang the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    code
+    ended(runtime(), session(wanted))
 }
 
 async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {

@@ -1,7 +1,7 @@
 //! `holdpoint survey`: a picture of the live site, for rehearsals.
 
 use crate::cli::doctor::write_private;
-use crate::cli::{INPUT, UNDONE, refuse, runtime, site};
+use crate::cli::{ended, runtime, site};
 use crate::event::Time;
 use crate::remote::Remote;
 use crate::survey::{self, Survey};
@@ -36,20 +36,7 @@ pub struct Args {
 const LARGEST: u64 = 256 << 20;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(why) => return refuse(&why),
-    };
-    let code = match runtime.block_on(session(args)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(UNDONE),
-        Err(why) => {
-            errln!("holdpoint: {why}");
-            ExitCode::from(INPUT)
-        }
-    };
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    code
+    ended(runtime(), session(args))
 }
 
 async fn session(args: &Args) -> Result<bool, String> {

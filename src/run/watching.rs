@@ -8,7 +8,7 @@ use crate::run::state::{GuardState, State};
 use crate::run::step::StepState;
 use crate::runbook::Seen;
 use crate::runbook::model::{Does, OnBreach, OnGuard, Step};
-use crate::world::{Source, Status as Health, World};
+use crate::world::{Source, Status, World};
 
 /// Observed time between two soak readings counts only up to this: what was not looked
 /// at was not observed.
@@ -134,7 +134,7 @@ pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
 /// It answered once, or said that it does not.
 fn heard(world: &World, source: Source) -> bool {
     let standing = world.sources.get(&source);
-    standing.is_some_and(|s| s.as_of.is_some() || !matches!(s.status, Health::Arriving { .. }))
+    standing.is_some_and(|s| s.as_of.is_some() || !matches!(s.status, Status::Arriving { .. }))
 }
 
 fn breached(events: &[Event]) -> Option<String> {

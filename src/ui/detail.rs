@@ -1,6 +1,6 @@
 //! The step in hand: why, what it would do, may it, and its output.
 
-use crate::event::{Probed, StepAddr, Time, Verdict};
+use crate::event::{Judged, Probed, StepAddr, Time, Verdict};
 use crate::run::{State, Status, StepState, left_for_later, over};
 use crate::runbook::Template;
 use crate::runbook::model::{Does, Risk, Undo};
@@ -111,7 +111,8 @@ impl Page {
                 .judged
                 .values
                 .iter()
-                .filter(|v| !v.value.is_empty())
+                // What says why has said the value.
+                .filter(|v| !v.value.is_empty() && !says(&g.judged, &v.name, &v.value))
                 .map(|v| format!("{} {}", v.name, v.value))
                 .collect();
             let why = &g.judged.why;
@@ -129,6 +130,10 @@ impl Page {
             self.signed(label, Some(sign), &text, &age.unwrap_or_default(), theme::calm());
         }
     }
+}
+
+fn says(judged: &Judged, name: &str, value: &str) -> bool {
+    judged.why.contains(&format!("{name} is {value}"))
 }
 
 /// The pane's lines; `whole`: nothing is cut, it wraps.

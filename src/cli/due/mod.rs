@@ -4,7 +4,7 @@
 mod look;
 
 use crate::cli::verify::locate;
-use crate::cli::{UNDONE, refuse, runtime, site};
+use crate::cli::{UNDONE, refuse, runtime, site, waited};
 use crate::event::{Actor, Judged, Role, Time};
 use crate::journal::{Read, Verdict, read};
 use crate::run::{State, reasonable};
@@ -66,7 +66,7 @@ pub(crate) fn list(asked: &Asked<'_>) -> ExitCode {
                 row.now = sites.judged(state, &row.due.id).await;
             }
         };
-        if let Err(why) = within(looking) {
+        if let Err(why) = waited(runtime(), looking) {
             return refuse(&why);
         }
     }
@@ -84,14 +84,6 @@ pub(crate) fn list(asked: &Asked<'_>) -> ExitCode {
         }
     }
     if lost { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS }
-}
-
-/// Runs what asks a site, which may hang at the end.
-fn within<T>(looking: impl Future<Output = T>) -> Result<T, String> {
-    let runtime = runtime()?;
-    let seen = runtime.block_on(looking);
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    Ok(seen)
 }
 
 /// Of one run, by the name that it has here; nothing, where that was told by another name.
@@ -181,7 +173,8 @@ fn said(done: &Done<'_>, asked: &Asked<'_>) -> Result<(), String> {
     reasonable(done.reason).map_err(|e| e.to_string())?;
     // A word that is not taken anyway asks no site.
     left(&dir, (&read, &state), done.id)?;
-    let judged = within(async { look::Sites::new(asked.site).judged(&state, done.id).await })?;
+    let judged =
+        waited(runtime(), async { look::Sites::new(asked.site).judged(&state, done.id).await })?;
     let word = Word { id: done.id, reason: done.reason, judged, overrides: done.overrides };
     let actor = Actor::Person { name: site::user(), role: Role::Driver };
     follow(&dir, (&read, &state), word, &actor, &site::clock())

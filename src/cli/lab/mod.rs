@@ -10,7 +10,6 @@ mod screen;
 mod serve;
 mod strike;
 
-use crate::cli::refuse;
 use crate::lab::faults::{FAULTS, MOMENTS};
 use crate::session::Reopened;
 use clap::Subcommand;
@@ -57,15 +56,6 @@ pub(crate) fn resume(run: Box<Reopened>, ascii: bool, accept: Option<String>) ->
 
 /// Runs something on a lab's own time.
 pub(crate) fn on_lab_time(work: impl Future<Output = Result<bool, String>>) -> ExitCode {
-    let runtime = match crate::lab::pace::runtime() {
-        Ok(runtime) => runtime,
-        Err(e) => return refuse(&format!("the runtime cannot be started: {e}")),
-    };
-    let code = match runtime.block_on(work) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(crate::cli::UNDONE),
-        Err(why) => refuse(&why),
-    };
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    code
+    let runtime = crate::lab::pace::runtime();
+    crate::cli::ended(runtime.map_err(|e| format!("the runtime cannot be started: {e}")), work)
 }
