@@ -10,7 +10,7 @@ use crate::action::quoted;
 use crate::event::{Proposal, Target, Time};
 use crate::remote::{Remote, Trouble, review_access, trouble};
 use crate::runbook::verbs::seconds_of;
-use crate::text::clean_line;
+use crate::text::{clean_line, counted};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -196,8 +196,9 @@ pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Prop
     Ok(Proposal {
         verb: "kube.delete_claims".into(),
         sentence: format!(
-            "DELETE {} claims in namespace {namespace}, without waiting for them to go",
-            targets.len()
+            "DELETE {} in namespace {namespace}, without waiting for {} to go",
+            counted(targets.len(), "claim"),
+            if targets.len() == 1 { "it" } else { "them" }
         ),
         before: names_and_uids(&targets),
         request: request(&objects),

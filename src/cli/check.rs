@@ -2,6 +2,7 @@
 
 use crate::problem::{Problem, render};
 use crate::runbook;
+use crate::text::counted;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,12 +23,10 @@ pub(crate) fn run(args: &Args) -> ExitCode {
                 Ok(loaded) => {
                     err!("{}", render(&file.display().to_string(), &text, &loaded.warnings));
                     let steps: usize = loaded.runbook.phases.iter().map(|p| p.steps.len()).sum();
-                    outln!(
-                        "{}: ok: {} in {} phases, {steps} steps",
-                        file.display(),
-                        loaded.runbook.id,
-                        loaded.runbook.phases.len()
-                    );
+                    let (steps, phases) =
+                        (counted(steps, "step"), counted(loaded.runbook.phases.len(), "phase"));
+                    let (file, id) = (file.display(), &loaded.runbook.id);
+                    outln!("{file}: ok: {id} in {phases}, {steps}");
                 }
                 Err(problems) => {
                     bad = true;

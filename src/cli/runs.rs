@@ -23,6 +23,9 @@ pub struct Args {
     /// Whether that is done by now: their checks, on the site of each run
     #[arg(long, requires = "due", conflicts_with = "done")]
     look: bool,
+    /// One after another that is due: its check, and then a word of yours
+    #[arg(long, requires = "due", conflicts_with_all = ["done", "look", "json"])]
+    walk: bool,
     /// One of those is done
     #[arg(long, num_args = 2, value_names = ["RUN", "FOLLOW-UP"], requires_all = ["due", "reason"])]
     done: Option<Vec<String>>,
@@ -95,8 +98,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     if let (Some([run, id]), Some(reason)) = (args.done.as_deref(), &args.reason) {
         return due::done(&due::Done { run, id, reason, overrides: args.overrides }, &asked);
     }
+    if args.walk {
+        return due::walk(&asked);
+    }
     if args.due && args.site.is_some() && !args.look {
-        return refuse("--site says where --look and --done look; the list alone asks no site");
+        return refuse("--site says where checks are looked at; the list alone asks no site");
     }
     if args.due {
         return due::list(&asked);

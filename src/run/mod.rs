@@ -42,7 +42,7 @@ pub use follow::render_call;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;
 pub use life::{Illegal, Move, Status, legal, table};
-pub use over::{left_for_later, over};
+pub use over::{any_skipped, left_for_later, over};
 pub use poll::{HOW, POLL, Said, said, wanted};
 pub use probing::doubted;
 pub use redline::{Accepted, Redlined};

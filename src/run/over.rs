@@ -6,6 +6,12 @@ use crate::run::state::State;
 /// Steps that are named one by one.
 const NAMED: usize = 5;
 
+/// A step of it was skipped: the run comes to its end, and not all of it is done.
+#[must_use]
+pub fn any_skipped(state: &State) -> bool {
+    state.steps.values().any(|s| s.status == Status::Skipped)
+}
+
 /// Of a run that came to its end: a step that was skipped is not done.
 #[must_use]
 pub fn over(state: &State) -> String {

@@ -157,6 +157,28 @@ pub fn left<'a>(
     found.map(|f| (f, due.due)).ok_or_else(|| format!("this run left no {id}"))
 }
 
+/// Why it was not written down that something was done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is not done, as far as can be seen: to be overridden.
+    NotDone(String),
+    /// It cannot be.
+    Cannot(String),
+}
+
+impl Refused {
+    /// For people, with how they override it.
+    #[must_use]
+    pub fn told(&self, overrides: &str) -> String {
+        match self {
+            Self::NotDone(why) => format!(
+                "it is not written down: {why}; {overrides} does it all the same, with what was seen"
+            ),
+            Self::Cannot(why) => why.clone(),
+        }
+    }
+}
+
 /// Writes down that something was done, durably. `run` is the closed run's journal, `state` what it
 /// folds to. One that has a check is done when that is seen to pass, or by override.
 pub fn follow(
@@ -165,19 +187,16 @@ pub fn follow(
     word: Word<'_>,
     actor: &Actor,
     clock: &Clock,
-) -> Result<(), String> {
-    reasonable(word.reason).map_err(|e| e.to_string())?;
-    let (followup, due) = left(dir, (run, state), word.id)?;
+) -> Result<(), Refused> {
+    reasonable(word.reason).map_err(|e| Refused::Cannot(e.to_string()))?;
+    let (followup, due) = left(dir, (run, state), word.id).map_err(Refused::Cannot)?;
     if !word.overrides
         && let Some(why) = against(followup, due, &word, clock())
     {
-        return Err(format!(
-            "{} is not written down: {why}; --override does it all the same, with what was seen",
-            word.id
-        ));
+        return Err(Refused::NotDone(format!("{}: {why}", word.id)));
     }
     let place = dir.join(DIR);
-    let (disk, head, seq) = opened(&place).map_err(|e| e.to_string())?;
+    let (disk, head, seq) = opened(&place).map_err(|e| Refused::Cannot(e.to_string()))?;
     let now = clock();
     let entry = |seq, event| Entry { seq, at: now, actor: actor.clone(), event };
     let mut entries = Vec::new();
@@ -187,7 +206,7 @@ pub fn follow(
     let Word { id, reason, judged, .. } = word;
     let (id, reason) = (id.to_owned(), reason.to_owned());
     entries.push(entry(seq.max(1), Event::FollowedUp { id, reason, judged }));
-    written(disk, head, entries, Arc::clone(clock))
+    written(disk, head, entries, Arc::clone(clock)).map_err(Refused::Cannot)
 }
 
 /// Why it is not done, as far as can be seen: something that is kept for a week is not removed today.

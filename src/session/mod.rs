@@ -25,7 +25,7 @@ mod tui;
 mod unrecorded;
 mod work;
 
-pub use afterwards::{Due, Followed, Word, afterwards, follow, left};
+pub use afterwards::{Due, Followed, Refused, Word, afterwards, follow, left};
 pub use answers::{Answers, ByProbe, parse_answers};
 pub use earlier::{goes_on, left_behind};
 pub use engine::Engine;

@@ -8,7 +8,9 @@
 //! nor an escape in the middle hides one.
 
 mod clean;
+mod counted;
 mod intake;
 
 pub use clean::{clean_line, clean_output};
+pub use counted::counted;
 pub use intake::{Intake, Redactor};

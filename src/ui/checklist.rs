@@ -57,8 +57,11 @@ fn page(state: &State, width: usize, now: Time) -> Page {
             continue;
         }
         for item in &ps.items {
+            let mine =
+                |addr: &StepAddr| addr.phase == ps.id && addr.item.as_ref() == Some(&item.name);
             let (sign, style) = match (item.began, item.ended) {
-                (Some(_), Some(_)) => ("✓", theme::good()),
+                (Some(_), Some(_)) if skipped(state, mine) > 0 => theme::sign(Status::Skipped),
+                (Some(_), Some(_)) => theme::sign(Status::Done),
                 (Some(_), None) => ("▶", theme::bright()),
                 _ => ("·", theme::dim()),
             };
@@ -76,6 +79,11 @@ fn page(state: &State, width: usize, now: Time) -> Page {
     out
 }
 
+/// How many of these steps were skipped: what they belong to is over, and not done.
+fn skipped(state: &State, mine: impl Fn(&StepAddr) -> bool) -> usize {
+    state.steps.iter().filter(|(addr, s)| s.status == Status::Skipped && mine(addr)).count()
+}
+
 fn head(
     n: &str,
     phase: &Phase,
@@ -84,8 +92,10 @@ fn head(
     width: usize,
     now: Time,
 ) -> Line<'static> {
+    let skipped = skipped(state, |addr| addr.phase == ps.id);
     let (sign, style) = match ps.status {
-        PhaseStatus::Done => ("✓", theme::good()),
+        PhaseStatus::Done if skipped > 0 => theme::sign(Status::Skipped),
+        PhaseStatus::Done => theme::sign(Status::Done),
         PhaseStatus::Open => ("▶", theme::bright()),
         PhaseStatus::Waiting => ("·", theme::dim()),
     };
@@ -100,6 +110,9 @@ fn head(
             ps.items.len()
         ),
     };
+    if skipped > 0 && ps.status == PhaseStatus::Done {
+        tail = format!("{skipped} skipped · {tail}");
+    }
     if let (Some(began), true) = (ps.began, ps.status == PhaseStatus::Done) {
         tail = format!("{tail} {}", right(&ps.ended.unwrap_or(now).since(began).brief(), 6));
     }

@@ -1,7 +1,7 @@
 //! The step in hand: why, what it would do, may it, and its output.
 
 use crate::event::{Judged, Probed, StepAddr, Time, Verdict};
-use crate::run::{State, Status, StepState, left_for_later, over};
+use crate::run::{State, Status, StepState, any_skipped, left_for_later, over};
 use crate::runbook::Template;
 use crate::runbook::model::{Does, Risk, Undo};
 use crate::ui::text::{cut, words};
@@ -24,6 +24,7 @@ pub(crate) fn heading(state: &State) -> (String, String) {
             let status = state.steps.get(&addr).map(|s| s.status.to_string()).unwrap_or_default();
             (format!("5 Step {addr}"), format!("{risk} · {status}"))
         }
+        None if state.ended == Some(true) && any_skipped(state) => ("5 Over".into(), String::new()),
         None if state.ended == Some(true) => ("5 Done".into(), String::new()),
         None => ("5 Between steps".into(), String::new()),
     }

@@ -188,6 +188,57 @@ fn a_check_is_looked_at_before_something_is_said_to_be_done() {
     assert_eq!(rows[0]["done"]["judged"]["verdict"], "inconclusive");
 }
 
+/// What these lines say of what is due, one after another.
+fn walked(dir: &Path, lines: &str) -> (Option<i32>, String) {
+    let mut walks = Command::new(HOLDPOINT)
+        .args(["runs", "--due", "--walk", "--state", "runs"])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Where nothing is due nobody reads them.
+    let _ = walks.stdin.take().unwrap().write_all(lines.as_bytes());
+    let out = walks.wait_with_output().unwrap();
+    (out.status.code(), String::from_utf8(out.stdout).unwrap())
+}
+
+/// What is due is looked at one by one, and written down where it is done.
+#[test]
+fn what_is_due_is_walked() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let endpoint = format!("[http.page]\nurl = \"http://127.0.0.1:{}/\"\n", page(&gone));
+    let more = "check = 'http[\"page\"].status == 404'\n[[followup]]\nid = \"tell\"\n\
+                title = \"Tell them\"\ndue = \"0s\"\nowner = \"us\"\n";
+    let (dir, run) = ran_as(&format!("{SITE}{endpoint}"), &format!("{BOOK}{more}"), RELEASES);
+    let (here, id) = (dir.path(), run.file_name().unwrap().to_str().unwrap());
+    for lines in ["", "done\ndone removed\nelse\nnext\nquit\n"] {
+        let (code, told) = walked(here, lines);
+        assert!(code == Some(1) && told.starts_with("1 of 2: Remove the anchor\n"), "{told}");
+        assert!(told.contains("\n  its check: fail: http[\"page\"].status is 200\n"), "{told}");
+        assert!(
+            told.ends_with("0 of 2 due are done\n1 not due yet, the first in 6d23h\n"),
+            "{told}"
+        );
+        assert_eq!(told.contains("it has no check"), !lines.is_empty(), "{told}");
+        for why in ["a reason is needed", "override REASON does it", "none of these"] {
+            assert_eq!(told.contains(why), !lines.is_empty(), "{told}");
+        }
+        assert!(!run.join("followups").exists());
+    }
+    // What was not so when it was looked at may be by now.
+    gone.store(true, Ordering::Relaxed);
+    let (code, told) = walked(here, "look\ndone removed, both copies\ndone in the channel\n");
+    assert!(code == Some(0) && told.matches("\n  its check: pass\n").count() == 2, "{told}");
+    assert!(told.ends_with("2 of 2 due are done\n1 not due yet, the first in 6d23h\n"), "{told}");
+    assert!(walked(here, "").1.starts_with("nothing is due\n"));
+    let rows: Value = serde_json::from_str(&due(here, &["--json"]).1).unwrap();
+    assert_eq!(rows[0]["done"]["judged"]["verdict"], "pass");
+    assert_eq!(rows[1]["done"]["reason"], "in the channel");
+    assert_eq!(early(here, id, "volumes").0, Some(0));
+    assert_eq!(walked(here, ""), (Some(0), "nothing is due\n".to_owned()));
+}
+
 #[test]
 fn a_list_that_was_changed_is_not_believed() {
     let (dir, run) = ran(RELEASES);

@@ -2,6 +2,7 @@
 
 mod lease;
 mod sight;
+mod skipped;
 mod volumes;
 
 use crate::support::*;

@@ -198,7 +198,7 @@ pub fn well(at: Time) -> Vec<Change> {
 pub fn proposal(voter: &str, uid: &str) -> Proposal {
     Proposal {
         verb: "kube.delete_claims".into(),
-        sentence: "DELETE 1 claims in namespace vault".into(),
+        sentence: "DELETE 1 claim in namespace vault".into(),
         targets: vec![Target {
             kind: "PersistentVolumeClaim".into(),
             namespace: Some("vault".into()),

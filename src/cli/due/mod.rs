@@ -2,6 +2,9 @@
 //! is by now.
 
 mod look;
+mod walk;
+
+pub(crate) use walk::walk;
 
 use crate::cli::verify::locate;
 use crate::cli::{UNDONE, refuse, runtime, site, waited};
@@ -29,6 +32,14 @@ struct Row {
     now: Option<Judged>,
 }
 
+/// Where that stands.
+struct Left {
+    row: Row,
+    /// The run's directory, or the first of them.
+    dir: PathBuf,
+    state: Arc<State>,
+}
+
 /// What the list is asked for.
 pub(crate) struct Asked<'a> {
     /// Directory of runs.
@@ -43,34 +54,22 @@ pub(crate) struct Asked<'a> {
 /// Lists what is left to be done, the earliest first; as JSON also what was done. Exit status 1
 /// where a run's list cannot be read.
 pub(crate) fn list(asked: &Asked<'_>) -> ExitCode {
-    let runs = site::runs(asked.state);
-    let dirs = match super::runs::dirs(&runs) {
-        Ok(dirs) => dirs,
+    let (mut all, lost) = match gathered(asked.state) {
+        Ok(gathered) => gathered,
         Err(why) => return refuse(&why),
     };
-    let (mut rows, mut told, mut lost) = (Vec::new(), Vec::new(), false);
-    for dir in dirs {
-        match rows_of(&dir, &mut told) {
-            Ok(of) => rows.extend(of),
-            Err(why) => {
-                errln!("holdpoint: {}", clean_line(&why));
-                lost = true;
-            }
-        }
-    }
-    rows.sort_by_key(|(row, _)| row.due.due);
     if asked.look {
         let looking = async {
             let mut sites = look::Sites::new(asked.site);
-            for (row, state) in rows.iter_mut().filter(|(row, _)| row.due.done.is_none()) {
-                row.now = sites.judged(state, &row.due.id).await;
+            for left in all.iter_mut().filter(|left| left.row.due.done.is_none()) {
+                left.row.now = sites.judged(&left.state, &left.row.due.id).await;
             }
         };
         if let Err(why) = waited(runtime(), looking) {
             return refuse(&why);
         }
     }
-    let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
+    let mut rows: Vec<Row> = all.into_iter().map(|left| left.row).collect();
     if asked.json {
         match serde_json::to_string_pretty(&rows) {
             Ok(text) => outln!("{text}"),
@@ -86,10 +85,26 @@ pub(crate) fn list(asked: &Asked<'_>) -> ExitCode {
     if lost { ExitCode::from(UNDONE) } else { ExitCode::SUCCESS }
 }
 
+/// What all runs left, the earliest first, and whether a run's list cannot be read.
+fn gathered(state: Option<&Path>) -> Result<(Vec<Left>, bool), String> {
+    let (mut all, mut told, mut lost) = (Vec::new(), Vec::new(), false);
+    for dir in super::runs::dirs(&site::runs(state))? {
+        match left_by(&dir, &mut told) {
+            Ok(of) => all.extend(of),
+            Err(why) => {
+                errln!("holdpoint: {}", clean_line(&why));
+                lost = true;
+            }
+        }
+    }
+    all.sort_by_key(|left: &Left| left.row.due.due);
+    Ok((all, lost))
+}
+
 /// Of one run, by the name that it has here; nothing, where that was told by another name.
-fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<(Row, Arc<State>)>, String> {
-    let run = clean_line(&dir.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
-    let first = opened(dir).map_err(|why| format!("{run}: {why}"))?;
+fn left_by(began: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<Left>, String> {
+    let run = clean_line(&began.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
+    let first = opened(began).map_err(|why| format!("{run}: {why}"))?;
     let Segment { dir, read, state } = last(first)?;
     let place = real(&dir);
     if told.contains(&place) {
@@ -104,7 +119,8 @@ fn rows_of(dir: &Path, told: &mut Vec<PathBuf>) -> Result<Vec<(Row, Arc<State>)>
         due,
         now: None,
     };
-    Ok(due.into_iter().map(|due| (row(due), Arc::clone(&state))).collect())
+    let left = |due| Left { row: row(due), dir: began.to_owned(), state: Arc::clone(&state) };
+    Ok(due.into_iter().map(left).collect())
 }
 
 /// A run's journal, or what of it lies in one place.
@@ -176,8 +192,12 @@ fn said(done: &Done<'_>, asked: &Asked<'_>) -> Result<(), String> {
     let judged =
         waited(runtime(), async { look::Sites::new(asked.site).judged(&state, done.id).await })?;
     let word = Word { id: done.id, reason: done.reason, judged, overrides: done.overrides };
-    let actor = Actor::Person { name: site::user(), role: Role::Driver };
-    follow(&dir, (&read, &state), word, &actor, &site::clock())
+    follow(&dir, (&read, &state), word, &person(), &site::clock())
+        .map_err(|why| why.told("--override"))
+}
+
+fn person() -> Actor {
+    Actor::Person { name: site::user(), role: Role::Driver }
 }
 
 fn print(rows: &[Row], now: Time) {
@@ -185,11 +205,10 @@ fn print(rows: &[Row], now: Time) {
         outln!("nothing is left to be done");
         return;
     }
-    let when = |row: &Row| match now {
-        // A lab has a clock of its own.
-        _ if row.lab => "by its lab's clock".into(),
-        now if now >= row.due.due => format!("DUE for {}", now.since(row.due.due).brief()),
-        now => format!("in {}", row.due.due.since(now).brief()),
+    // A lab has a clock of its own.
+    let when = |row: &Row| match row.lab {
+        true => "by its lab's clock".into(),
+        false => when(row.due.due, now),
     };
     let head = ["DUE", "", "RUN", "FOLLOW-UP", "OWNER", "WHAT"].map(str::to_owned);
     let mut table = vec![head];
@@ -208,10 +227,21 @@ fn print(rows: &[Row], now: Time) {
     for (row, line) in rows.iter().zip(lines) {
         outln!("{line}");
         if let Some(judged) = &row.now {
-            let why = [judged.verdict.to_string(), clean_line(&judged.why)];
-            let why = why.iter().filter(|part| !part.is_empty());
-            outln!("  its check: {}", why.cloned().collect::<Vec<_>>().join(": "));
+            outln!("  its check: {}", seen(judged));
         }
     }
     outln!("holdpoint runs --due --done RUN FOLLOW-UP --reason TEXT says that one is done");
+    outln!("holdpoint runs --due --walk goes through those that are due");
+}
+
+fn when(due: Time, now: Time) -> String {
+    match now >= due {
+        true => format!("DUE for {}", now.since(due).brief()),
+        false => format!("in {}", due.since(now).brief()),
+    }
+}
+
+fn seen(judged: &Judged) -> String {
+    let why = [judged.verdict.to_string(), clean_line(&judged.why)];
+    why.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
 }
