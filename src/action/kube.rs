@@ -38,6 +38,8 @@ fn kubectl_with(kubeconfig: &[PathBuf], context: &str) -> String {
     let paths: Vec<_> = kubeconfig.iter().map(|p| p.display().to_string()).collect();
     let (listed, context) = (quoted(&paths.join(":")), quoted(context));
     match paths.len() {
+        // There is no file: of an in-process lab, and it must not be the user's own.
+        0 => format!("kubectl --kubeconfig /dev/null --context {context}"),
         1 => format!("kubectl --kubeconfig {listed} --context {context}"),
         _ => format!("KUBECONFIG={listed} kubectl --context {context}"),
     }

@@ -153,17 +153,28 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
             note: format!("from {}", args.text("manifest")?),
         }],
         material,
-        commands: vec![format!(
-            "printf '%s\\n' {} | {} apply --server-side --field-manager={}{} -f -",
-            quoted(&bound.to_string()),
-            kubectl(remote),
-            quoted(manager),
-            if force { " --force-conflicts" } else { "" }
-        )],
+        commands: vec![command(remote, &bound, manager, force)],
         request: json!({"manifest": bound, "manager": manager, "force": force}),
         cautions: Vec::new(),
         before: json!({"uid": existing.and_then(|o| o.metadata.uid)}),
     })
+}
+
+/// The command where there is nothing yet that it would change.
+pub(crate) async fn creating(remote: &Remote, args: &Args<'_>) -> Result<String, String> {
+    let m = read(remote, args.text("manifest")?).await?;
+    let manager = args.opt("field_manager").unwrap_or("holdpoint");
+    Ok(command(remote, &m.object, manager, args.flag("force")))
+}
+
+fn command(remote: &Remote, object: &Value, manager: &str, force: bool) -> String {
+    format!(
+        "printf '%s\\n' {} | {} apply --server-side --field-manager={}{} -f -",
+        quoted(&object.to_string()),
+        kubectl(remote),
+        quoted(manager),
+        if force { " --force-conflicts" } else { "" }
+    )
 }
 
 pub(crate) async fn execute(remote: &Remote, proposal: &Proposal) -> Ended {

@@ -57,6 +57,15 @@ pub async fn resolve(
     resolved.map_err(|why| remote.redactor().redact(&why))
 }
 
+/// The command of a call that would be refused as things are now, for a plan: what it would be once
+/// the steps before it were done. Only of what creates an object that is not there then.
+pub async fn later(remote: &Remote, call: &Call<String>) -> Option<String> {
+    match call.verb.as_str() {
+        "kube.apply" => kube_apply::creating(remote, &args::Args::new(call)).await.ok(),
+        _ => None,
+    }
+}
+
 async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
     let found = remote.identities().await;
     let wrong = mismatch(pins, &found);

@@ -10,8 +10,9 @@ use crate::problem::render;
 use crate::remote::Remote;
 use crate::report::{OfSite, Resolved, known, plan};
 use crate::runbook::model::{Arg, Call, Does, Phase, Runbook};
-use crate::runbook::{Scope, load};
+use crate::runbook::{Scope, Template, load};
 use crate::site::mismatch;
+use crate::text::clean_line;
 use crate::world::{Reading, World};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -74,34 +75,82 @@ fn document(args: &Args) -> Result<String, String> {
 async fn ask(remote: &Arc<Remote>, pins: &Pins, runbook: &Runbook, params: &Params) -> OfSite {
     let values = remote.site.json_values();
     let mut commands = BTreeMap::new();
-    for phase in &runbook.phases {
+    for phase in runbook.sections() {
         let acts = phase.steps.iter().any(|s| matches!(s.does, Does::Action(_)));
         let items = if acts { items(remote, phase, params, &values).await } else { Ok(Vec::new()) };
         for step in &phase.steps {
             let Does::Action(call) = &step.does else { continue };
-            let mut resolved = Vec::new();
-            match (&phase.each, &items) {
-                (None, _) => {
-                    let call = known(call, params, &values, None);
-                    let commands = resolve(remote, pins, &call).await;
-                    resolved.push(Resolved { item: None, commands });
+            let named: Vec<Option<(String, String)>> = match (&phase.each, &items) {
+                (None, _) => vec![None],
+                (Some(each), Ok(items)) => {
+                    items.iter().map(|item| Some((each.var.clone(), item.clone()))).collect()
                 }
                 (Some(_), Err(why)) => {
-                    resolved.push(Resolved { item: None, commands: Err(why.clone()) });
+                    let commands_of = vec![Resolved::unknown(why.clone())];
+                    commands.insert((phase.id.clone(), step.id.clone()), commands_of);
+                    continue;
                 }
-                (Some(each), Ok(items)) => {
-                    for item in items {
-                        let named = (each.var.clone(), item.clone());
-                        let call = known(call, params, &values, Some(&named));
-                        let commands = resolve(remote, pins, &call).await;
-                        resolved.push(Resolved { item: Some(item.clone()), commands });
-                    }
-                }
+            };
+            let mut resolved = Vec::new();
+            for item in &named {
+                let known = |choice: &_| known(call, params, &values, (item.as_ref(), choice));
+                let item = item.as_ref().map(|(_, item)| item.as_str());
+                resolved.extend(
+                    at_each_answer(remote, pins, answers(runbook, call), item, known).await,
+                );
             }
             commands.insert((phase.id.clone(), step.id.clone()), resolved);
         }
     }
     OfSite { name: remote.site.name.clone(), values, commands }
+}
+
+/// The answers to the question that a call depends on; none, where it depends on none.
+fn answers(runbook: &Runbook, call: &Call<Template>) -> Vec<(String, String)> {
+    let texts = call.args.values().flat_map(|arg| match arg {
+        Arg::Text(text) => vec![text],
+        Arg::List(list) => list.iter().collect(),
+        Arg::Bool(_) | Arg::Int(_) => Vec::new(),
+    });
+    let text = texts.map(|t| t.text.as_str()).collect::<Vec<_>>().join(" ");
+    let steps = runbook.phases.iter().flat_map(|phase| &phase.steps);
+    let asked = steps.filter(|step| text.contains(&format!("choice.{}", step.id)));
+    let answers = asked.flat_map(|step| match &step.does {
+        Does::Choose { branches, .. } => {
+            branches.iter().map(|(branch, _)| (step.id.clone(), branch.clone())).collect()
+        }
+        _ => Vec::new(),
+    });
+    answers.collect()
+}
+
+/// The commands for each answer, where they differ by it.
+async fn at_each_answer(
+    remote: &Remote,
+    pins: &Pins,
+    answers: Vec<(String, String)>,
+    item: Option<&str>,
+    known: impl Fn(&BTreeMap<String, String>) -> Call<String>,
+) -> Vec<Resolved> {
+    let of = item.map(str::to_owned);
+    if answers.is_empty() {
+        return vec![Resolved { of, ..resolve(remote, pins, &known(&BTreeMap::new())).await }];
+    }
+    let mut all = Vec::new();
+    for (question, answer) in answers {
+        let call = known(&BTreeMap::from([(question.clone(), answer.clone())]));
+        let answered = format!("the answer {answer} to {question}");
+        let of = of.iter().cloned().chain([answered]).collect::<Vec<_>>().join(" at ");
+        all.push(Resolved { of: Some(of), ..resolve(remote, pins, &call).await });
+    }
+    let same = all
+        .windows(2)
+        .all(|pair| (&pair[0].commands, &pair[0].refused) == (&pair[1].commands, &pair[1].refused));
+    if same {
+        all.truncate(1);
+        all.iter_mut().for_each(|one| one.of.clone_from(&of));
+    }
+    all
 }
 
 /// The items of a phase as they would be if it opened now.
@@ -146,7 +195,7 @@ async fn items(
 }
 
 /// The commands of an action, where all its arguments are known.
-async fn resolve(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Vec<String>, String> {
+async fn resolve(remote: &Remote, pins: &Pins, call: &Call<String>) -> Resolved {
     let open =
         |text: &String| text.contains("{{") || (text.starts_with('<') && text.ends_with('>'));
     let texts = call.args.iter().flat_map(|(name, arg)| match arg {
@@ -155,11 +204,20 @@ async fn resolve(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Ve
         Arg::Bool(_) | Arg::Int(_) => Vec::new(),
     });
     if let Some((name, text)) = texts.into_iter().find(|(_, text)| open(text)) {
-        return Err(format!("{name} is {text}"));
+        return Resolved::unknown(format!("{name} is {text}"));
     }
-    let proposal = action::resolve(remote, pins, call).await;
-    let clean = |why: String| crate::text::clean_line(&why);
-    proposal.map(|p| p.commands).map_err(clean)
+    match action::resolve(remote, pins, call).await {
+        Ok(proposal) => Resolved { of: None, commands: Ok(proposal.commands), refused: None },
+        Err(why) => {
+            let why = clean_line(&why);
+            match action::later(remote, call).await {
+                Some(command) => {
+                    Resolved { of: None, commands: Ok(vec![command]), refused: Some(why) }
+                }
+                None => Resolved::unknown(why),
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -158,6 +158,12 @@ async fn session(wanted: &Wanted<'_>) -> Result<bool, String> {
     }
     let write = !wanted.watch && (wanted.write || found.site.write.allow);
     let answers = answers(wanted.answers, wanted.ui, write, found.site.write.unattended)?;
+    if let Some((path, answers)) = &answers
+        && let [first, rest @ ..] = answers.lost(&loaded.runbook).as_slice()
+    {
+        let more = rest.iter().map(|why| format!("; {why}")).collect::<String>();
+        return Err(format!("{path}: {first}{more}; holdpoint plan shows the steps' names"));
+    }
     let actor = match &answers {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },

@@ -87,7 +87,12 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
     [series, last, own].into_iter().flatten().max().or_else(made)
 }
 
-/// The last lines of a pod's first container, of this incarnation or the one before.
+/// Lines of each container's log.
+const LOG_LINES: i64 = 500;
+/// Of a container that said nothing.
+const NOTHING: &str = "(it logged nothing)";
+
+/// The last lines of each of a pod's containers, of this incarnation or the one before.
 pub async fn logs(
     remote: &Remote,
     namespace: &str,
@@ -106,11 +111,32 @@ async fn logged(
     let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let spec = api.get(pod).await.map_err(trouble)?.spec.unwrap_or_default();
-    let container = spec.containers.first().map(|c| c.name.clone());
-    let params = LogParams { container, previous, tail_lines: Some(500), ..LogParams::default() };
-    let text = api.logs(pod, &params).await.map_err(trouble)?;
+    let first = spec.init_containers.into_iter().flatten();
+    let names: Vec<String> = first.chain(spec.containers).map(|c| c.name).collect();
+    let of = |container: Option<String>| {
+        let tail_lines = Some(LOG_LINES);
+        let params = LogParams { container, previous, tail_lines, ..LogParams::default() };
+        let api = &api;
+        async move { api.logs(pod, &params).await.map_err(trouble) }
+    };
     let redactor = remote.redactor();
-    Ok(text.lines().map(|l| redactor.line(l)).collect())
+    let lines = |text: String| -> Vec<String> {
+        match text.is_empty() {
+            true => vec![NOTHING.to_owned()],
+            false => text.lines().map(|l| redactor.line(l)).collect(),
+        }
+    };
+    let [.., one] = names.as_slice() else { return of(None).await.map(lines) };
+    if names.len() == 1 {
+        return of(Some(one.clone())).await.map(lines);
+    }
+    // The one beside it may be the one that has a reason.
+    let all = futures::future::join_all(names.iter().map(|name| of(Some(name.clone())))).await;
+    let parts = names.iter().zip(all).map(|(name, text)| {
+        let said = text.map_or_else(|e| vec![redactor.line(&e.to_string())], lines);
+        [vec![format!("── container {name}")], said].concat()
+    });
+    Ok(parts.collect::<Vec<_>>().concat())
 }
 
 #[cfg(test)]
@@ -144,6 +170,32 @@ mod tests {
         }
         let asked = tokio::time::timeout(never, logs(&remote, "vault", "vault-0", false)).await;
         assert!(asked.expect("an end").is_err());
+    }
+
+    /// The sidecar may be the one that is stuck: each container's log stands under its name, and of one
+    /// that gives none why.
+    #[tokio::test]
+    async fn the_log_of_every_container_is_shown() {
+        let api = Responder::start(|asked, _| match asked {
+            a if a.contains("container=vault") => Reply::Raw(200, "", "core: sealed\n".into()),
+            a if a.contains("container=unseal") => Reply::Raw(200, "", String::new()),
+            a if a.contains("/log") => Reply::Json(
+                400,
+                json!({"kind": "Status", "code": 400, "message": "container is waiting"}),
+            ),
+            _ => Reply::Json(
+                200,
+                json!({"metadata": {"name": "vault-0"}, "spec": {"containers": [
+                    {"name": "vault"}, {"name": "unseal"}], "initContainers": [{"name": "owner"}]}}),
+            ),
+        })
+        .await;
+        let remote = rig::remote(Some(&api.url), &[], "").await;
+        let lines = logs(&remote, "vault", "vault-0", false).await.unwrap();
+        let said = lines.join("\n");
+        let parts: Vec<&str> = said.split("── container ").skip(1).map(str::trim_end).collect();
+        assert!(parts[0].starts_with("owner\n") && parts[0].contains("is waiting"), "{said}");
+        assert_eq!(parts[1..], ["vault\ncore: sealed", "unseal\n(it logged nothing)"]);
     }
 
     /// What a program said, and an Event or a last state repeats, is text from outside.

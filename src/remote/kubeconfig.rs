@@ -42,20 +42,30 @@ fn unquoted(e: &KubeconfigError) -> String {
     }
 }
 
-/// Files that a context names, and its user.
-fn named<'a>(file: &'a Kubeconfig, context: &str) -> (Vec<PathBuf>, Option<&'a AuthInfo>) {
+/// What a context names.
+#[derive(Default)]
+struct Named<'a> {
+    files: Vec<PathBuf>,
+    user: Option<&'a AuthInfo>,
+    /// By which its cluster is reached.
+    proxy: Option<&'a str>,
+}
+
+fn named<'a>(file: &'a Kubeconfig, context: &str) -> Named<'a> {
     let context = file.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
-    let Some(context) = context else { return (Vec::new(), None) };
+    let Some(context) = context else { return Named::default() };
     let cluster = file.clusters.iter().find(|c| c.name == context.cluster);
+    let cluster = cluster.and_then(|c| c.cluster.as_ref());
     let user = file.auth_infos.iter().find(|u| Some(&u.name) == context.user.as_ref());
     let user = user.and_then(|u| u.auth_info.as_ref());
-    let authority = cluster.and_then(|c| c.cluster.as_ref()?.certificate_authority.as_ref());
+    let authority = cluster.and_then(|c| c.certificate_authority.as_ref());
     let of_user = |u: &kube::config::AuthInfo| {
         [&u.client_certificate, &u.client_key, &u.token_file].map(Clone::clone)
     };
     let of_user = user.map(of_user).into_iter().flatten().flatten();
     let files = authority.cloned().into_iter().chain(of_user).map(PathBuf::from).collect();
-    (files, user)
+    let proxy = cluster.and_then(|c| c.proxy_url.as_deref()).filter(|url| !url.is_empty());
+    Named { files, user, proxy }
 }
 
 fn shown(paths: &[PathBuf]) -> String {
@@ -69,7 +79,7 @@ pub(crate) async fn client(
     held: &Arc<Held>,
 ) -> Result<Client, String> {
     let file = kubeconfig(paths).await?;
-    let (files, user) = named(&file, context);
+    let Named { files, user, proxy } = named(&file, context);
     for path in files {
         let name = path.display().to_string();
         // The library reads it on this very thread, and a token's file every minute.
@@ -80,6 +90,13 @@ pub(crate) async fn client(
         if let Some(key) = &user.client_key {
             held.keep_key(&read_soon(Path::new(key)).await?);
         }
+    }
+    if let Some(proxy) = proxy {
+        return Err(format!(
+            "{}: context {context} is reached by proxy-url {proxy}, which Holdpoint does not go \
+             through; name a context that reaches the API server itself, by a tunnel if need be",
+            shown(paths)
+        ));
     }
     let program = user.is_some_and(|u| u.exec.is_some());
     let options =

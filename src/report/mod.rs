@@ -1,7 +1,9 @@
 //! L3: documents from what is known. Pure.
 
+mod commands;
 mod plan;
 mod rehearsal;
 
-pub use plan::{OfSite, Resolved, known, plan};
+pub use commands::Resolved;
+pub use plan::{OfSite, known, plan};
 pub use rehearsal::{Catch, Struck, catches, rehearsal};

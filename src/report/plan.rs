@@ -1,7 +1,10 @@
 //! A runbook as a Markdown plan: what a reviewer reads before the window.
 
 use crate::event::Time;
-use crate::runbook::model::{Arg, Call, Does, Hold, OnGuard, Risk, Runbook, Step, Then, Undo};
+use crate::report::commands::{Resolved, command_lines};
+use crate::runbook::model::{
+    Arg, Call, Does, Hold, OnGuard, Phase, Risk, Runbook, Step, Then, Undo,
+};
 use crate::runbook::{Scope, Template};
 use crate::world::World;
 use serde_json::Value;
@@ -18,18 +21,6 @@ pub struct OfSite {
     /// Commands of actions, by phase and step.
     pub commands: BTreeMap<(String, String), Vec<Resolved>>,
 }
-
-/// An action as it would be now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// For which item.
-    pub item: Option<String>,
-    /// Its commands, or why there are none now.
-    pub commands: Commands,
-}
-
-/// Commands, or why there are none.
-pub type Commands = Result<Vec<String>, String>;
 
 /// The plan. Templates are filled in from parameters; what only the live site knows, such
 /// as the items of an `each`, stays symbolic but in the commands of a site that was asked.
@@ -84,11 +75,7 @@ pub fn plan(runbook: &Runbook, params: &BTreeMap<String, Value>, site: &OfSite) 
             );
             (each.var.clone(), format!("<{}>", each.var))
         });
-        for step in &phase.steps {
-            let key = (phase.id.clone(), step.id.clone());
-            let resolved = site.commands.get(&key).map(Vec::as_slice).unwrap_or_default();
-            step_lines(&mut out, step, params, item.as_ref(), site, resolved);
-        }
+        steps_of(&mut out, phase, params, item.as_ref(), site);
     }
     back(&mut out, runbook, params, site);
     out
@@ -109,11 +96,10 @@ fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>, s
             };
             let _ = writeln!(out, "{then}\n");
             if let Some(each) = &phase.each {
-                let _ = writeln!(out, "For each {} of `{}`:\n", each.var, each.of.text);
+                let _ = writeln!(out, "For each `{}` of `{}`:\n", each.var, each.of.text);
             }
-            for step in &phase.steps {
-                step_lines(out, step, params, None, site, &[]);
-            }
+            let item = phase.each.as_ref().map(|e| (e.var.clone(), format!("<{}>", e.var)));
+            steps_of(out, phase, params, item.as_ref(), site);
         }
     }
     if !runbook.followups.is_empty() {
@@ -124,6 +110,20 @@ fn back(out: &mut String, runbook: &Runbook, params: &BTreeMap<String, Value>, s
                 let _ = writeln!(out, "  - done when `{}`", check.text);
             }
         }
+    }
+}
+
+fn steps_of(
+    out: &mut String,
+    phase: &Phase,
+    params: &BTreeMap<String, Value>,
+    item: Option<&(String, String)>,
+    site: &OfSite,
+) {
+    for step in &phase.steps {
+        let key = (phase.id.clone(), step.id.clone());
+        let resolved = site.commands.get(&key).map(Vec::as_slice).unwrap_or_default();
+        step_lines(out, step, params, item, site, resolved);
     }
 }
 
@@ -139,7 +139,8 @@ fn step_lines(
     site: &OfSite,
     resolved: &[Resolved],
 ) {
-    let fill = |t: &Template| filled(t, params, &site.values, item);
+    let unanswered = BTreeMap::new();
+    let fill = |t: &Template| filled(t, params, &site.values, (item, &unanswered));
     let hold = match step.hold {
         Hold::Release => "released by a person",
         Hold::TwoPerson => "released by two people",
@@ -227,51 +228,15 @@ fn does_lines(
     }
 }
 
-/// One line a command; items that have the same one share it.
-fn command_lines(out: &mut String, resolved: &[Resolved]) {
-    let mut told: Vec<(&Commands, Vec<&str>)> = Vec::new();
-    for r in resolved {
-        let item = r.item.as_deref();
-        match told.iter_mut().find(|(commands, _)| **commands == r.commands) {
-            Some((_, items)) => items.extend(item),
-            None => told.push((&r.commands, item.into_iter().collect())),
-        }
-    }
-    for (commands, items) in told {
-        let of = match items.as_slice() {
-            [] => String::new(),
-            items => format!(" for {}", items.join(", ")),
-        };
-        match commands {
-            Ok(commands) => {
-                for command in commands {
-                    let _ = writeln!(out, "  - command{of}: {}", code(command));
-                }
-            }
-            Err(why) => {
-                let _ = writeln!(out, "  - command{of}: not known now: {why}");
-            }
-        }
-    }
-}
-
-/// Code within a line, fenced by more backticks than it has in a row.
-fn code(text: &str) -> String {
-    let most = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(most + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    format!("{fence}{space}{text}{space}{fence}")
-}
-
 /// A call with what is known of its arguments filled in; the rest stays as it was written.
 #[must_use]
 pub fn known(
     call: &Call<Template>,
     params: &BTreeMap<String, Value>,
     site: &BTreeMap<String, Value>,
-    item: Option<&(String, String)>,
+    (item, choice): (Option<&(String, String)>, &BTreeMap<String, String>),
 ) -> Call<String> {
-    let fill = |t: &Template| filled(t, params, site, item);
+    let fill = |t: &Template| filled(t, params, site, (item, choice));
     let arg = |arg: &Arg<Template>| match arg {
         Arg::Bool(b) => Arg::Bool(*b),
         Arg::Int(i) => Arg::Int(*i),
@@ -302,17 +267,17 @@ fn filled(
     template: &Template,
     params: &BTreeMap<String, Value>,
     site: &BTreeMap<String, Value>,
-    item: Option<&(String, String)>,
+    (item, choice): (Option<&(String, String)>, &BTreeMap<String, String>),
 ) -> String {
-    let (world, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
+    let (world, none, lost) = (World::default(), BTreeMap::new(), BTreeMap::new());
     let scope = Scope {
         world: &world,
         now: Time(0),
         params,
         site,
         evidence: &none,
-        lost: &choice,
-        choice: &choice,
+        lost: &lost,
+        choice,
         item: item.map(|(var, name)| (var.as_str(), name.as_str(), Time(0))),
         remaining: &[],
         before: None,
@@ -348,8 +313,9 @@ do.kube.wait = { pod = "{{ voter }}", namespace = "{{ site.where }}", until = "r
         let without = plan(&runbook, &BTreeMap::new(), &OfSite::default());
         assert!(without.contains("- [ ] **Wait for <voter>**") && !without.contains("command"));
         let resolved = |item: &str, commands: Result<&str, &str>| Resolved {
-            item: Some(item.into()),
+            of: Some(item.into()),
             commands: commands.map(|c| vec![c.to_owned()]).map_err(str::to_owned),
+            refused: (item == "d").then(|| "it is there".to_owned()),
         };
         let list = vec![
             resolved("a", Ok("kubectl wait a")),
@@ -370,6 +336,7 @@ do.kube.wait = { pod = "{{ voter }}", namespace = "{{ site.where }}", until = "r
             "  - command for a: `kubectl wait a`",
             "  - command for b, c: not known now: no such pod",
             "  - command for d: `` echo `x` ``",
+            "  - as things are now, before the steps above it: it is there",
         ] {
             assert!(with.lines().any(|l| l == line), "{line}\n{with}");
         }

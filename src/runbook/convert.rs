@@ -5,6 +5,7 @@
 //! never are.
 
 use crate::event::{Span, Time};
+use crate::text::counted;
 use cel::common::types::{
     CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp,
 };
@@ -12,6 +13,9 @@ use cel::common::value::Val;
 use cel::objects::KeyRef;
 use serde_json::Value;
 use std::collections::HashMap;
+
+/// What is told one by one.
+const FEW: usize = 6;
 
 /// A JSON value as expressions see it.
 pub(crate) fn to_val(value: &Value) -> Box<dyn Val> {
@@ -73,17 +77,25 @@ pub(crate) fn brief(value: &cel::Value) -> String {
                 _ => format!("{} items", list.len()),
             }
         }
-        cel::Value::Map(map) => named(value).unwrap_or_else(|| match map.map.len() {
-            1 => "1 field".into(),
-            n => format!("{n} fields"),
+        cel::Value::Map(map) => named(value).or_else(|| small(map)).unwrap_or_else(|| {
+            let n = map.map.len();
+            counted(n, "field")
         }),
         other => scalar(other).unwrap_or_default(),
     }
 }
 
+/// A map of a few texts and numbers, whole.
+fn small(map: &cel::objects::Map) -> Option<String> {
+    let field = |(k, v)| Some(format!("{k}: {}", scalar(v)?));
+    let mut fields = map.map.iter().map(field).collect::<Option<Vec<_>>>()?;
+    fields.sort();
+    (!fields.is_empty() && fields.len() <= FEW).then(|| format!("{{{}}}", fields.join(", ")))
+}
+
 /// A list in a line, if it is too long to be named one by one.
 pub(crate) fn many(length: usize) -> Option<String> {
-    (length > 6).then(|| format!("{length} items"))
+    (length > FEW).then(|| format!("{length} items"))
 }
 
 fn scalar(value: &cel::Value) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod model;
 pub mod types;
 pub mod verbs;
 
+mod because;
 mod convert;
 mod empty;
 mod expr;

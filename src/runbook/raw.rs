@@ -146,8 +146,9 @@ pub struct RawStep {
 pub struct RawChoose {
     #[schemars(with = "String")]
     pub question: Spanned<String>,
-    /// Branches by id, with their titles.
-    pub branches: BTreeMap<String, String>,
+    /// Branches by id, with their titles; they are shown in this order.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub branches: BTreeMap<String, Spanned<String>>,
 }
 
 /// Done by hand.

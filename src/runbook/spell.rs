@@ -79,7 +79,7 @@ fn spell_call(call: &CallExpr) -> String {
 }
 
 /// What a macro was written as, from what it became.
-fn walked(c: &ComprehensionExpr) -> String {
+pub(crate) fn walked(c: &ComprehensionExpr) -> String {
     let (list, var) = (held(&c.iter_range), &c.iter_var);
     match walk::decoded(c) {
         Macro::All(of) => format!("{list}.all({var}, {})", spell(of)),

@@ -198,7 +198,10 @@ fn does(
                 "add branches = { one = \"…\", other = \"…\" }",
             );
         }
-        let branches = choose.branches.clone().into_iter().collect();
+        let mut branches: Vec<_> = choose.branches.iter().collect();
+        branches.sort_by_key(|(_, title)| title.span().start);
+        let branches = branches.into_iter().map(|(id, t)| (id.clone(), t.get_ref().clone()));
+        let branches = branches.collect();
         return Some((
             Does::Choose { question: lint.template(&choose.question, names)?, branches },
             None,

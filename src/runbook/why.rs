@@ -81,14 +81,18 @@ fn figures(parts: &[&IdedExpr], context: &Context<'_, '_>) -> Option<String> {
 }
 
 /// The rows that a macro walks, if they are few enough.
-fn rows(c: &ComprehensionExpr, context: &Context<'_, '_>) -> Option<Vec<Value>> {
+pub(crate) fn rows(c: &ComprehensionExpr, context: &Context<'_, '_>) -> Option<Vec<Value>> {
     match Value::resolve(&c.iter_range, context) {
         Ok(Value::List(rows)) if rows.len() <= FEW => Some(rows.iter().cloned().collect()),
         _ => None,
     }
 }
 
-fn of_row<'a>(c: &ComprehensionExpr, row: &Value, context: &'a Context<'_, '_>) -> Context<'a, 'a> {
+pub(crate) fn of_row<'a>(
+    c: &ComprehensionExpr,
+    row: &Value,
+    context: &'a Context<'_, '_>,
+) -> Context<'a, 'a> {
     let mut inner = context.new_inner_scope();
     inner.add_variable_from_value(c.iter_var.clone(), row.clone());
     inner
@@ -159,20 +163,28 @@ fn one(
     parts: &[&IdedExpr],
     context: &Context<'_, '_>,
 ) -> String {
-    let inner = of_row(c, row, context);
+    let values = read_of(c, parts, &of_row(c, row, context));
     let name = convert::field(row, "name").map(|n| convert::brief(&n));
+    let name = name.unwrap_or_else(|| convert::brief(row));
+    if values.is_empty() { name } else { format!("{name} ({})", values.join(", ")) }
+}
+
+/// What some parts read of the row that is bound, but for its name.
+pub(crate) fn read_of(
+    c: &ComprehensionExpr,
+    parts: &[&IdedExpr],
+    inner: &Context<'_, '_>,
+) -> Vec<String> {
     let prefix = format!("{}.", c.iter_var);
     let mut read: Vec<String> = parts.iter().flat_map(|p| paths(p)).collect();
     read.sort();
     read.dedup();
     let value = |path: &String| {
         let field = path.strip_prefix(&prefix).filter(|f| *f != "name")?;
-        let value = Program::compile(path).ok()?.execute(&inner).ok()?;
-        Some(format!("{field} {}{}", convert::brief(&value), ago(&value, context)))
+        let value = Program::compile(path).ok()?.execute(inner).ok()?;
+        Some(format!("{field} {}{}", convert::brief(&value), ago(&value, inner)))
     };
-    let values: Vec<_> = read.iter().filter_map(value).collect();
-    let name = name.unwrap_or_else(|| convert::brief(row));
-    if values.is_empty() { name } else { format!("{name} ({})", values.join(", ")) }
+    read.iter().filter_map(value).collect()
 }
 
 /// How long ago a time is: a limit is a length.

@@ -2,6 +2,7 @@
 
 use crate::event::{Span, StepAddr};
 use crate::problem::Problem;
+use crate::runbook::model::Runbook;
 use crate::runbook::of_toml;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -135,6 +136,37 @@ impl Answers {
     }
 }
 
+impl Answers {
+    /// Addresses that no step of the runbook has: their answers would never be asked for, and the
+    /// step that is meant would stop the run half way.
+    #[must_use]
+    pub fn lost(&self, runbook: &Runbook) -> Vec<String> {
+        let known = |address: &str| -> Result<(), String> {
+            let at: StepAddr = address.parse().map_err(|_| format!("{address:?} is no address"))?;
+            let section = runbook.section(&at.phase);
+            let Some(phase) = section.filter(|p| p.steps.iter().any(|s| s.id == at.step)) else {
+                return Err(format!("there is no step {}", at.place()));
+            };
+            match (&phase.each, &at.item) {
+                (Some(_), None) => Err(format!(
+                    "{} is walked for each item: write {}[*]/{}",
+                    at.place(),
+                    at.phase,
+                    at.step
+                )),
+                (None, Some(_)) => Err(format!("{} has no items", at.place())),
+                _ => Ok(()),
+            }
+        };
+        let all = self.release.keys().chain(self.choose.keys()).chain(self.poll.keys());
+        let all = all.chain(self.in_doubt.keys()).chain(self.back.keys());
+        let mut lost: Vec<String> = all.filter_map(|address| known(address).err()).collect();
+        lost.sort();
+        lost.dedup();
+        lost
+    }
+}
+
 /// Reads an answers file.
 pub fn parse_answers(text: &str) -> Result<Answers, Vec<Problem>> {
     let answers: Answers = toml::from_str(text).map_err(|e| vec![of_toml(&e, 0..0)])?;
@@ -166,6 +198,29 @@ pub(crate) fn entry<'a, T>(table: &'a BTreeMap<String, T>, step: &StepAddr) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A name that is misspelt is found before anything is begun.
+    #[test]
+    fn an_answer_that_no_step_asks_for_is_named() {
+        let step = "[[phase.step]]\nid = \"s\"\ntitle = \"S\"\nmanual.instruction = \"Do it.\"\n";
+        let phase =
+            |id: &str, each: &str| format!("[[phase]]\nid = \"{id}\"\ntitle = \"P\"\n{each}{step}");
+        let each = "each.x.of = '[\"a\"]'\n";
+        let book = [
+            "format = 1\nid = \"x\"\ntitle = \"X\"\nowner = \"o\"\n",
+            &phase("a", ""),
+            &phase("b", each),
+        ]
+        .concat();
+        let book = crate::runbook::load(&book).unwrap_or_else(|p| panic!("{p:?}")).runbook;
+        let lost = |text: &str| parse_answers(text).unwrap().lost(&book).join("; ");
+        assert_eq!(lost("[release]\n'a/s' = ''\n'b[*]/s' = ''\n'b[q]/s' = ''\n"), "");
+        assert_eq!(lost("[choose]\n'a/t' = 'x'\n[release]\n'a/t' = ''\n"), "there is no step a/t");
+        let wanted = "b/s is walked for each item: write b[*]/s";
+        assert_eq!(lost("[in_doubt]\n'b/s' = 'by probe'\n"), wanted);
+        assert_eq!(lost("[back]\n'a[x]/s' = 'r'\n"), "a/s has no items");
+        assert_eq!(lost("[poll.'c/s']\nx = 'go'\n"), "there is no step c/s");
+    }
 
     #[test]
     fn an_address_wins_over_all_items_and_a_file_never_approves() {

@@ -13,6 +13,7 @@ mod asking;
 mod earlier;
 mod engine;
 mod handle;
+mod joined;
 mod lease;
 mod leave;
 mod moving;

@@ -79,6 +79,11 @@ pub(crate) async fn suspend(screen: &mut Screen, resumed: &mut Signal) -> std::i
 /// Takes the terminal as it may be after a stop, and draws everything anew.
 pub(crate) fn resume(screen: &mut Screen) -> std::io::Result<()> {
     enter()?;
+    anew(screen)
+}
+
+/// Everything is drawn anew the next time.
+pub(crate) fn anew(screen: &mut Screen) -> std::io::Result<()> {
     // Not `clear`, which asks the terminal where its cursor is while another task reads the
     // terminal's answers.
     let area = screen.size()?.into();

@@ -2,6 +2,7 @@
 //!
 //! Pure: text in, [`Site`] or problems out. The caller says where home is.
 
+mod checks;
 mod lease;
 mod scheduled;
 mod shows;
@@ -25,6 +26,7 @@ pub struct Site {
     #[schemars(with = "u32")]
     format: Spanned<u32>,
     /// Its name, shown all the time.
+    #[serde(deserialize_with = "checks::plain")]
     pub name: String,
     /// The cluster.
     pub kubernetes: Option<Kubernetes>,
@@ -153,6 +155,7 @@ fn default_namespace() -> String {
 #[serde(deny_unknown_fields)]
 pub struct VoterAt {
     /// Its raft node id.
+    #[serde(deserialize_with = "checks::plain")]
     pub name: String,
     /// `https://host:port`.
     #[schemars(with = "Option<String>")]
@@ -177,6 +180,7 @@ pub struct SecretRef {
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// What is asked, with GET.
+    #[serde(deserialize_with = "checks::web")]
     pub url: String,
 }
 
@@ -231,98 +235,8 @@ pub fn parse(text: &str) -> Result<Site, Vec<Problem>> {
             "write format = 1",
         ));
     }
-    if let Some(namespaces) = site.kubernetes.as_ref().and_then(|k| k.namespaces.as_ref()) {
-        check_namespaces(namespaces, &mut problems);
-    }
-    if let Some(kubernetes) = &site.kubernetes {
-        lease::check(&kubernetes.lease, &mut problems);
-    }
-    scheduled::check(&site.scheduled, &mut problems);
-    if let Some(vault) = &site.vault {
-        check_voters(vault, site.kubernetes.is_some(), &mut problems);
-    }
+    checks::check(&site, &mut problems);
     if problems.is_empty() { Ok(site) } else { Err(problems) }
-}
-
-fn check_namespaces(namespaces: &Spanned<Vec<String>>, problems: &mut Vec<Problem>) {
-    let listed = namespaces.get_ref();
-    if listed.is_empty() {
-        problems.push(Problem::error(
-            namespaces.span(),
-            "no namespace is named, so no pod would ever be seen",
-            "write namespaces = [\"vault\"], or [\"*\"] for all; without pods leave the line out",
-        ));
-    }
-    if listed.len() > 1 && listed.iter().any(|n| n == ALL) {
-        problems.push(Problem::error(
-            namespaces.span(),
-            "\"*\" is every namespace, and there are others beside it",
-            "write namespaces = [\"*\"], or name each one",
-        ));
-    }
-    for (i, name) in listed.iter().enumerate() {
-        let plain = !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if name != ALL && !plain {
-            problems.push(Problem::error(
-                namespaces.span(),
-                format!("{name:?} is no namespace"),
-                "write its name, as kubectl shows it",
-            ));
-        }
-        if listed[..i].contains(name) {
-            problems.push(Problem::error(
-                namespaces.span(),
-                format!("{name} is named twice"),
-                "name it once",
-            ));
-        }
-    }
-}
-
-fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
-    let span = vault.voter.span();
-    let voters = vault.voter.get_ref();
-    if voters.is_empty() {
-        problems.push(Problem::error(
-            span.clone(),
-            "vault has no voters",
-            "add a [[vault.voter]] for each",
-        ));
-    }
-    for (i, voter) in voters.iter().enumerate() {
-        if voters[..i].iter().any(|v| v.name == voter.name) {
-            problems.push(Problem::error(
-                span.clone(),
-                format!("there are two voters {}", voter.name),
-                "give each its raft node id",
-            ));
-        }
-        match &voter.address {
-            None if voter.port_forward.is_none() => problems.push(Problem::error(
-                span.clone(),
-                format!("{} cannot be reached", voter.name),
-                "give an address, or port_forward = 8200",
-            )),
-            Some(a)
-                if !a.get_ref().starts_with("http://") && !a.get_ref().starts_with("https://") =>
-            {
-                problems.push(Problem::error(
-                    a.span(),
-                    "this is no address",
-                    "write https://host:port",
-                ));
-            }
-            _ => {}
-        }
-        if voter.port_forward.is_some() && !kubernetes {
-            problems.push(Problem::error(
-                span.clone(),
-                format!("{} is reached by port-forward, but there is no [kubernetes]", voter.name),
-                "add [kubernetes] with the context",
-            ));
-        }
-    }
 }
 
 /// Pinned identities as a file.

@@ -16,11 +16,7 @@ pub(crate) const LABEL: usize = 8;
 pub(crate) fn heading(state: &State) -> (String, String) {
     match state.current() {
         Some(addr) => {
-            let risk = match state.step(&addr).map(|s| s.risk) {
-                Some(Risk::Destructive) => "destructive",
-                Some(Risk::PointOfNoReturn) => "point of no return",
-                _ => "reversible",
-            };
+            let risk = risk(state.step(&addr).map_or(Risk::Reversible, |s| s.risk));
             let status = state.steps.get(&addr).map(|s| s.status.to_string()).unwrap_or_default();
             (format!("5 Step {addr}"), format!("{risk} · {status}"))
         }
@@ -47,8 +43,16 @@ pub(crate) fn filled(state: &State, addr: &StepAddr, text: &Template) -> String 
     text.render(&scope).unwrap_or_else(|_| text.text.clone())
 }
 
+pub(crate) fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Destructive => "destructive",
+        Risk::PointOfNoReturn => "point of no return",
+        Risk::Reversible => "reversible",
+    }
+}
+
 /// How a step is undone, in words.
-pub(crate) fn undo(undo: Option<&Undo>) -> Option<String> {
+pub(crate) fn undoing(undo: Option<&Undo>) -> Option<String> {
     let undo = undo?;
     Some(match (&undo.none, &undo.step.does) {
         (Some(why), _) => format!("none: {why}"),
@@ -108,28 +112,26 @@ impl Page {
             let overridden =
                 s.overridden(g).map(|r| format!("  OVERRIDDEN: {r}")).unwrap_or_default();
             let age = g.judged.oldest().map(|t| format!("  {} ago", now.since(t).brief()));
-            let values: Vec<_> = g
-                .judged
-                .values
-                .iter()
-                // What says why has said the value.
-                .filter(|v| !v.value.is_empty() && !says(&g.judged, &v.name, &v.value))
-                .map(|v| format!("{} {}", v.name, v.value))
-                .collect();
-            let why = &g.judged.why;
-            // What fails says on what: `it is false` alone sends a person to look elsewhere.
-            let basis = match (why.as_str(), g.judged.verdict) {
-                ("", _) => values.join(", "),
-                (why, Verdict::Fail) if !values.is_empty() => {
-                    format!("{why}; {}", values.join(", "))
-                }
-                (why, _) => why.to_owned(),
-            };
+            let basis = basis(&g.judged);
             let label = if i == 0 { "gates" } else { "" };
             let text = format!("{}{overridden}: {basis}", g.says);
             let sign = theme::verdict(g.judged.verdict);
             self.signed(label, Some(sign), &text, &age.unwrap_or_default(), theme::calm());
         }
+    }
+}
+
+/// What a gate was judged on, in words: why it does not pass, and the values that it names.
+pub(crate) fn basis(judged: &Judged) -> String {
+    let values = judged.values.iter();
+    // What says why has said the value.
+    let values = values.filter(|v| !v.value.is_empty() && !says(judged, &v.name, &v.value));
+    let values: Vec<_> = values.map(|v| format!("{} {}", v.name, v.value)).collect();
+    // What fails says on what: `it is false` alone sends a person to look elsewhere.
+    match (judged.why.as_str(), judged.verdict) {
+        ("", _) => values.join(", "),
+        (why, Verdict::Fail) if !values.is_empty() => format!("{why}; {}", values.join(", ")),
+        (why, _) => why.to_owned(),
     }
 }
 
@@ -165,7 +167,7 @@ pub(crate) fn lines(state: &State, width: usize, now: Time, whole: bool) -> Vec<
         let text = if v.why.is_empty() { &passes } else { &v.why };
         page.signed("verify", Some(theme::verdict(v.verdict)), text, "", theme::calm());
     }
-    if let Some(undo) = undo(step.undo.as_ref()) {
+    if let Some(undo) = undoing(step.undo.as_ref()) {
         page.say("undo", &undo, theme::calm());
     }
     said(&mut page, state, s, now);

@@ -6,6 +6,7 @@
 
 mod back;
 mod checklist;
+mod command;
 mod detail;
 mod keymap;
 mod look;
@@ -18,6 +19,7 @@ mod theme;
 mod title;
 mod view;
 
+pub(crate) use detail::{basis, filled, risk, undoing};
 pub use keymap::{Asked, Key, KeyCode, key, keys};
 pub use look::{Colours, Environment, Look};
 pub use model::{Entry, Model, Overlay, Pane, Reading, Review, SMALLEST, View, Writing, busy};

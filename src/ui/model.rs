@@ -107,8 +107,8 @@ pub enum Overlay {
     None,
     /// The review of a step.
     Review(Review),
-    /// The commands, unwrapped and without borders.
-    Command { step: StepAddr },
+    /// The commands without borders, from a row on.
+    Command { step: StepAddr, scroll: usize },
     /// A line is typed.
     Write { what: Writing, text: String },
     /// The focused pane's filter is typed.

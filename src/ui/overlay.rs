@@ -1,9 +1,10 @@
-//! What opens on top: commands, a typed line, a choice, text to read. The review has a
-//! room of its own.
+//! What opens on top: a typed line, a choice, text to read. The review and the commands have
+//! rooms of their own.
 
 use crate::event::{Actor, StepAddr, Time};
-use crate::run::{State, Status};
+use crate::run::State;
 use crate::runbook::model::Does;
+use crate::ui::command::{self, Joined};
 use crate::ui::detail;
 use crate::ui::model::{Overlay, Reading, Writing};
 use crate::ui::text::{cut, words, wrap};
@@ -14,17 +15,27 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
-pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, overlay: &Overlay, now: Time) {
+/// Which rows of the screen are one text, of what is to be selected whole.
+pub(crate) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    state: &State,
+    overlay: &Overlay,
+    now: Time,
+) -> Vec<Joined> {
     match overlay {
         Overlay::None | Overlay::Filter => {}
         Overlay::Review(open) => review::draw(frame, area, state, open, now),
-        Overlay::Command { step } => command(frame, area, state, step),
+        Overlay::Command { step, scroll } => {
+            return command::draw(frame, area, state, step, *scroll);
+        }
         Overlay::Write { what, text } => write(frame, area, state, what, text),
         Overlay::Free { held } => free(frame, area, state, held),
         Overlay::Choose { step, at } => choose(frame, area, state, step, *at),
         Overlay::Back { at } => back::draw(frame, area, state, *at),
         Overlay::Text { text, typing } => reading(frame, area, text, *typing),
     }
+    Vec::new()
 }
 
 /// A box in the middle, as high as its text.
@@ -41,33 +52,6 @@ pub(crate) fn boxed(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<L
 
 pub(crate) fn inner_width(area: Rect) -> usize {
     usize::from(area.width.saturating_sub(if area.width > 100 { 14 } else { 2 }))
-}
-
-/// The commands without borders and unwrapped, so that a terminal's own selection takes
-/// them whole.
-fn command(frame: &mut Frame<'_>, area: Rect, state: &State, addr: &StepAddr) {
-    let proposal = state.steps.get(addr).and_then(|s| s.proposal.as_ref());
-    let cautions = proposal.map(|(p, _)| p.cautions.as_slice()).unwrap_or_default();
-    let mut text: Vec<String> = cautions.iter().map(|c| format!("# {c}")).collect();
-    let reviewed = state.steps.get(addr).is_some_and(|s| s.status == Status::Confirming);
-    if reviewed && let Err(refusal) = state.showable(addr) {
-        text.push(format!("# not to be run now: {}", refusal.0));
-    }
-    text.extend(detail::commands(state, addr));
-    if text.is_empty() {
-        text.push("# nothing is resolved yet: open the review (Enter) first".into());
-    }
-    frame.render_widget(Clear, area);
-    let width = usize::from(area.width);
-    let mut lines: Vec<Line<'static>> =
-        text.iter().flat_map(|t| t.lines()).flat_map(|l| wrap(l, width)).map(Line::raw).collect();
-    let room = usize::from(area.height);
-    if lines.len() > room {
-        lines.truncate(room.saturating_sub(1));
-        let more = format!("# … {} commands in all; y copies them whole", text.len());
-        lines.push(Line::styled(more, theme::caution()));
-    }
-    frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// What is typed behind a colon.

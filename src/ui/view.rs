@@ -14,6 +14,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
+use std::ops::RangeInclusive;
 
 /// What is drawn.
 pub struct Frame<'a> {
@@ -33,12 +34,13 @@ pub struct Frame<'a> {
     pub look: Look,
 }
 
-/// Draws everything.
-pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
+/// Draws everything. Which rows of the screen are one text, of what is to be selected whole.
+pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) -> Vec<RangeInclusive<u16>> {
     let area = frame.area();
     if !f.model.fits() {
         too_small(frame, f);
-        return f.look.apply(frame.buffer_mut());
+        f.look.apply(frame.buffer_mut());
+        return Vec::new();
     }
     let narrow = area.width < 100 || area.height < 30;
     let [top, body, bottom] =
@@ -62,9 +64,10 @@ pub fn draw(frame: &mut ratatui::Frame<'_>, f: &Frame<'_>) {
     } else {
         large(frame, body, f);
     }
-    overlay::draw(frame, body, f.state, &f.model.overlay, f.now);
+    let joined = overlay::draw(frame, body, f.state, &f.model.overlay, f.now);
     bottom_line(frame, bottom, f);
     f.look.apply(frame.buffer_mut());
+    joined
 }
 
 /// What goes on, and what size is wanted.

@@ -216,10 +216,7 @@ fn what_is_due_is_walked() {
         let (code, told) = walked(here, lines);
         assert!(code == Some(1) && told.starts_with("1 of 2: Remove the anchor\n"), "{told}");
         assert!(told.contains("\n  its check: fail: http[\"page\"].status is 200\n"), "{told}");
-        assert!(
-            told.ends_with("0 of 2 due are done\n1 not due yet, the first in 6d23h\n"),
-            "{told}"
-        );
+        assert!(told.contains("\n0 of 2 due are done\n1 not due yet, the first in 6d"), "{told}");
         assert_eq!(told.contains("it has no check"), !lines.is_empty(), "{told}");
         for why in ["a reason is needed", "override REASON does it", "none of these"] {
             assert_eq!(told.contains(why), !lines.is_empty(), "{told}");
@@ -230,7 +227,7 @@ fn what_is_due_is_walked() {
     gone.store(true, Ordering::Relaxed);
     let (code, told) = walked(here, "look\ndone removed, both copies\ndone in the channel\n");
     assert!(code == Some(0) && told.matches("\n  its check: pass\n").count() == 2, "{told}");
-    assert!(told.ends_with("2 of 2 due are done\n1 not due yet, the first in 6d23h\n"), "{told}");
+    assert!(told.contains("\n2 of 2 due are done\n1 not due yet, the first in 6d"), "{told}");
     assert!(walked(here, "").1.starts_with("nothing is due\n"));
     let rows: Value = serde_json::from_str(&due(here, &["--json"]).1).unwrap();
     assert_eq!(rows[0]["done"]["judged"]["verdict"], "pass");

@@ -48,7 +48,7 @@ fn a_review_that_is_come_back_to_is_armed_anew() {
     let (step, _) = run.reach_review();
     let write = |what| Overlay::Write { what, text: "seen".into() };
     for (from, keys) in [
-        (Overlay::Command { step: step.clone() }, [KeyCode::Esc, KeyCode::Enter]),
+        (Overlay::Command { step: step.clone(), scroll: 0 }, [KeyCode::Esc, KeyCode::Enter]),
         (
             write(Writing::Override(step.clone(), "healthy".into(), String::new())),
             [KeyCode::Enter, KeyCode::Enter],
@@ -147,7 +147,7 @@ fn models(run: &Run) -> Vec<Model> {
     all.push(help);
     if let Some(step) = run.state.current() {
         all.push(over(Overlay::Review(Review::new(step.clone(), &run.state, Time(0)))));
-        all.push(over(Overlay::Command { step: step.clone() }));
+        all.push(over(Overlay::Command { step: step.clone(), scroll: 0 }));
         all.push(over(Overlay::Write { what: Writing::Hold, text: "x".into() }));
     }
     all.push(over(Overlay::Filter));
@@ -299,7 +299,7 @@ fn what_its_gates_hold_back_is_shown_and_not_handed_over() {
     let now = run.now;
     let bad = vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))];
     run.prepared(bad, Ok(proposal("vault-0", "uid-vault-0")));
-    let overlay = Overlay::Command { step: step.clone() };
+    let overlay = Overlay::Command { step: step.clone(), scroll: 0 };
     let mut model = Model { overlay, ..Model::default() };
     assert_eq!(press(&mut model, &run, "m"), Asked::Nothing);
     assert!(matches!(press(&mut model, &run, "y"), Asked::Copy(_)));

@@ -33,7 +33,7 @@ fn screen(s: &Shown, (w, h): (u16, u16)) -> String {
         clock: "03:14:07 CET",
         look: s.look,
     };
-    terminal.draw(|f| draw(f, &frame)).unwrap();
+    terminal.draw(|f| drop(draw(f, &frame))).unwrap();
     let buffer = terminal.backend().buffer();
     let mut text = String::new();
     let mut styles = String::new();

@@ -4,6 +4,7 @@ mod clocks;
 mod places;
 mod rights;
 mod tokens;
+mod tools;
 mod voters;
 
 use crate::cli::check::read;
@@ -20,7 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -40,9 +40,6 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
-
-/// A tool that takes longer to say its version hangs, as one on a file system that does.
-const TOOL: Duration = Duration::from_secs(5);
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,7 +159,7 @@ async fn examine(args: &Args) -> Result<bool, String> {
     if let Some(runbook) = &runbook {
         rights::examine(&remote, runbook, &params, &mut report).await;
     }
-    tools(&mut report).await;
+    tools::examine(&remote, &mut report).await;
     Ok(!report.bad)
 }
 
@@ -233,34 +230,6 @@ async fn watches(remote: &Remote, named: &BTreeSet<String>, report: &mut Report)
     }
     if !missing && !wanted.is_empty() {
         report.say(Level::Ok, "rights to watch", "yes");
-    }
-}
-
-/// The tools of the equivalent commands.
-async fn tools(report: &mut Report) {
-    let tools = [("kubectl", &["version", "--client"][..]), ("vault", &["version"])];
-    let asked = tools.map(|(tool, args)| async move {
-        let out = tokio::process::Command::new(tool).args(args).kill_on_drop(true).output();
-        (tool, tokio::time::timeout(TOOL, out).await)
-    });
-    for (tool, out) in futures::future::join_all(asked).await {
-        match out {
-            Err(_) => {
-                let why = format!("gives no version in {} s; does it hang?", TOOL.as_secs());
-                report.say(Level::Warn, tool, &why);
-            }
-            Ok(Ok(out)) => {
-                let text = String::from_utf8_lossy(&out.stdout);
-                report.say(
-                    Level::Ok,
-                    tool,
-                    &crate::text::clean_line(text.lines().next().unwrap_or("")),
-                );
-            }
-            Ok(Err(_)) => {
-                report.say(Level::Warn, tool, "not in PATH; shown commands cannot be run here")
-            }
-        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn examine(
     for (phase, step) in steps.flat_map(|(p, s)| undone(s).map(move |s| (p, s))) {
         let Does::Action(call) = &step.does else { continue };
         let item = phase.each.as_ref().map(|e| (e.var.clone(), format!("<{}>", e.var)));
-        let call = known(call, params, &site, item.as_ref());
+        let call = known(call, params, &site, (item.as_ref(), &BTreeMap::new()));
         paths.extend(vault_rights(&call));
         match kube_rights(remote, &call).await {
             Ok(rights) => objects.extend(rights),

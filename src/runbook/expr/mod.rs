@@ -8,7 +8,7 @@ pub use self::template::Template;
 use crate::event::{Judged, Observed, Time, Verdict};
 use crate::runbook::reach::{self, Asks};
 use crate::runbook::walk::Members;
-use crate::runbook::{convert, walk, why};
+use crate::runbook::{because, convert, walk, why};
 use crate::world::{Raft, Reach, Reading, Source, World};
 use cel::common::ast::{Expr as Ast, IdedExpr, operators};
 use cel::{Context, Program};
@@ -307,24 +307,38 @@ impl Expr {
         Some(format!("path lost to {}: whether it is well is not known", lost.join(", ")))
     }
 
-    /// The values that it names, for people.
+    /// What it was judged on, for people: rows that decide, and values that it names.
     fn values(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Vec<Observed> {
-        self.paths
-            .iter()
-            .filter_map(|Shown { name, path, program }| {
-                let source = Source::of_name(walk::root(path));
-                let at = source.and_then(|s| scope.world.sources.get(&s)?.as_of);
-                // A long table is told by its length: it need not be looked at.
-                let whole = source.filter(|s| s.name() == path.as_str());
-                let rows = whole.and_then(|s| seen::rows(scope.world, s));
-                let sized = rows.filter(|_| name != path).map(|n| n.to_string());
-                let value = match sized.or_else(|| rows.and_then(convert::many)) {
-                    Some(value) => value,
-                    None => convert::brief(&program.execute(context).ok()?),
-                };
-                Some(Observed { name: name.clone(), value, at })
-            })
-            .collect()
+        let at = |path: &str| {
+            let source = Source::of_name(walk::root(path));
+            source.and_then(|s| scope.world.sources.get(&s)?.as_of)
+        };
+        let rows = because::decisive(self.ast(), context);
+        let told = |path: &str| {
+            let inside =
+                |of: &str| of.strip_prefix(path).is_some_and(|rest| !rest.starts_with('.'));
+            rows.iter().any(|row| inside(&row.of))
+                || (!rows.is_empty() && Source::of_name(path).is_some())
+        };
+        let named = self.paths.iter().filter(|shown| !told(&shown.path));
+        let named = named.filter_map(|Shown { name, path, program }| {
+            let source = Source::of_name(walk::root(path));
+            // A long table is told by its length: it need not be looked at.
+            let whole = source.filter(|s| s.name() == path.as_str());
+            let rows = whole.and_then(|s| seen::rows(scope.world, s));
+            let sized = rows.filter(|_| name != path).map(|n| n.to_string());
+            let value = match sized.or_else(|| rows.and_then(convert::many)) {
+                Some(value) => value,
+                None => convert::brief(&program.execute(context).ok()?),
+            };
+            Some(Observed { name: name.clone(), value, at: at(path) })
+        });
+        let named: Vec<_> = named.collect();
+        let rows = rows.into_iter().map(|row| {
+            let at = at(&row.of);
+            Observed { name: row.of, value: row.rows, at }
+        });
+        rows.chain(named).collect()
     }
 }
 

@@ -318,6 +318,35 @@ fn a_row_that_is_not_so_is_told_with_what_it_has() {
     assert!(there.starts_with("so for pod-0 (Running), pod-1 (Running), "), "{there}");
 }
 
+/// What passes says on which rows: their names, and what was asked of them.
+#[test]
+fn what_passes_is_told_by_the_rows_that_decide() {
+    let world = |w: &mut World| with_jobs(w, vec![job("backup", Some(Time(0)))]);
+    for (text, told) in [
+        (
+            "size(raft.others(\"vault-0\")) > 0 && raft.others(\"vault-0\").all(v, v.healthy && !v.sealed)",
+            "raft.others(\"vault-0\"): vault-1 (healthy, not sealed), vault-2 (healthy, not sealed)",
+        ),
+        (
+            "cronjobs.exists(j, j.namespace == \"vault\" && j.name == params.job && !j.suspended)",
+            "cronjobs: backup (not suspended); params.job: backup",
+        ),
+        ("!pods.exists(p, p.status == \"Done\")", "pods: none of 10"),
+        ("size(pods.filter(p, p.status == \"Running\")) > 0", "pods: 10 of them"),
+        (
+            "size(pods.filter(p, p.namespace == \"vault\" && p.name == \"pod-1\")) > 0 && \
+             pods.filter(p, p.namespace == \"vault\" && p.name == \"pod-1\").all(p, cronjobs.exists(j, j.namespace == \"vault\" && j.last_success != null))",
+            "pods: pod-1 (backup (last_success 1970-01-01T00:00:00.000Z, 0s ago))",
+        ),
+    ] {
+        let params = BTreeMap::from([("job".to_owned(), serde_json::json!("backup"))]);
+        let judged = judgement(text, VoterVerdict::Healthy, &params, world);
+        assert_eq!(judged.verdict, Verdict::Pass, "{text}: {}", judged.why);
+        let shown = judged.values.iter().map(|v| format!("{}: {}", v.name, v.value));
+        assert_eq!(shown.collect::<Vec<_>>().join("; "), told, "{text}");
+    }
+}
+
 /// Where a list's size is asked for, the list is not told.
 #[test]
 fn a_size_is_told_as_a_size() {
@@ -337,7 +366,7 @@ fn a_size_is_told_as_a_size() {
         (
             "size(raft.voters) > 5 && raft.voters.all(v, v.healthy)",
             "size(raft.voters) is 3",
-            "raft.voters [vault-0 (healthy), vault-1 (healthy), vault-2 (healthy)]",
+            "raft.voters vault-0 (healthy), vault-1 (healthy), vault-2 (healthy)",
         ),
     ] {
         let none = BTreeMap::new();

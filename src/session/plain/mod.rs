@@ -1,6 +1,7 @@
 //! The line-oriented interface: the same life-cycle for pipes, screen readers and CI.
 
 mod printer;
+mod review;
 mod unattended;
 
 use crate::event::{Actor, Slot, StepAddr};

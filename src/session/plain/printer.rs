@@ -3,6 +3,7 @@
 use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{Accepted, State, Status, StepState};
 use crate::runbook::model::Does;
+use crate::session::plain::review;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,32 +61,10 @@ impl Printer {
             if self.statuses.insert(addr.clone(), key) != Some(key) && s.status != Status::Pending {
                 self.moved(state, addr);
             }
-            if let Some((proposal, digest)) =
-                s.proposal.as_ref().filter(|_| s.status == Status::Confirming)
-                // Each review anew, also one that resolves to the same as before.
-                && self.reviewed.insert(addr.clone(), s.ticket) != Some(s.ticket)
-            {
-                say!(self, "  will {}", proposal.sentence);
-                for t in &proposal.targets {
-                    say!(
-                        self,
-                        "    {} {} {} {}",
-                        t.kind,
-                        t.name,
-                        t.uid.as_deref().unwrap_or("-"),
-                        t.note
-                    );
-                }
-                proposal.commands.iter().for_each(|c| say!(self, "    $ {c}"));
-                proposal.cautions.iter().for_each(|c| say!(self, "    caution: {c}"));
-                say!(self, "    proposal {}", &digest[..digest.len().min(12)]);
-                let typed = state.confirm_text(addr);
-                let typed = if typed.is_empty() { String::new() } else { format!(" {typed}") };
-                say!(self, "  to release it: release{typed}");
-            }
+            self.review(state, addr, s);
             self.no_plan(addr, s);
             self.probe(addr, s);
-            self.verdicts(addr, s);
+            self.verdicts(state, addr, s);
         }
         self.output(state);
         if let Some(why) = state.aborted.as_ref().filter(|_| !self.aborted) {
@@ -223,6 +202,18 @@ impl Printer {
         }
     }
 
+    /// Each review anew, also one that resolves to the same as before; with its gates as they are then.
+    fn review(&mut self, state: &State, addr: &StepAddr, s: &StepState) {
+        let Some(plan) = review::plan(state, addr, s) else { return };
+        if self.reviewed.insert(addr.clone(), s.ticket) == Some(s.ticket) {
+            return;
+        }
+        self.lines.extend(plan);
+        self.gates.remove(addr);
+        self.verdicts(state, addr, s);
+        self.lines.extend(review::release(state, addr, s));
+    }
+
     /// A plan that failed, also long after its review was opened; each review anew.
     fn no_plan(&mut self, addr: &StepAddr, s: &StepState) {
         match s.proposal_error.as_ref().filter(|_| s.status == Status::Confirming) {
@@ -250,25 +241,19 @@ impl Printer {
         }
     }
 
-    fn verdicts(&mut self, addr: &StepAddr, s: &StepState) {
+    fn verdicts(&mut self, state: &State, addr: &StepAddr, s: &StepState) {
         let marked = |g: &GateJudged| (g.gate.clone(), s.mark(&g.gate).unwrap_or_default());
         let now: Vec<_> = s.gates.iter().map(marked).collect();
         if now.is_empty() || self.gates.get(addr) == Some(&now) {
             return;
         }
-        for (g, (_, mark)) in s.gates.iter().zip(&now) {
-            let why = if g.judged.why.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", g.judged.why)
-            };
-            // Named with its mark, an override can only be of the failure that was read here.
-            let mark = match g.judged.verdict {
-                Verdict::Pass => String::new(),
-                _ => format!("#{mark}"),
-            };
-            say!(self, "  gate {}{mark} {}: {}{why}", g.gate, g.judged.verdict, g.says);
-        }
+        // Named with its mark, an override can only be of the failure that was read here.
+        let mark = |(g, (_, mark)): (&GateJudged, &(String, String))| match g.judged.verdict {
+            Verdict::Pass => String::new(),
+            _ => format!("#{mark}"),
+        };
+        let marks: Vec<String> = s.gates.iter().zip(&now).map(mark).collect();
+        self.lines.extend(review::gates(state, s, &marks));
         self.gates.insert(addr.clone(), now);
     }
 
@@ -285,7 +270,11 @@ impl Printer {
 
     pub(super) fn status(&mut self, state: &State) {
         match state.current() {
-            Some(addr) => self.moved(state, &addr),
+            Some(addr) => {
+                self.moved(state, &addr);
+                self.reviewed.remove(&addr);
+                state.steps.get(&addr).into_iter().for_each(|s| self.review(state, &addr, s));
+            }
             None => say!(self, "between steps"),
         }
         for v in &state.world.raft.voters {

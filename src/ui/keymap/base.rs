@@ -137,7 +137,7 @@ fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         }
         (KeyCode::Enter, Status::Shown) => ask(Intent::Claim { step }),
         (KeyCode::Char('c'), _) => {
-            model.overlay = Overlay::Command { step };
+            model.overlay = Overlay::Command { step, scroll: 0 };
             Asked::Nothing
         }
         (KeyCode::Char('y'), _) => Asked::Copy(detail::commands(state, &step).join("\n")),

@@ -50,7 +50,9 @@ pub fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked 
         Overlay::None => base::key(model, state, code, now),
         Overlay::Review(open) if now.since(open.opened) < ARMED => Asked::Nothing,
         Overlay::Review(open) => review::key(model, state, code, open, now),
-        Overlay::Command { step } => review::command(model, state, code, step, now),
+        Overlay::Command { step, scroll } => {
+            review::command(model, state, code, (step, scroll), now)
+        }
         Overlay::Write { what, text } => text::write(model, state, code, (what, text), now),
         Overlay::Free { .. } => {
             model.overlay = Overlay::None;

@@ -3,10 +3,13 @@
 use crate::event::{StepAddr, Time};
 use crate::run::{Intent, State, Status};
 use crate::runbook::model::Does;
+use crate::ui::command;
 use crate::ui::detail;
 use crate::ui::keymap::{Asked, KeyCode, ask, open_write};
 use crate::ui::model::{Model, Overlay, Review, Writing};
 
+/// Rows that a page goes on by.
+const PAGE: usize = 10;
 /// A typed name has an end.
 const LONGEST: usize = 200;
 
@@ -53,11 +56,11 @@ pub(super) fn key(
         KeyCode::PageDown => open.scroll = open.scroll.saturating_add(5),
         KeyCode::PageUp => open.scroll = open.scroll.saturating_sub(5),
         KeyCode::F(2) => {
-            model.overlay = Overlay::Command { step };
+            model.overlay = Overlay::Command { step, scroll: 0 };
             return Asked::Nothing;
         }
         KeyCode::Char('c') if wanted.is_empty() => {
-            model.overlay = Overlay::Command { step };
+            model.overlay = Overlay::Command { step, scroll: 0 };
             return Asked::Nothing;
         }
         KeyCode::Char(c) if open.typed.len() < LONGEST => open.typed.push(c),
@@ -71,10 +74,19 @@ pub(super) fn command(
     model: &mut Model,
     state: &State,
     code: KeyCode,
-    step: StepAddr,
+    (step, scroll): (StepAddr, usize),
     now: Time,
 ) -> Asked {
+    let mut to = |scroll: usize| {
+        let scroll = scroll.min(command::last(state, &step, model.size));
+        model.overlay = Overlay::Command { step: step.clone(), scroll };
+        Asked::Nothing
+    };
     match code {
+        KeyCode::Char('j') => to(scroll + 1),
+        KeyCode::Char('k') => to(scroll.saturating_sub(1)),
+        KeyCode::PageDown => to(scroll + PAGE),
+        KeyCode::PageUp => to(scroll.saturating_sub(PAGE)),
         KeyCode::Char('m') => ask(Intent::Show { step }),
         KeyCode::Char('D') => {
             model.overlay = Overlay::None;

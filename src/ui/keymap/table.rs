@@ -58,7 +58,7 @@ fn recorded(model: &Model, state: &State) -> Vec<Key> {
     match &model.overlay {
         Overlay::None => base(model, state),
         Overlay::Review(open) => review(open, state),
-        Overlay::Command { step } => command(step, state),
+        Overlay::Command { step, .. } => command(step, state),
         Overlay::Write { .. } => {
             vec![key("Enter", "so be it", "so be it"), key("Esc", "not now", "not now")]
         }
@@ -254,6 +254,7 @@ fn command(step: &StepAddr, state: &State) -> Vec<Key> {
     if !detail::commands(state, step).is_empty() {
         keys.push(key("y", "copy them", "copy"));
     }
+    keys.push(key("j k PgDn PgUp", "scroll", ""));
     keys.push(key("Esc q c", "back", "back"));
     keys
 }
