@@ -309,7 +309,8 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 24] = [
+const STATES: [&str; 25] = [
+    "polled",
     "volumes",
     "opening",
     "lab",

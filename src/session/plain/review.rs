@@ -1,6 +1,6 @@
 //! The review of a step in lines: all that the cockpit's says, in its order.
 
-use crate::event::{GateJudged, StepAddr};
+use crate::event::{GateJudged, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::{Does, Hold, OnGuard, Step};
 use crate::site::is_lab;
@@ -46,13 +46,16 @@ pub(super) fn release(state: &State, addr: &StepAddr, s: &StepState) -> Vec<Stri
     digest.into_iter().chain([format!("  to release it: release{typed}")]).collect()
 }
 
-/// Each gate's verdict with what it was judged on, and how old that is; `mark` names its failure.
+/// Each gate's verdict with what it was judged on, and how old that is; `marks` name failures. Outside
+/// of a review what passes needs no more words.
 pub(super) fn gates(state: &State, s: &StepState, marks: &[String]) -> Vec<String> {
+    let review = s.status == Status::Confirming;
     let line = |(g, mark): (&GateJudged, &String)| {
         let age = g.judged.oldest().map(|at| format!("{} ago", state.at.since(at).brief()));
         let on: Vec<String> = [basis(&g.judged)].into_iter().chain(age).collect();
         let on = on.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-        let on = if on.is_empty() { on } else { format!(" ({on})") };
+        let brief = on.is_empty() || !review && g.judged.verdict == Verdict::Pass;
+        let on = if brief { String::new() } else { format!(" ({on})") };
         let over = s.overridden(g).map(|reason| format!(" OVERRIDDEN: {reason}"));
         let over = over.unwrap_or_default();
         format!("  gate {}{mark} {}: {}{over}{on}", g.gate, g.judged.verdict, g.says)
