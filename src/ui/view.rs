@@ -99,11 +99,13 @@ fn large(frame: &mut ratatui::Frame<'_>, area: Rect, f: &Frame<'_>) {
         Layout::horizontal([Constraint::Length(list), Constraint::Min(20)]).areas(upper);
     pane(frame, left, f, Pane::Checklist);
     let voters = u16::try_from(f.state.world.raft.voters.len()).unwrap_or(3).max(3);
-    let pods = u16::try_from(f.state.world.pods.len()).unwrap_or(3).clamp(3, 8);
+    let pods = u16::try_from(f.state.world.pods.len()).unwrap_or(3).clamp(3, 8) + 3;
+    // Claims, volumes and classes are more rows than the pods that use them.
+    let pods = pods.min((right.height.saturating_sub(voters + 4) * 2 / 5).max(6));
     let [raft, storage, below] = Layout::vertical([
         Constraint::Length(voters + 4),
         Constraint::Min(5),
-        Constraint::Length(pods + 3),
+        Constraint::Length(pods),
     ])
     .areas(right);
     pane(frame, raft, f, Pane::Raft);

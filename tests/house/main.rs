@@ -37,6 +37,7 @@ mod pty;
 mod redlined;
 mod rehearsals;
 mod resume;
+mod reviewed;
 mod scheduled;
 mod screens;
 mod served;

@@ -26,9 +26,11 @@ pub(super) fn plan(state: &State, addr: &StepAddr, s: &StepState) -> Option<Vec<
     };
     out.push(format!("  will {}", p.sentence));
     for t in &p.targets {
-        let age = t.created.map(|at| format!(", {} old", state.at.since(at).brief()));
-        let (uid, age) = (t.uid.as_deref().unwrap_or("-"), age.unwrap_or_default());
-        out.push(format!("    {} {} {uid}{age} {}", t.kind, t.name, t.note).trim_end().to_owned());
+        let age = t.created.map(|at| format!("{} old", state.at.since(at).brief()));
+        let parts =
+            [Some(t.kind.clone()), Some(t.name.clone()), t.uid.clone(), age, Some(t.note.clone())];
+        let parts: Vec<String> = parts.into_iter().flatten().filter(|p| !p.is_empty()).collect();
+        out.push(format!("    {}", parts.join(" ")));
     }
     out.extend(p.commands.iter().map(|c| format!("    $ {c}")));
     out.extend(p.cautions.iter().map(|c| format!("    caution: {c}")));
