@@ -16,7 +16,6 @@ title = "Print"
 why = "Somebody at {{ site.place }} has to know."
 hold = "release"
 estimate = "2m"
-confirm = "yes"
 undo.none = "what was said is said"
 probe = 'false'
 do.shell.run = { argv = ["true"], timeout = "1m" }
@@ -36,7 +35,7 @@ fn a_review_line_by_line_says_risk_why_undo_and_on_what_its_gates_were_judged() 
     );
     put("site.pins.toml", "");
     put("book.toml", BOOK);
-    put("answers.toml", "[release]\n'only/print' = 'yes'\n");
+    put("answers.toml", "[release]\n'only/print' = ''\n");
     let run = |more: &[&str]| {
         let begin = ["run", "book.toml", "--site", "site.toml", "--ui", "plain", "--state", "runs"];
         let out = Command::new(HOLDPOINT)
@@ -61,9 +60,10 @@ fn a_review_line_by_line_says_risk_why_undo_and_on_what_its_gates_were_judged() 
         "    undo: none: what was said is said\n",
         "    it takes about 2m\n",
         "  gate place pass: it is here (",
-        "  to release it: release yes\n",
+        "  to release it: release\n",
     ];
     assert!(parts.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{told}");
+    assert_eq!(told.matches("(ready)").count(), 1, "once, in the review: {told}");
     let gate = told[review + at(parts[5])..].lines().next().unwrap();
     assert!(gate.contains("a (ready)") && gate.contains("site.place here"), "{gate}");
     // What no step asks for is found before anything begins.

@@ -244,7 +244,11 @@ impl Printer {
     fn verdicts(&mut self, state: &State, addr: &StepAddr, s: &StepState) {
         let marked = |g: &GateJudged| (g.gate.clone(), s.mark(&g.gate).unwrap_or_default());
         let now: Vec<_> = s.gates.iter().map(marked).collect();
-        if now.is_empty() || self.gates.get(addr) == Some(&now) {
+        let resolving = s.status == Status::Confirming
+            && self.reviewed.get(addr) != Some(&s.ticket)
+            && s.proposal_error.is_none();
+        // A review that is being resolved prints them with its plan.
+        if now.is_empty() || resolving || self.gates.get(addr) == Some(&now) {
             return;
         }
         // Named with its mark, an override can only be of the failure that was read here.
