@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often the voters are sampled.
+const EACH: Duration = Duration::from_millis(250);
 
 fn now_ms() -> u64 {
     #[allow(clippy::disallowed_methods, reason = "compared with the servers' own clock")]
@@ -15,10 +18,17 @@ fn now_ms() -> u64 {
     u64::try_from(now.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
+/// What was sampled.
+struct Sampled {
+    bad: Vec<(u64, String)>,
+    samples: u64,
+    took: Duration,
+}
+
 /// What watches the cluster from outside while it is moved.
 pub struct Watch {
     stop: Arc<AtomicBool>,
-    sampler: JoinHandle<Vec<(u64, String)>>,
+    sampler: JoinHandle<Sampled>,
     counter: JoinHandle<Vec<u64>>,
 }
 
@@ -29,14 +39,16 @@ impl Watch {
         let flag = Arc::clone(&stop);
         let sampled = voters.clone();
         let sampler = std::thread::spawn(move || {
-            let mut bad = Vec::new();
+            let (mut bad, mut samples, began) = (Vec::new(), 0, Instant::now());
             while !flag.load(Ordering::Relaxed) {
+                let next = Instant::now() + EACH;
+                samples += 1;
                 if let Err(why) = sample(&sampled) {
                     bad.push((now_ms(), why));
                 }
-                std::thread::sleep(Duration::from_millis(250));
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }
-            bad
+            Sampled { bad, samples, took: began.elapsed() }
         });
         let flag = Arc::clone(&stop);
         let counter = std::thread::spawn(move || {
@@ -61,7 +73,12 @@ impl Watch {
     /// Every acknowledged value is there, and what was bad was near an election.
     pub fn check(self, site: &Site) {
         self.stop.store(true, Ordering::Relaxed);
-        let bad = self.sampler.join().unwrap();
+        let Sampled { bad, samples, took } = self.sampler.join().unwrap();
+        // What is not looked at is not seen: a request that was held is no sample.
+        assert!(
+            u128::from(samples) * 4 * EACH.as_millis() > took.as_millis(),
+            "{samples} in {took:?}"
+        );
         let acknowledged = self.counter.join().unwrap();
         let (_, list) = http("GET", &format!("{}/elections", site.fact("control")), None, "");
         let elections: Vec<u64> = serde_json::from_str::<Value>(&list)
@@ -88,7 +105,7 @@ impl Watch {
             );
         }
         println!(
-            "{} values acknowledged and read back; {} samples during elections; {} elections",
+            "{} values acknowledged and read back; {samples} samples, {} of them bad during elections; {} elections",
             acknowledged.len(),
             bad.len(),
             elections.len()
