@@ -8,7 +8,7 @@ use crate::run::resume;
 use crate::run::state::{Back, PhaseState, State, undone_by};
 use crate::run::step::StepState;
 use crate::runbook::Seen;
-use crate::runbook::model::{Does, Then, UNDO};
+use crate::runbook::model::{Does, Step, Then, UNDO};
 use std::sync::Arc;
 
 /// The events with which a way back begins.
@@ -153,10 +153,9 @@ pub(super) fn undone(state: &mut State, addr: &StepAddr, at: Time) {
 }
 
 impl State {
-    /// Steps that did something, or may have, in whichever attempt, and say how that is undone or
-    /// why it cannot be; the last one first. Those of ways back as well.
-    #[must_use]
-    pub fn undoable(&self) -> Vec<StepAddr> {
+    /// Steps that did something, or may have, in whichever attempt, the last one first. Those of
+    /// ways back as well; not those that undo others.
+    fn acted(&self) -> Vec<StepAddr> {
         let mut all = Vec::new();
         for phase in &self.phases {
             let Some(own) = self.runbook.section(&phase.id) else { continue };
@@ -166,12 +165,33 @@ impl State {
             };
             all.extend(items.into_iter().flat_map(|item| Self::addresses(own, item)));
         }
-        all.retain(|addr| {
-            let undo = self.step(addr).is_some_and(|step| step.undo.is_some());
-            let may = |s: &StepState| s.acted && legal(s.status, Move::Undo).is_ok();
-            undo && self.steps.get(addr).is_some_and(|s| may(s))
-        });
+        let may = |s: &StepState| s.acted && legal(s.status, Move::Undo).is_ok();
+        let undoes = |addr: &StepAddr| undone_by(addr).is_some();
+        all.retain(|addr| !undoes(addr) && self.steps.get(addr).is_some_and(|s| may(s)));
         all.reverse();
         all
+    }
+
+    /// Of those, the ones that say how they are undone, or why they cannot be.
+    #[must_use]
+    pub fn undoable(&self) -> Vec<StepAddr> {
+        let mut all = self.acted();
+        all.retain(|addr| self.step(addr).is_some_and(|step| step.undo.is_some()));
+        all
+    }
+
+    /// What going back by `undo` does, a line a step, the last one first: also what cannot be
+    /// undone, and what no word of the runbook undoes.
+    #[must_use]
+    pub fn undone(&self) -> Vec<String> {
+        let line = |addr: StepAddr| {
+            let undo = self.step(&addr).and_then(|step| step.undo.as_ref());
+            match undo.map(|undo| undo.none.as_ref()) {
+                Some(None) => format!("- {addr}"),
+                Some(Some(why)) => format!("- {addr} cannot be: {why}"),
+                None => format!("- {addr} is not: {}", Step::NO_UNDO),
+            }
+        };
+        self.acted().into_iter().map(line).collect()
     }
 }

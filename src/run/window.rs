@@ -4,7 +4,6 @@
 use crate::event::{Event, GateJudged, Judged, Observed, Slot, Span, StepAddr, Time, Verdict};
 use crate::run::intent::Refusal;
 use crate::run::state::State;
-use crate::runbook::model::Does;
 
 /// The gate's id.
 pub const WINDOW: &str = "window";
@@ -20,7 +19,7 @@ pub(super) fn set(window: Slot, now: Time) -> Result<Vec<Event>, Refusal> {
 /// Judged for a step that acts and goes forward: the reserve is there for going back.
 pub(super) fn gate(state: &State, addr: &StepAddr, now: Time) -> Option<GateJudged> {
     let window = state.window?;
-    let acts = matches!(state.step(addr)?.does, Does::Action(_) | Does::Manual { .. });
+    let acts = state.step(addr)?.acts();
     if !acts || state.going_back() {
         return None;
     }

@@ -1,6 +1,5 @@
 //! The ways back: what each is for, and whether it is the moment.
 
-use crate::event::StepAddr;
 use crate::run::State;
 use crate::runbook::Scope;
 use crate::runbook::model::{Step, Then, UNDO};
@@ -67,18 +66,10 @@ fn about(state: &State, section: &str) -> Vec<String> {
 }
 
 fn undone(state: &State) -> Vec<String> {
-    let undoable = state.undoable();
-    if undoable.is_empty() {
-        return vec!["Nothing was done yet that says how it is undone.".into()];
-    }
-    let line = |addr: &StepAddr| {
-        let none = state.step(addr)?.undo.as_ref()?.none.as_ref();
-        Some(match none {
-            Some(why) => format!("- {addr} cannot be: {why}"),
-            None => format!("- {addr}"),
-        })
-    };
-    let mut lines: Vec<_> = undoable.iter().filter_map(line).collect();
-    lines.push("Then the run ends.".into());
+    let mut lines = state.undone();
+    lines.push(match state.undoable().is_empty() {
+        true => "Nothing was done yet that says how it is undone.".into(),
+        false => "Then the run ends.".into(),
+    });
     lines
 }

@@ -2,7 +2,7 @@
 
 use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{Accepted, State, Status, StepState};
-use crate::runbook::model::Does;
+use crate::runbook::model::{Does, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -218,6 +218,11 @@ impl Printer {
                     "  {}",
                     instruction.render(&scope).unwrap_or_else(|_| instruction.text.clone())
                 );
+            }
+            (Status::Confirming, _) => {
+                // Before it is released.
+                let undo = state.step(addr).and_then(Step::undo_words);
+                undo.iter().for_each(|undo| say!(self, "  undo: {undo}"));
             }
             _ => {}
         }

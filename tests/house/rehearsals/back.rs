@@ -15,14 +15,14 @@ use holdpoint::session::{Answers, parse_answers, unattended};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Goes that way when the turn of that step comes.
-fn going(at: &str, way: &str) -> Answers {
+pub(super) fn going(at: &str, way: &str) -> Answers {
     let mut answers = operator();
     answers.back = BTreeMap::from([(at.to_owned(), way.to_owned())]);
     answers.patience = Some(Span::secs(400));
     answers
 }
 
-fn walked(at: &str, way: &str) -> (Played, String) {
+pub(super) fn walked(at: &str, way: &str) -> (Played, String) {
     let mut said = String::new();
     let play: Play = what(RUNBOOK, &[], going(at, way), small());
     let played = on_lab_time(async {
