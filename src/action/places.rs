@@ -55,8 +55,9 @@ impl Places {
         if !machine.exists(path) {
             return Err((Probed::NotDone, format!("{} is not there", path.display())));
         }
-        let meta =
-            machine.meta(path).map_err(|e| (Probed::Unknown, format!("{}: {e}", path.display())))?;
+        let meta = machine
+            .meta(path)
+            .map_err(|e| (Probed::Unknown, format!("{}: {e}", path.display())))?;
         let second = machine.meta(copy).ok();
         for (place, mode) in
             [(path, Some(meta.mode)), (copy, second.as_ref().map(|second| second.mode))]

@@ -11,6 +11,7 @@ pub mod types;
 pub mod verbs;
 
 mod convert;
+mod differs;
 mod empty;
 mod expr;
 mod lint;
@@ -25,6 +26,7 @@ mod undo;
 mod walk;
 mod why;
 
+pub use differs::{along, merged};
 pub(crate) use expr::Seen;
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub(crate) use parse::of_toml;

@@ -116,12 +116,7 @@ pub const VERBS: &[Verb] = &[
             TEMPORARY,
         ],
         destructive: false,
-        result: &[
-            ("path", Scalar::Text),
-            ("sha256", Scalar::Text),
-            ("copies", Scalar::Int),
-            AT,
-        ],
+        result: &[("path", Scalar::Text), ("sha256", Scalar::Text), ("copies", Scalar::Int), AT],
     },
     Verb {
         name: "kube.delete_claims",

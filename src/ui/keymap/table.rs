@@ -136,6 +136,9 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
         keys.push(act("W", "set the change window: when it starts and ends", ""));
         keys.push(key(":", "a command: take the cluster's lease over, move the journal", ""));
     }
+    if state.redlined.is_some() {
+        keys.push(key("R", "what of the runbook was changed since the run began", ""));
+    }
     keys.push(key("?", "these keys", "help"));
     keys.push(match state.ended {
         None => key("q", "leave; the run stays open in its journal", "leave"),

@@ -132,7 +132,11 @@ fn what_was_not_undone_is_not_ticked() {
 #[test]
 fn without_the_old_manifest_the_new_one_stays_and_the_end_says_so() {
     let unkept = RUNBOOK
-        .replacen("when = 'params.old_manifest == \"\" && statefulsets", "when = 'false && statefulsets", 1)
+        .replacen(
+            "when = 'params.old_manifest == \"\" && statefulsets",
+            "when = 'false && statefulsets",
+            1,
+        )
         .replacen("that = 'params.old_manifest != \"\" || (has", "that = 'true || (has", 1);
     let run = |text: &str| {
         let answers = going("roll[*]/back", "voters-back");
