@@ -1,13 +1,12 @@
 //! Ways back: begun by a person at any time but while an effect runs, walked like any phase,
 //! and what they leave behind.
 
-use crate::event::{Actor, Event, StepAddr, Time, Verdict};
+use crate::event::{Actor, Event, StepAddr, Time};
 use crate::run::intent::Refusal;
 use crate::run::life::{Move, Status, legal};
 use crate::run::resume;
 use crate::run::state::{Back, PhaseState, State, undone_by};
 use crate::run::step::StepState;
-use crate::runbook::Seen;
 use crate::runbook::model::{Does, Step, Then, UNDO};
 use std::sync::Arc;
 
@@ -95,30 +94,6 @@ pub(super) fn ended(state: &State) -> Vec<Event> {
     let mut events = vec![Event::BackDone { section, ends, left: None }];
     if ends {
         events.extend([Event::Aborted { reason }, Event::Ended { done: false }]);
-    }
-    events
-}
-
-/// Ways back whose condition holds now and did not, or the other way round. Only an offer:
-/// judged on what the panes show, and nothing follows from it by itself.
-pub(super) fn offers(state: &State, seen: &Seen<'_>) -> Vec<Event> {
-    let mut events = Vec::new();
-    for backout in &state.runbook.backouts {
-        let Some(when) = &backout.when else { continue };
-        let section = backout.phase.id.clone();
-        if state.back.iter().any(|b| b.section == section) {
-            continue;
-        }
-        match (when.verdict_seen(seen), state.offers.contains_key(&section)) {
-            // What is under way may be what changes the world so.
-            (Verdict::Pass, false) if state.running.is_some() => {}
-            (Verdict::Pass, false) => {
-                let judged = when.judge_seen(seen);
-                events.push(Event::Offered { section, judged });
-            }
-            (Verdict::Fail, true) => events.push(Event::Withdrawn { section }),
-            _ => {}
-        }
     }
     events
 }
