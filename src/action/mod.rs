@@ -12,10 +12,12 @@ mod kube_apply;
 mod kube_claims;
 mod kube_create;
 mod kube_do;
+mod kube_keep;
 mod kube_successor;
 #[cfg(test)]
 mod kube_tests;
 mod peers;
+mod places;
 mod rebuild;
 mod restore;
 mod rights;
@@ -105,6 +107,7 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
         "kube.remove_protection" => kube::plan_protection(remote, &args).await,
         "kube.apply" => kube_apply::plan(remote, &args).await,
         "kube.create_claims" => kube_create::plan(remote, &args).await,
+        "kube.keep_manifest" => kube_keep::plan(remote, &args).await,
         "kube.wait" => kube::plan_wait(remote, &args).await,
         "vault.snapshot_save" => snapshot::plan(remote, &args).await,
         "vault.snapshot_restore" => restore::plan(remote, &args).await,
@@ -132,6 +135,7 @@ pub async fn execute(
         "kube.remove_protection" => kube_do::unprotect(remote, proposal, say).await,
         "kube.apply" => kube_apply::execute(remote, proposal).await,
         "kube.create_claims" => kube_create::execute(remote, proposal, say).await,
+        "kube.keep_manifest" => kube_keep::execute(remote, proposal, say).await,
         "kube.wait" => kube_do::wait(remote, proposal, stop).await,
         "vault.snapshot_save" => snapshot::execute(remote, proposal, say, stop).await,
         "vault.snapshot_restore" => restore::execute(remote, proposal, say).await,
@@ -164,6 +168,7 @@ async fn probed(remote: &Remote, mark: &str, proposal: &Proposal) -> Seen {
         "kube.remove_protection" => kube_do::probe_unprotected(remote, proposal).await,
         "kube.apply" => kube_apply::probe(remote, proposal).await,
         "kube.create_claims" => kube_create::probe(remote, proposal).await,
+        "kube.keep_manifest" => kube_keep::probe(remote, proposal).await,
         "kube.wait" => kube_do::probe_wait(remote, proposal).await,
         "vault.snapshot_save" => snapshot::probe(remote, proposal).await,
         "vault.peers_file" => peers::probe(remote, proposal).await,

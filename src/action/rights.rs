@@ -29,6 +29,7 @@ pub async fn kube_rights(remote: &Remote, call: &Call<String>) -> Result<Vec<Rig
     let of_pod = [("list", CLAIMS), ("get", PODS), ("get", SETS)];
     let wanted: Vec<(&'static str, (&str, &str))> = match call.verb.as_str() {
         "kube.delete_statefulset" => vec![("get", SETS), ("delete", SETS)],
+        "kube.keep_manifest" => vec![("get", SETS)],
         "kube.delete_pod" => vec![("get", PODS), ("delete", PODS)],
         "kube.delete_claims" => {
             // Who else mounts them.

@@ -4,18 +4,19 @@
 //! that the same proposal names the same file until it exists.
 
 use crate::action::args::Args;
+use crate::action::places::Places;
 use crate::action::snapshot_keep::{Kept, result};
 use crate::action::snapshot_read::{check_snapshot, sha256};
 use crate::action::vault::{capable, command, leads};
-use crate::action::{Ended, Say, Seen, Stop, quoted};
-use crate::event::{Outcome, Probed, Proposal, Stream, Target, Time};
-use crate::remote::{Ground, Machine, Remote, Secret, VoterClient, apart, apart_soon, root};
+use crate::action::{Ended, Say, Seen, Stop};
+use crate::event::{Outcome, Probed, Proposal, Stream, Time};
+use crate::remote::{Machine, Remote, Secret, VoterClient, apart, root};
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,6 @@ const QUIET: Duration = Duration::from_secs(30);
 /// lacks the last entry that was committed before it is taken again.
 const TIMES: u32 = 3;
 const APPLIED: Duration = Duration::from_secs(1);
-/// Directories that are emptied at a reboot or by age, unless the runbook names others.
-const TEMPORARY: &str = "/tmp:/var/tmp:/dev/shm:/run";
 
 pub(crate) async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String), String> {
     let mut says = Vec::new();
@@ -58,73 +57,13 @@ pub(crate) async fn leader(remote: &Remote) -> Result<(&VoterClient, i64, String
     Err("no voter says that it leads; without a leader Vault can neither be asked nor told".into())
 }
 
-/// What a directory is without symbolic links, also where it is not made yet.
-fn resolved(machine: &dyn Machine, dir: &Path, real: PathBuf) -> Result<PathBuf, String> {
-    let there = dir.ancestors().find(|d| machine.exists(d)).unwrap_or(dir);
-    let rest = dir.strip_prefix(there).unwrap_or(Path::new(""));
-    if rest.components().any(|c| matches!(c, Component::ParentDir)) {
-        return Err(format!("{}: write it without `..`", dir.display()));
-    }
-    Ok(rest.components().fold(real, |path, part| path.join(part)))
-}
-
-/// Refuses places from which an anchor would be missing when it is needed.
-fn fit(machine: &dyn Machine, dir: &Path, temporary: &str) -> Result<PathBuf, String> {
-    let shown = dir.display();
-    if !dir.is_absolute() {
-        return Err(format!("{shown} is no absolute path"));
-    }
-    let (real, ground) = machine.ground(dir).map_err(|e| format!("{shown}: {e}"))?;
-    let real = resolved(machine, dir, real)?;
-    if temporary.split(':').any(|t| !t.is_empty() && real.starts_with(t)) {
-        return Err(format!(
-            "{shown} is a temporary directory; an anchor there is gone after a reboot. Name another"
-        ));
-    }
-    match ground {
-        Ground::Nfs => {
-            Err(format!("{shown} lies on NFS, the storage that is being left. Name another"))
-        }
-        Ground::Memory => Err(format!("{shown} lies in memory. Name another")),
-        Ground::Disk => Ok(real),
-    }
-}
-
-fn next_name(machine: &dyn Machine, dirs: [&Path; 2]) -> String {
-    (1..100_000)
-        .map(|n| format!("vault-raft-{n:04}.snap"))
-        .find(|name| dirs.iter().all(|d| !machine.exists(&d.join(name))))
-        .unwrap_or_else(|| "vault-raft.snap".into())
-}
-
-/// Looks whether both places are fit; the name that is free in both.
-async fn places(
-    remote: &Remote,
-    dir: &Path,
-    copy: &Path,
-    temporary: &str,
-) -> Result<String, String> {
-    let machine = Arc::clone(&remote.machine);
-    let (dir, copy, temporary) = (dir.to_owned(), copy.to_owned(), temporary.to_owned());
-    let looked = apart_soon(&remote.machine, move || {
-        let machine = machine.as_ref();
-        if fit(machine, &dir, &temporary)? == fit(machine, &copy, &temporary)? {
-            return Err("the second copy would lie beside the first; name another place".into());
-        }
-        Ok(next_name(machine, [&dir, &copy]))
-    });
-    looked.await?
-}
-
 pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
-    let (dir, copy) = (PathBuf::from(args.text("dir")?), PathBuf::from(args.text("copy_to")?));
-    let temporary = args.opt("temporary").unwrap_or(TEMPORARY);
-    let name = places(remote, &dir, &copy, temporary).await?;
+    let places = Places::of(remote, args, "vault-raft", "snap").await?;
     let (voter, index, base) = leader(remote).await?;
     capable(remote, voter, &base, "sys/storage/raft/snapshot", &["read"]).await?;
     let id = remote.identities().await.remove("vault.cluster-id");
-    let (path, second) = (dir.join(&name), copy.join(&name));
-    let (p, s) = (quoted(&path.display().to_string()), quoted(&second.display().to_string()));
+    let Places { path, copy: second } = &places;
+    let (p, _) = places.words();
     let target = if voter.only_forwarded() { "/dev/stdout".to_owned() } else { p.clone() };
     let (mut save, mut cautions) =
         command(remote, voter, &format!("operator raft snapshot save {target}"));
@@ -134,11 +73,7 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
     cautions.push(
         "the command does not compare the snapshot's index with the commit index before it".into(),
     );
-    let make = format!(
-        "mkdir -p {} {}",
-        quoted(&dir.display().to_string()),
-        quoted(&copy.display().to_string())
-    );
+    let make = places.made();
     Ok(Proposal {
         verb: "vault.snapshot_save".into(),
         sentence: format!(
@@ -146,33 +81,16 @@ pub(crate) async fn plan(remote: &Remote, args: &Args<'_>) -> Result<Proposal, S
             path.display(),
             second.display()
         ),
-        targets: vec![file(&path, "the anchor"), file(&second, "its second copy")],
+        targets: places.targets("the anchor"),
         material: BTreeMap::from([("cluster".into(), json!(id))]),
         request: json!({"path": path, "copy": second}),
         commands: vec![format!(
-            "(umask 077 && {make} && {save}) && sync {p} && (umask 077 && cp {p} {s}) && sync {s} && cmp {p} {s} && tar -tzf {p}"
+            "(umask 077 && {make} && {save}) && sync {p} && {} && tar -tzf {p}",
+            places.copied()
         )],
         cautions,
         before: json!({"index": index}),
     })
-}
-
-fn file(path: &Path, note: &str) -> Target {
-    Target {
-        kind: "file".into(),
-        namespace: None,
-        name: path.display().to_string(),
-        uid: None,
-        created: None,
-        note: note.into(),
-    }
-}
-
-fn paths(proposal: &Proposal) -> (PathBuf, PathBuf) {
-    let text = |name: &str| {
-        PathBuf::from(proposal.request.get(name).and_then(Value::as_str).unwrap_or_default())
-    };
-    (text("path"), text("copy"))
 }
 
 pub(crate) async fn execute(
@@ -181,7 +99,7 @@ pub(crate) async fn execute(
     say: &Say,
     mut stop: Stop,
 ) -> Ended {
-    let (path, copy) = paths(proposal);
+    let Places { path, copy } = Places::named(proposal);
     match save(remote, &path, &copy, say, &mut stop).await {
         Ok(result) => (Outcome::Ok, result),
         // Nothing in Vault changed, whatever went wrong: trying again is safe.
@@ -294,26 +212,12 @@ pub(crate) async fn probe(remote: &Remote, proposal: &Proposal) -> Seen {
 }
 
 fn seen(machine: &dyn Machine, proposal: &Proposal, now: Time) -> Seen {
-    let (path, copy) = paths(proposal);
-    if !machine.exists(&path) {
-        return (Probed::NotDone, format!("{} is not there", path.display()), Value::Null);
-    }
-    let meta = match machine.meta(&path) {
+    let places = Places::named(proposal);
+    let meta = match places.kept(machine) {
         Ok(meta) => meta,
-        Err(e) => return (Probed::Unknown, format!("{}: {e}", path.display()), Value::Null),
+        Err((verdict, why)) => return (verdict, why, Value::Null),
     };
-    for (place, mode) in
-        [(&path, Some(meta.mode)), (&copy, machine.meta(&copy).ok().map(|m| m.mode))]
-    {
-        if mode.is_some_and(|m| m & 0o077 != 0) {
-            let why = format!("{} can be read by others; chmod 600 it", place.display());
-            return (Probed::Partly, why, Value::Null);
-        }
-    }
-    if meta.file.is_some() && machine.meta(&copy).ok().and_then(|m| m.file) == meta.file {
-        let why = format!("{} is the anchor by another name; copy it", copy.display());
-        return (Probed::Partly, why, Value::Null);
-    }
+    let Places { path, copy } = places;
     let checked = match check_snapshot(machine, &path) {
         Ok(checked) => checked,
         Err(why) => return (Probed::Partly, why, Value::Null),
@@ -372,23 +276,5 @@ mod tests {
         let (verdict, why, _) = seen(&Here, &proposal, Time(0));
         assert_eq!(verdict, Probed::Partly);
         assert!(why.contains("by another name"), "{why}");
-    }
-
-    /// One directory by two names is one place, made already or not.
-    #[test]
-    fn a_second_copy_in_the_same_place_is_seen_by_whatever_name() {
-        let root = tempfile::tempdir().unwrap();
-        let (real, link) = (root.path().join("real"), root.path().join("link"));
-        std::fs::create_dir(&real).unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        let at = |dir: PathBuf| {
-            let (ground, _) = Here.ground(&dir).unwrap();
-            resolved(&Here, &dir, ground)
-        };
-        assert_eq!(at(real.clone()), at(link.clone()));
-        assert_eq!(at(real.join("new/a")), at(link.join("new/a")));
-        assert_eq!(at(real.join("../real")), at(link.clone()));
-        assert_ne!(at(real.join("new")), at(real.clone()));
-        assert!(at(real.join("new/../a")).unwrap_err().contains("without `..`"));
     }
 }

@@ -2,12 +2,14 @@
 //! by that from now on. It is asked before the run is taken up, so that nothing begins meanwhile by
 //! the text that is about to be replaced.
 
+use crate::action::quoted;
 use crate::cli::check::read;
 use crate::journal::Verdict;
 use crate::run::{Intent, State, reasonable};
-use crate::runbook::Difference;
+use crate::runbook::{Difference, Part, along, merged};
 use crate::session::Reopened;
 use crate::text::clean_line;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -19,27 +21,35 @@ pub(crate) struct Changed {
     pub(crate) notice: Option<String>,
 }
 
+/// What is accepted, as it was said beforehand.
+#[derive(Default, Clone)]
+pub(crate) struct Wish {
+    /// Why; without one nothing is accepted unless a person says so.
+    pub(crate) reason: Option<String>,
+    /// Which parts, by name; all of them where none is named.
+    pub(crate) parts: Vec<String>,
+}
+
+/// A part that is another, and why it cannot be accepted, if it cannot.
+type Found = (Difference, Option<String>);
+
 /// Accepted with the reason that was given beforehand, or, where its person may be asked, with the
 /// one that is typed. Without one the run goes on with what it went by.
-pub(crate) fn settled(
-    run: &Reopened,
-    reason: Option<String>,
-    asks: bool,
-) -> Result<Changed, String> {
+pub(crate) fn settled(run: &Reopened, wish: Wish, asks: bool) -> Result<Changed, String> {
     let state = &run.state;
     let path = clean_line(&state.header.runbook_path);
     let damaged = matches!(run.verdict, Verdict::Tampered { .. });
-    if damaged && reason.is_some() {
+    if damaged && wish.reason.is_some() {
         return Err("the journal is damaged: nothing can be accepted there".into());
     }
-    let stays = |why: &str| {
-        let notice = format!("{path} {why}; the run goes on with {}", before(state));
+    let stays = |why: &str, diff: &str| {
+        let notice = format!("{path} {why}; the run goes on with {}{diff}", before(state));
         Changed { then: None, notice: Some(notice) }
     };
     let Ok(text) = read(Path::new(&state.header.runbook_path)) else {
-        return match reason {
+        return match wish.reason {
             Some(_) => Err(format!("{path} is not there any more; there is nothing to accept")),
-            None => Ok(stays("is not there any more")),
+            None => Ok(stays("is not there any more", "")),
         };
     };
     let found = state.redline(&text);
@@ -48,29 +58,74 @@ pub(crate) fn settled(
     if found.is_empty() {
         return Ok(Changed { then: None, notice: None });
     }
-    let names: Vec<String> = found.iter().map(|(d, _)| clean_line(&d.to_string())).collect();
-    let told = stays(&format!("changed since: {}", names.join(", ")));
-    let fits = found.iter().all(|(_, why)| why.is_none());
-    let reason = match reason {
-        Some(reason) => Some(reason),
+    let diff: String = lines(&found).iter().map(|line| format!("\n{line}")).collect();
+    let told = stays(&format!("changed since: {}", names(&found)), &diff);
+    let wish = match &wish.reason {
+        Some(_) => wish,
         // What is only looked at is not changed either.
-        None if damaged => None,
+        None if damaged => return Ok(told),
         None if asks && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
             outln!("{path} changed since this run was left:");
             lines(&found).iter().for_each(|line| outln!("{line}"));
-            if fits { asked(state) } else { None }
+            asked(state, &found)
         }
-        None => None,
+        None => return Ok(told),
     };
-    let Some(reason) = reason else { return Ok(told) };
+    let Some(reason) = wish.reason else { return Ok(told) };
     reasonable(&reason).map_err(|e| e.to_string())?;
-    if !fits {
-        let refused = lines(&found).join("\n");
-        return Err(format!("{path} changed since, and cannot be accepted:\n{refused}"));
+    let taken =
+        taken(&found, &wish.parts).map_err(|why| format!("{path} changed since, and {why}"))?;
+    let left: Vec<Found> =
+        found.iter().filter(|(d, _)| !taken.contains(&d.part)).cloned().collect();
+    let accepted: Vec<Found> =
+        found.iter().filter(|(d, _)| taken.contains(&d.part)).cloned().collect();
+    let mut notice = format!("accepted of {path}: {}", names(&accepted));
+    let runbook = match left.as_slice() {
+        [] => text,
+        left => {
+            let left = lines(left).join("\n");
+            notice = format!("{notice}; left as they were:\n{left}");
+            merged(state.text(), &text, &taken)?
+        }
+    };
+    Ok(Changed { then: Some(Intent::Redline { runbook, reason }), notice: Some(notice) })
+}
+
+/// The parts that are meant, with what has to come along; none of them may be one that is refused.
+fn taken(found: &[Found], wanted: &[String]) -> Result<BTreeSet<Part>, String> {
+    let all: Vec<Difference> = found.iter().map(|(d, _)| d.clone()).collect();
+    let part = |name: &String| {
+        let one = all.iter().find(|d| d.part.to_string() == *name);
+        let known = || all.iter().map(|d| d.part.to_string()).collect::<Vec<_>>().join(", ");
+        one.map(|d| d.part.clone())
+            .ok_or_else(|| format!("{name} is none of what did; name one of: {}", known()))
+    };
+    let named: BTreeSet<Part> = match wanted {
+        [] => all.iter().map(|d| d.part.clone()).collect(),
+        some => some.iter().map(part).collect::<Result<_, _>>()?,
+    };
+    let taken = along(&all, &named);
+    let refused: Vec<Found> =
+        found.iter().filter(|(d, why)| why.is_some() && taken.contains(&d.part)).cloned().collect();
+    if refused.is_empty() {
+        return Ok(taken);
     }
-    let then = Some(Intent::Redline { runbook: text, reason });
-    let notice = Some(format!("accepted of {path}: {}", names.join(", ")));
-    Ok(Changed { then, notice })
+    let free: Vec<Found> = found.iter().filter(|(_, why)| why.is_none()).cloned().collect();
+    let others = match (wanted, free.as_slice()) {
+        (_, []) => String::new(),
+        ([], free) => {
+            let accept = |(d, _): &Found| format!("\n  --accept {}", quoted(&d.part.to_string()));
+            let free: String = free.iter().map(accept).collect();
+            format!("\nThe others can be accepted by name, and these stay as they were:{free}")
+        }
+        _ => "\nA step that is new or gone comes with the order of its phase.".into(),
+    };
+    Err(format!("cannot be accepted:\n{}{others}", lines(&refused).join("\n")))
+}
+
+fn names(found: &[Found]) -> String {
+    let names: Vec<String> = found.iter().map(|(d, _)| clean_line(&d.to_string())).collect();
+    names.join(", ")
 }
 
 /// What the run goes by without any change.
@@ -81,23 +136,48 @@ fn before(state: &State) -> String {
     }
 }
 
-/// A line for each part, with why it cannot be accepted.
-fn lines(found: &[(Difference, Option<String>)]) -> Vec<String> {
-    let line = |(d, why): &(Difference, Option<String>)| {
+/// Each part, with why it cannot be accepted, and under it what it was and what it is.
+fn lines(found: &[Found]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (difference, why) in found {
         let why = why.as_ref().map(|why| format!(": refused: {why}")).unwrap_or_default();
-        clean_line(&format!("  {d}{why}"))
-    };
-    found.iter().map(line).collect()
+        for (at, line) in difference.told().enumerate() {
+            let why = if at == 0 { why.as_str() } else { "" };
+            lines.push(clean_line(&format!("  {line}{why}")));
+        }
+    }
+    lines
 }
 
-/// A person's reason; none where nothing is typed.
-fn asked(state: &State) -> Option<String> {
+/// What a person accepts, and why; without a reason where nothing is typed.
+fn asked(state: &State, found: &[Found]) -> Wish {
+    let free = found.iter().filter(|(_, why)| why.is_none());
+    let free: Vec<String> = free.map(|(d, _)| d.part.to_string()).collect();
+    let mut wish = Wish::default();
+    if free.is_empty() {
+        return wish;
+    }
     let at = crate::cli::runs::at(state).unwrap_or_else(|| "between steps".into());
-    outln!("The run stands at: {at}. Nothing of this has begun.");
+    outln!("The run stands at: {at}. What is not refused has not begun.");
+    if found.len() > 1 {
+        let all = free.join(", ");
+        outln!("Which are accepted? Type names with commas between, or all, of: {all}");
+        outln!("Enter alone accepts none: the run goes on with {}:", before(state));
+        match typed().as_deref() {
+            None => return wish,
+            Some("all") => wish.parts = free,
+            Some(names) => wish.parts = names.split(',').map(|n| n.trim().to_owned()).collect(),
+        }
+    }
     outln!("Why is it accepted? Type a reason; Enter alone goes on with {}:", before(state));
-    let mut reason = String::new();
-    // Whoever cannot be asked accepts nothing.
-    std::io::stdin().read_line(&mut reason).ok()?;
-    let reason = reason.trim();
-    (!reason.is_empty()).then(|| reason.to_owned())
+    wish.reason = typed();
+    wish
+}
+
+/// A line that is typed; none where it is empty. Whoever cannot be asked accepts nothing.
+fn typed() -> Option<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).ok()?;
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_owned())
 }

@@ -1,6 +1,6 @@
 //! `holdpoint resume`: a run that was left, or whose process ended, is taken up again.
 
-use crate::cli::changed::{self, Changed};
+use crate::cli::changed::{self, Changed, Wish};
 use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
 use crate::cli::runs::{Row, is_watch, list};
@@ -40,6 +40,10 @@ pub struct Args {
     /// Go by the runbook's file as it is now, where only what has not begun is another in it: why
     #[arg(long, value_name = "REASON", conflicts_with = "answers")]
     accept_changes: Option<String>,
+    /// With --accept-changes: only this part of what is another there (final/http); the others stay
+    /// as the run has them. May be given several times
+    #[arg(long, value_name = "PART", requires = "accept_changes")]
+    accept: Vec<String>,
     /// Directory of runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -51,6 +55,11 @@ pub struct Args {
 impl Args {
     fn ui(&self) -> Ui {
         if self.headless { Ui::Plain } else { self.ui }
+    }
+
+    /// What of a changed runbook is accepted.
+    fn wish(&self) -> Wish {
+        Wish { reason: self.accept_changes.clone(), parts: self.accept.clone() }
     }
 }
 
@@ -77,6 +86,7 @@ pub(crate) fn soak(args: &SoakArgs) -> ExitCode {
         ascii: false,
         answers: None,
         accept_changes: None,
+        accept: Vec::new(),
         state: args.state.clone(),
         soaks: true,
     };
@@ -118,7 +128,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
                 "this run is a lab's own; it goes on in the cockpit only, and on its own site",
             );
         }
-        return lab::resume(Box::new(reopened), args.ascii, args.accept_changes.clone());
+        return lab::resume(Box::new(reopened), args.ascii, args.wish());
     }
     ended(runtime(), session(args, reopened))
 }
@@ -192,8 +202,10 @@ async fn session(args: &Args, reopened: Reopened) -> Result<bool, String> {
         Some((path, _)) => Actor::File { path: path.clone() },
         None => Actor::Person { name: site::user(), role: Role::Driver },
     };
-    let wish = args.accept_changes.clone();
-    let wish = wish.or_else(|| answers.as_ref().and_then(|(_, a)| a.accept_changes.clone()));
+    let wish = answers
+        .as_ref()
+        .map(|(_, a)| Wish { reason: a.accept_changes.clone(), parts: a.accept.clone() });
+    let wish = wish.unwrap_or_else(|| args.wish());
     // Before the terminal is taken, and before anything begins by itself. Who only watches a soak
     // is asked nothing.
     let asks = answers.is_none() && !args.soaks;

@@ -271,8 +271,15 @@ pub enum Event {
     /// A person takes the lease over from whoever holds it.
     LeaseClaimed { from: String, reason: String },
     /// A person accepted another text of the runbook: from here on the run goes by it. `changes`
-    /// says for people what is another in it.
-    Redlined { runbook: String, changes: Vec<String>, reason: String },
+    /// says for people which of its parts are others.
+    Redlined {
+        runbook: String,
+        changes: Vec<String>,
+        /// The same, each with what it was and what it is.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        diff: Vec<String>,
+        reason: String,
+    },
     /// Seq 1 of a later segment: all that the run was when it moved, as `run` writes it.
     Keyframe { state: Box<Value> },
     /// The run goes on in another directory; what comes after is written there.

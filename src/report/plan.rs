@@ -179,8 +179,10 @@ fn step_lines(
     if step.on_breach == OnGuard::Stop {
         let _ = writeln!(out, "  - a guard's breach ends it while it runs");
     }
-    if let Some(undo) = &step.undo {
-        undo_line(out, undo, &fill);
+    match &step.undo {
+        Some(undo) => undo_line(out, undo, &fill),
+        None if step.acts() => drop(writeln!(out, "  - undo: {}", Step::NO_UNDO)),
+        None => {}
     }
 }
 

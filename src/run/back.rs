@@ -1,14 +1,13 @@
 //! Ways back: begun by a person at any time but while an effect runs, walked like any phase,
 //! and what they leave behind.
 
-use crate::event::{Actor, Event, StepAddr, Time, Verdict};
+use crate::event::{Actor, Event, StepAddr, Time};
 use crate::run::intent::Refusal;
 use crate::run::life::{Move, Status, legal};
 use crate::run::resume;
 use crate::run::state::{Back, PhaseState, State, undone_by};
 use crate::run::step::StepState;
-use crate::runbook::Seen;
-use crate::runbook::model::{Does, Then, UNDO};
+use crate::runbook::model::{Does, Step, Then, UNDO};
 use std::sync::Arc;
 
 /// The events with which a way back begins.
@@ -99,30 +98,6 @@ pub(super) fn ended(state: &State) -> Vec<Event> {
     events
 }
 
-/// Ways back whose condition holds now and did not, or the other way round. Only an offer:
-/// judged on what the panes show, and nothing follows from it by itself.
-pub(super) fn offers(state: &State, seen: &Seen<'_>) -> Vec<Event> {
-    let mut events = Vec::new();
-    for backout in &state.runbook.backouts {
-        let Some(when) = &backout.when else { continue };
-        let section = backout.phase.id.clone();
-        if state.back.iter().any(|b| b.section == section) {
-            continue;
-        }
-        match (when.verdict_seen(seen), state.offers.contains_key(&section)) {
-            // What is under way may be what changes the world so.
-            (Verdict::Pass, false) if state.running.is_some() => {}
-            (Verdict::Pass, false) => {
-                let judged = when.judge_seen(seen);
-                events.push(Event::Offered { section, judged });
-            }
-            (Verdict::Fail, true) => events.push(Event::Withdrawn { section }),
-            _ => {}
-        }
-    }
-    events
-}
-
 /// Its section is there from now on, and in hand; one that was walked before begins anew.
 pub(super) fn began(state: &mut State, section: &str, reason: &str, by: &Actor) {
     let Some(phase) = state.runbook.section(section) else { return };
@@ -153,10 +128,9 @@ pub(super) fn undone(state: &mut State, addr: &StepAddr, at: Time) {
 }
 
 impl State {
-    /// Steps that did something, or may have, in whichever attempt, and say how that is undone or
-    /// why it cannot be; the last one first. Those of ways back as well.
-    #[must_use]
-    pub fn undoable(&self) -> Vec<StepAddr> {
+    /// Steps that did something, or may have, in whichever attempt, the last one first. Those of
+    /// ways back as well; not those that undo others.
+    fn acted(&self) -> Vec<StepAddr> {
         let mut all = Vec::new();
         for phase in &self.phases {
             let Some(own) = self.runbook.section(&phase.id) else { continue };
@@ -166,12 +140,33 @@ impl State {
             };
             all.extend(items.into_iter().flat_map(|item| Self::addresses(own, item)));
         }
-        all.retain(|addr| {
-            let undo = self.step(addr).is_some_and(|step| step.undo.is_some());
-            let may = |s: &StepState| s.acted && legal(s.status, Move::Undo).is_ok();
-            undo && self.steps.get(addr).is_some_and(|s| may(s))
-        });
+        let may = |s: &StepState| s.acted && legal(s.status, Move::Undo).is_ok();
+        let undoes = |addr: &StepAddr| undone_by(addr).is_some();
+        all.retain(|addr| !undoes(addr) && self.steps.get(addr).is_some_and(|s| may(s)));
         all.reverse();
         all
+    }
+
+    /// Of those, the ones that say how they are undone, or why they cannot be.
+    #[must_use]
+    pub fn undoable(&self) -> Vec<StepAddr> {
+        let mut all = self.acted();
+        all.retain(|addr| self.step(addr).is_some_and(|step| step.undo.is_some()));
+        all
+    }
+
+    /// What going back by `undo` does, a line a step, the last one first: also what cannot be
+    /// undone, and what no word of the runbook undoes.
+    #[must_use]
+    pub fn undone(&self) -> Vec<String> {
+        let line = |addr: StepAddr| {
+            let undo = self.step(&addr).and_then(|step| step.undo.as_ref());
+            match undo.map(|undo| undo.none.as_ref()) {
+                Some(None) => format!("- {addr}"),
+                Some(Some(why)) => format!("- {addr} cannot be: {why}"),
+                None => format!("- {addr} is not: {}", Step::NO_UNDO),
+            }
+        };
+        self.acted().into_iter().map(line).collect()
     }
 }

@@ -7,19 +7,20 @@ use crate::event::{Event, GateJudged, Judged, Lease, Mode, Observed, Time, Verdi
 use crate::run::intent::Refusal;
 use crate::run::state::State;
 use crate::runbook::model::{Does, Step};
+use crate::runbook::verbs::changes_cluster;
 
 /// Gate of a step that changes something through the API server.
 pub(crate) const LEASE: &str = "lease";
 /// What to do about one that somebody renews.
 const ASKED: &str = "wait until it is let go, or take it over with a reason: take-lease REASON";
-/// What a runbook needs that needs the lease, and how its actions' verbs begin.
-const NEED: (&str, &str) = ("kubernetes", "kube.");
+/// What a runbook needs that needs the lease.
+const NEED: &str = "kubernetes";
 
 impl State {
     /// The run keeps the cluster's lease while it goes on: it may change something there.
     #[must_use]
     pub fn wants_lease(&self) -> bool {
-        self.header.mode == Mode::Write && self.runbook.needs.iter().any(|n| n == NEED.0)
+        self.header.mode == Mode::Write && self.runbook.needs.iter().any(|n| n == NEED)
     }
 }
 
@@ -27,7 +28,7 @@ impl State {
 /// somebody else may have it without our having heard of it.
 pub(super) fn gate(state: &State, step: &Step, now: Time) -> Option<GateJudged> {
     let Does::Action(call) = &step.does else { return None };
-    if !state.wants_lease() || !call.verb.starts_with(NEED.1) {
+    if !state.wants_lease() || !changes_cluster(&call.verb) {
         return None;
     }
     Some(GateJudged {

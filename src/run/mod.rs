@@ -20,6 +20,7 @@ mod intent;
 mod keyframe;
 mod lease;
 mod life;
+mod offered;
 mod over;
 mod poll;
 mod probing;

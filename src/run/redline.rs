@@ -26,6 +26,9 @@ pub struct Redlined {
 pub struct Accepted {
     /// What was another in it.
     pub changes: Vec<String>,
+    /// The same, each with what it was and what it is.
+    #[serde(default)]
+    pub diff: Vec<String>,
     /// Why.
     pub reason: String,
     /// By whom.
@@ -67,9 +70,10 @@ pub(super) fn accept(state: &State, text: &str, reason: &str) -> Result<Vec<Even
         _ => {}
     }
     let (_, changes) = acceptable(state, text).map_err(Refusal::new)?;
+    let diff = changes.iter().flat_map(Difference::told).collect();
     let changes = changes.iter().map(ToString::to_string).collect();
     let (runbook, reason) = (text.to_owned(), reason.to_owned());
-    events.push(Event::Redlined { runbook, changes, reason });
+    events.push(Event::Redlined { runbook, changes, diff, reason });
     Ok(events)
 }
 
@@ -156,9 +160,13 @@ fn phase(state: &State, new: &Runbook, id: &str, difference: &Difference) -> Opt
 /// From this entry on the run goes by the new text. Steps that are others begin anew, with their
 /// gates; their turn has not been theirs yet.
 pub(super) fn fold(state: &mut State, entry: &Entry) -> Result<(), ApplyError> {
-    let Event::Redlined { runbook: text, changes, reason } = &entry.event else { return Ok(()) };
+    let Event::Redlined { runbook: text, changes, reason, .. } = &entry.event else {
+        return Ok(());
+    };
     let (runbook, differences) =
         acceptable(state, text).map_err(|why| ApplyError::Redlined { seq: entry.seq, why })?;
+    // Both texts are here: journals of before have it, too.
+    let diff = differences.iter().flat_map(Difference::told).collect();
     let walked = state.phases.split_off(state.runbook.phases.len());
     let begun: Vec<PhaseState> =
         state.phases.drain(..).filter(|p| p.status != PhaseStatus::Waiting).collect();
@@ -177,6 +185,7 @@ pub(super) fn fold(state: &mut State, entry: &Entry) -> Result<(), ApplyError> {
     let mut accepted = state.redlined.as_ref().map(|r| r.accepted.clone()).unwrap_or_default();
     accepted.push(Accepted {
         changes: changes.clone(),
+        diff,
         reason: reason.clone(),
         by: entry.actor.clone(),
         at: entry.at,

@@ -2,12 +2,12 @@
 
 use crate::event::{EffectId, Event, Mode, Outcome, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
-use crate::run::back;
 use crate::run::follow::rendered;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
 use crate::run::lease;
 use crate::run::life::Status;
+use crate::run::offered;
 use crate::run::probing::{Own, captures, probed};
 use crate::run::state::State;
 use crate::run::step::StepState;
@@ -24,7 +24,11 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
         return Vec::new();
     }
     match intent {
-        Intent::Tick => watched(state, &state.world, now),
+        Intent::Tick => {
+            let mut events = watched(state, &state.world, now);
+            events.extend(offered::in_time(state, now));
+            events
+        }
         Intent::Continued => vec![Event::Continued],
         Intent::Leased { news } => lease::seen(state, news),
         Intent::Observed { change } => {
@@ -69,7 +73,7 @@ fn watched(state: &State, world: &World, now: Time) -> Vec<Event> {
     let scope = state.scope(None, world, &[], now);
     let seen = Seen::new(&scope);
     let mut events = guards(state, &seen, now);
-    events.extend(back::offers(state, &seen));
+    events.extend(offered::offers(state, &seen));
     events
 }
 

@@ -5,7 +5,6 @@ use crate::event::{
     GateJudged, Judged, Observed, Schedule, Span, StepAddr, Time, Verdict, Zone, read_schedule,
 };
 use crate::run::state::State;
-use crate::runbook::model::Does;
 use crate::runbook::{Expr, Scope};
 use crate::world::World;
 use serde_json::Value;
@@ -26,7 +25,7 @@ struct Found {
 /// The estimate that it is judged by, where a step has the gate.
 fn estimate(state: &State, addr: &StepAddr) -> Option<Span> {
     let step = state.step(addr)?;
-    let acts = matches!(step.does, Does::Action(_) | Does::Manual { .. });
+    let acts = step.acts();
     let asked = state.runbook.quiet.is_some() || !state.header.scheduled.is_empty();
     step.estimate.filter(|_| acts && asked && !state.going_back())
 }

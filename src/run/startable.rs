@@ -48,7 +48,7 @@ impl State {
         let (Some(step), Some(s)) = (self.step(addr), self.steps.get(addr)) else {
             return Err(Refusal::new(format!("there is no step {addr} now")));
         };
-        if !matches!(step.does, Does::Action(_) | Does::Manual { .. }) {
+        if !step.acts() {
             return Err(Refusal::new("this step has no command; it only looks"));
         }
         self.startable(step, s)

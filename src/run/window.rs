@@ -4,7 +4,6 @@
 use crate::event::{Event, GateJudged, Judged, Observed, Slot, Span, StepAddr, Time, Verdict};
 use crate::run::intent::Refusal;
 use crate::run::state::State;
-use crate::runbook::model::Does;
 
 /// The gate's id.
 pub const WINDOW: &str = "window";
@@ -20,37 +19,55 @@ pub(super) fn set(window: Slot, now: Time) -> Result<Vec<Event>, Refusal> {
 /// Judged for a step that acts and goes forward: the reserve is there for going back.
 pub(super) fn gate(state: &State, addr: &StepAddr, now: Time) -> Option<GateJudged> {
     let window = state.window?;
-    let acts = matches!(state.step(addr)?.does, Does::Action(_) | Does::Manual { .. });
+    let acts = state.step(addr)?.acts();
     if !acts || state.going_back() {
         return None;
     }
+    let why = match now < window.start {
+        true => format!("it opens in {}: wait, or set another", window.start.since(now).brief()),
+        false => lacks(state, window, now).unwrap_or_default(),
+    };
+    let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail };
+    Some(GateJudged {
+        gate: WINDOW.into(),
+        says: "the change window has time for it".into(),
+        judged: Judged { verdict, why, values: values(window, now), at: now },
+    })
+}
+
+/// Why it has no time for going forward, once it has begun.
+fn lacks(state: &State, window: Slot, now: Time) -> Option<String> {
     let reserve = state.runbook.window.map_or(Span(0), |w| w.backout_reserve);
-    let needed = state.up_to_soak(now);
-    let left = window.end.since(now);
-    let why = if now < window.start {
-        format!("it opens in {}: wait, or set another", window.start.since(now).brief())
-    } else if left == Span(0) {
+    let (left, needed) = (window.end.since(now), state.up_to_soak(now));
+    let lacks = if left == Span(0) {
         format!("it ended {} ago: set the next one, or go back", now.since(window.end).brief())
     } else if left < reserve {
         format!("{} left, {reserve} are kept for going back: go back, or override", left.brief())
     } else if left < needed {
-        let left = left.brief();
-        format!("{left} left, the steps up to the next soak or the end take {needed} or more")
+        format!(
+            "{} left, the steps up to the next soak or the end take {needed} or more: go back, or override",
+            left.brief()
+        )
     } else {
-        String::new()
+        return None;
     };
-    let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail };
+    Some(lacks)
+}
+
+fn values(window: Slot, now: Time) -> Vec<Observed> {
     let value = |name: &str, value: String| Observed { name: name.into(), value, at: None };
-    let values = vec![
+    vec![
         value("window.start", window.start.to_string()),
         value("window.end", window.end.to_string()),
-        value("window.left", left.brief()),
-    ];
-    Some(GateJudged {
-        gate: WINDOW.into(),
-        says: "the change window has time for it".into(),
-        judged: Judged { verdict, why, values, at: now },
-    })
+        value("window.left", window.end.since(now).brief()),
+    ]
+}
+
+/// What offers a way back: the window has begun, and has no time for what is left to do.
+pub(super) fn short(state: &State, now: Time) -> Option<Judged> {
+    let window = state.window.filter(|w| now >= w.start)?;
+    let why = lacks(state, window, now)?;
+    Some(Judged { verdict: Verdict::Pass, why, values: values(window, now), at: now })
 }
 
 /// Why its gate is not overridden: before its start a window is waited for, or another is set.

@@ -12,6 +12,7 @@ pub mod verbs;
 
 mod because;
 mod convert;
+mod differs;
 mod empty;
 mod expr;
 mod lint;
@@ -26,6 +27,7 @@ mod undo;
 mod walk;
 mod why;
 
+pub use differs::{along, merged};
 pub(crate) use expr::Seen;
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub(crate) use parse::of_toml;

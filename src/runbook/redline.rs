@@ -1,5 +1,6 @@
 //! What differs between two texts of one runbook, by the names of its parts.
 
+use crate::runbook::differs::lines;
 use std::collections::BTreeMap;
 use std::fmt;
 use toml::{Table, Value};
@@ -50,6 +51,8 @@ pub struct Difference {
     pub how: How,
     /// What of it, where it is in both and is a table: `title`, `gate`.
     pub fields: Vec<String>,
+    /// Value by value what it was (`- title = …`) and what it is (`+ title = …`).
+    pub lines: Vec<String>,
 }
 
 /// The parts that were changed, added or removed. Of a text that is no TOML: all of it.
@@ -59,20 +62,25 @@ pub fn redline(old: &str, new: &str) -> Vec<Difference> {
         return Vec::new();
     }
     let (Ok(old), Ok(new)) = (old.parse::<Table>(), new.parse::<Table>()) else {
-        return vec![Difference { part: Part::Whole, how: How::Another, fields: Vec::new() }];
+        let (part, how) = (Part::Whole, How::Another);
+        return vec![Difference { part, how, fields: Vec::new(), lines: Vec::new() }];
     };
     let (old, mut new) = (parts(&old), parts(&new));
     let mut found = Vec::new();
     for (part, was) in old {
-        let (how, fields) = match new.remove(&part) {
-            Some(is) if is == was => continue,
-            Some(is) => (How::Another, fields(&was, &is)),
+        let is = new.remove(&part);
+        let (how, fields) = match &is {
+            Some(is) if *is == was => continue,
+            Some(is) => (How::Another, fields(&was, is)),
             None => (How::Gone, Vec::new()),
         };
-        found.push(Difference { part, how, fields });
+        let lines = lines(Some(&was), is.as_ref());
+        found.push(Difference { part, how, fields, lines });
     }
-    let added = new.into_keys().map(|part| Difference { part, how: How::New, fields: Vec::new() });
-    found.extend(added);
+    found.extend(new.into_iter().map(|(part, is)| {
+        let lines = lines(None, Some(&is));
+        Difference { part, how: How::New, fields: Vec::new(), lines }
+    }));
     found
 }
 
@@ -139,6 +147,14 @@ impl fmt::Display for Part {
             Self::Back(id) => write!(f, "way back {id}"),
             Self::Step { section, step } => write!(f, "{section}/{step}"),
         }
+    }
+}
+
+impl Difference {
+    /// For people: what it is, and behind it value by value what it was and what it is.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        let lines = self.lines.iter().map(|line| format!("  {line}"));
+        std::iter::once(self.to_string()).chain(lines)
     }
 }
 

@@ -125,7 +125,7 @@ fn whole(lint: &mut Lint, step: &Step, spec: Option<&Verb>, at: &Range<usize>) {
             "add do, choose, manual, soak or verify",
         );
     }
-    if step.probe.is_some() && !matches!(step.does, Does::Action(_) | Does::Manual { .. }) {
+    if step.probe.is_some() && !step.acts() {
         lint.warn(
             at.clone(),
             "a probe that nobody asks: this step is neither claimed nor ever in doubt",

@@ -48,6 +48,29 @@ pub(super) fn undo(
     Some(Undo { none: raw.none.as_ref().map(|why| why.get_ref().clone()), step: Box::new(step) })
 }
 
+impl Step {
+    /// What is said of a step that does something and has no word about undo.
+    pub const NO_UNDO: &'static str = "its runbook says nothing of undoing it: what it does stays";
+
+    /// It changes something, here or by hand.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        matches!(self.does, Does::Action(_) | Does::Manual { .. })
+    }
+
+    /// How it is undone, in words, or that it is not; none for a step that changes nothing.
+    #[must_use]
+    pub fn undo_words(&self) -> Option<String> {
+        let Some(undo) = &self.undo else { return self.acts().then(|| Self::NO_UNDO.into()) };
+        Some(match (&undo.none, &undo.step.does) {
+            (Some(why), _) => format!("none: {why}"),
+            (None, Does::Manual { instruction, .. }) => format!("by hand: {}", instruction.text),
+            (None, Does::Action(call)) => call.verb.clone(),
+            (None, _) => undo.step.title.text.clone(),
+        })
+    }
+}
+
 /// A step of the section in which others are undone.
 fn bare(does: Does) -> Step {
     Step {

@@ -79,6 +79,12 @@ const fn arg(name: &'static str, kind: ArgKind, required: bool, says: &'static s
 
 const NAMESPACE: ArgSpec =
     arg("namespace", ArgKind::Text, false, "namespace; default: the one of the site's Vault");
+const TEMPORARY: ArgSpec = arg(
+    "temporary",
+    ArgKind::Text,
+    false,
+    "directories that are no place for it, with colons; default: /tmp:/var/tmp:/dev/shm:/run",
+);
 const AT: (&str, Scalar) = ("at", Scalar::Time);
 
 /// Every action.
@@ -98,6 +104,19 @@ pub const VERBS: &[Verb] = &[
         ],
         destructive: true,
         result: &[AT],
+    },
+    Verb {
+        name: "kube.keep_manifest",
+        says: "write a StatefulSet's manifest, as it is now, to a file from which it can be made again, and copy that to a second place",
+        args: &[
+            arg("name", ArgKind::Text, true, "the StatefulSet's name"),
+            NAMESPACE,
+            arg("dir", ArgKind::Text, true, "directory for the file"),
+            arg("copy_to", ArgKind::Text, true, "directory for the second copy"),
+            TEMPORARY,
+        ],
+        destructive: false,
+        result: &[("path", Scalar::Text), ("sha256", Scalar::Text), ("copies", Scalar::Int), AT],
     },
     Verb {
         name: "kube.delete_claims",
@@ -170,12 +189,7 @@ pub const VERBS: &[Verb] = &[
         args: &[
             arg("dir", ArgKind::Text, true, "directory for it"),
             arg("copy_to", ArgKind::Text, true, "directory for the second copy"),
-            arg(
-                "temporary",
-                ArgKind::Text,
-                false,
-                "directories that are no place for it, with colons; default: /tmp:/var/tmp:/dev/shm:/run",
-            ),
+            TEMPORARY,
         ],
         destructive: false,
         result: &[
@@ -250,6 +264,12 @@ pub const VERBS: &[Verb] = &[
         result: &[("status", Scalar::Int), ("out", Scalar::Text), AT],
     },
 ];
+
+/// Whether an action changes something through the API server: it takes the cluster's lease.
+#[must_use]
+pub fn changes_cluster(verb: &str) -> bool {
+    verb.starts_with("kube.") && verb != "kube.keep_manifest"
+}
 
 /// Whether the world tells afterwards that an action was done. Where it does not, a runbook's
 /// own probe decides.

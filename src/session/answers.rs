@@ -37,6 +37,9 @@ pub struct Answers {
     /// it the run goes on with what it began with.
     #[serde(default)]
     pub accept_changes: Option<String>,
+    /// Which parts of it, by name; all of them where none is named.
+    #[serde(default)]
+    pub accept: Vec<String>,
     /// Releases whatever can be released, as a lab's operator without care would. No file
     /// can say so.
     #[serde(skip)]

@@ -158,7 +158,7 @@ pub async fn tui(
 ) -> Result<bool, String> {
     let (tell, news) = mpsc::channel(16);
     let lab = is_lab(&handle.live.borrow().state.header.pins);
-    let first = notice.or_else(|| lab.then(|| FIRST.to_owned()));
+    let first = notice.map(|text| in_a_line(&text)).or_else(|| lab.then(|| FIRST.to_owned()));
     stage.model.message = first.map(|text| (text, handle.now()));
     let asking = Arc::new(AtomicUsize::new(0));
     Cockpit { handle, actor, stage, tell, asking, warned: false }.run(news).await
@@ -382,6 +382,13 @@ async fn tell_text(
         Err(why) => News::Message(format!("{}: {why}", entry.name)),
     };
     let _ = tell.send(news).await;
+}
+
+/// A notice for the last line of the screen: without what stands indented below its lines, which
+/// a key shows.
+fn in_a_line(notice: &str) -> String {
+    let lines: Vec<&str> = notice.lines().filter(|line| !line.starts_with(' ')).collect();
+    lines.join("; ")
 }
 
 #[cfg(test)]

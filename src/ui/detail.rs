@@ -3,7 +3,7 @@
 use crate::event::{Judged, Probed, StepAddr, Time, Verdict};
 use crate::run::{State, Status, StepState, any_skipped, left_for_later, over};
 use crate::runbook::Template;
-use crate::runbook::model::{Does, Risk, Undo};
+use crate::runbook::model::{Does, Risk};
 use crate::ui::text::{cut, words};
 use crate::ui::theme;
 use ratatui::style::Style;
@@ -49,17 +49,6 @@ pub(crate) fn risk(risk: Risk) -> &'static str {
         Risk::PointOfNoReturn => "point of no return",
         Risk::Reversible => "reversible",
     }
-}
-
-/// How a step is undone, in words.
-pub(crate) fn undoing(undo: Option<&Undo>) -> Option<String> {
-    let undo = undo?;
-    Some(match (&undo.none, &undo.step.does) {
-        (Some(why), _) => format!("none: {why}"),
-        (None, Does::Manual { instruction, .. }) => format!("by hand: {}", instruction.text),
-        (None, Does::Action(call)) => call.verb.clone(),
-        (None, _) => undo.step.title.text.clone(),
-    })
 }
 
 /// Lines of a label and its text, cut to one line or whole.
@@ -167,7 +156,7 @@ pub(crate) fn lines(state: &State, width: usize, now: Time, whole: bool) -> Vec<
         let text = if v.why.is_empty() { &passes } else { &v.why };
         page.signed("verify", Some(theme::verdict(v.verdict)), text, "", theme::calm());
     }
-    if let Some(undo) = undoing(step.undo.as_ref()) {
+    if let Some(undo) = step.undo_words() {
         page.say("undo", &undo, theme::calm());
     }
     said(&mut page, state, s, now);

@@ -19,7 +19,7 @@ mod theme;
 mod title;
 mod view;
 
-pub(crate) use detail::{basis, filled, risk, undoing};
+pub(crate) use detail::{basis, filled, risk};
 pub use keymap::{Asked, Key, KeyCode, key, keys};
 pub use look::{Colours, Environment, Look};
 pub use model::{Entry, Model, Overlay, Pane, Reading, Review, SMALLEST, View, Writing, busy};

@@ -3,7 +3,7 @@
 use crate::event::{StepAddr, Time};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::{Does, Hold, OnGuard, Step};
-use crate::ui::detail::{self, Page};
+use crate::ui::detail::Page;
 use crate::ui::model::Review;
 use crate::ui::overlay::{boxed, inner_width};
 use crate::ui::text::{cut, words, wrap};
@@ -110,7 +110,7 @@ fn terms(step: &Step, s: &StepState, width: usize, now: Time, whole: bool) -> Ve
     for line in &s.changed {
         page.say("changed", line, theme::caution());
     }
-    let undo = detail::undoing(step.undo.as_ref()).unwrap_or_else(|| "nothing to undo".into());
+    let undo = step.undo_words().unwrap_or_else(|| "nothing to undo".into());
     page.say("undo", &undo, theme::calm());
     let second = if step.hold == Hold::TwoPerson { "required" } else { "not required" };
     let estimate = step.estimate.map(|e| format!(" · takes about {e}")).unwrap_or_default();

@@ -45,36 +45,49 @@ fn first(state: &State, show_only: bool, now: Time, clock: &str, width: usize) -
     let room = width.saturating_sub(left.width() + right.width() + 1);
     let title = cut(&state.runbook.title, room);
     left.spans.push(Text::styled(title, theme::bright()));
+    // The clocks stay whole: names give way.
+    let mut left = fit(left, width.saturating_sub(right.width() + 1));
     let pad = width.saturating_sub(left.width() + right.width());
     left.spans.push(Text::raw(" ".repeat(pad)));
     left.spans.extend(right.spans);
     fit(left, width)
 }
 
-/// How long the change window still is; what is kept for going back is coloured.
+/// How long the change window still is, when it ends, and how long until what is left of it is kept
+/// for going back: all of it at every width, in as many words as there is room for.
 fn window(state: &State, now: Time, width: usize) -> Option<Text<'static>> {
     let Slot { start, end } = state.window?;
-    let name = if width < 100 { "" } else { "window " };
+    let (name, wide) = (if width < 100 { "" } else { "window " }, width >= 140);
+    let (from, to) = (of_day(start), of_day(end));
     if now < start {
-        let text = format!("WINDOW OPENS in {}", start.since(now).brief());
+        let text = format!("WINDOW OPENS in {}, to {to}", start.since(now).brief());
         return Some(Text::styled(text, theme::caution()));
     }
     let left = end.since(now);
     if left == Span(0) {
-        let text = format!("WINDOW OVER since {}", now.since(end).brief());
+        let text = format!("WINDOW OVER since {}, {to}", now.since(end).brief());
         return Some(Text::styled(text, theme::alarm()));
     }
     let reserve = state.runbook.window.map_or(Span(0), |w| w.backout_reserve);
-    if left < reserve {
-        let text = format!("{name}{} left: kept for going back", left.brief());
-        return Some(Text::styled(text, theme::caution()));
-    }
-    let forward = Span(left.0 - reserve.0);
-    let text = match (reserve, width) {
-        (Span(0), _) | (_, 0..140) => format!("{name}{} left", left.brief()),
-        _ => format!("{name}{} left, turn back in {}", left.brief(), forward.brief()),
+    let (brief, forward) = (left.brief(), Span(left.0.saturating_sub(reserve.0)).brief());
+    let late = left < reserve;
+    let text = match (late, wide, reserve) {
+        (true, ..) if width < 100 => format!("{brief} to {to}, TURN BACK"),
+        (true, ..) => format!("{name}{brief} left to {to}: kept for going back"),
+        (_, true, Span(0)) => format!("{name}{from} to {to}, {brief} left"),
+        (_, true, reserve) => {
+            format!("{name}{from} to {to}, {brief} left, turn back in {forward} ({reserve} kept)")
+        }
+        (_, _, Span(0)) => format!("{name}{brief} to {to}"),
+        _ if width < 100 => format!("{brief} to {to}, back in {forward}"),
+        _ => format!("{name}{brief} to {to}, turn back in {forward}"),
     };
-    Some(Text::raw(text))
+    Some(if late { Text::styled(text, theme::caution()) } else { Text::raw(text) })
+}
+
+/// A time of day, in UTC, to the minute.
+fn of_day(at: Time) -> String {
+    at.to_string().get(11..16).map(|text| format!("{text}Z")).unwrap_or_default()
 }
 
 fn second(

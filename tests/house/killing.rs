@@ -25,7 +25,7 @@ pub trait Doomed {
     fn deeds(&self) -> Vec<Deed>;
 }
 
-pub const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n[in_doubt]\n'preflight/anchor' = 'by probe'\n'statefulset/orphan' = 'by probe'\n'statefulset/apply' = 'by probe'\n'roll[*]/step-down' = 'by probe'\n'roll[*]/anchor' = 'by probe'\n'roll[*]/claims' = 'by probe'\n'roll[*]/pod' = 'by probe'\n";
+pub const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n[in_doubt]\n'preflight/anchor' = 'by probe'\n'preflight/manifest' = 'by probe'\n'statefulset/orphan' = 'by probe'\n'statefulset/apply' = 'by probe'\n'roll[*]/step-down' = 'by probe'\n'roll[*]/anchor' = 'by probe'\n'roll[*]/claims' = 'by probe'\n'roll[*]/pod' = 'by probe'\n";
 
 fn journal(site: &impl Doomed) -> Option<PathBuf> {
     let runs = std::fs::read_dir(site.runs()).ok()?;

@@ -88,20 +88,104 @@ fn what_has_not_begun_is_accepted_with_a_reason() {
         told.contains("changed since: only/second is another (do); the run goes on with what it"),
         "{told}"
     );
+    // What it was and what it is can be read, before and after.
+    let diff = |told: &str| {
+        for line in [WAS, IS] {
+            assert!(told.contains(&format!("\n    {line}\n")), "{line}: {told}");
+        }
+    };
+    diff(&told);
     // A person accepts it, and leaves again.
     let (_, told) = holdpoint(here, &["resume", "--headless", "--accept-changes", "it is better"]);
     assert!(told.contains("the runbook is changed: only/second is another (do)"), "{told}");
     let (code, told) = holdpoint(here, &["resume", "--headless", "--answers", "both.toml"]);
     assert_eq!(code, Some(0), "{told}");
+    diff(&told);
     assert!(!told.contains("changed since"), "{told}");
     let read = read(&run).unwrap();
     assert_eq!(read.verdict, Verdict::Complete);
     assert_eq!(printed(&run), ["first", "another"]);
     let accepted = read.entries.iter().find_map(|e| match &e.event {
-        Event::Redlined { reason, .. } => Some((e.actor.clone(), reason.as_str())),
+        Event::Redlined { reason, diff, .. } => {
+            assert_eq!(diff[1..], [format!("  {WAS}"), format!("  {IS}")]);
+            Some((e.actor.clone(), reason.as_str()))
+        }
         _ => None,
     });
     assert!(matches!(accepted, Some((Actor::Person { .. }, "it is better"))), "{accepted:?}");
+}
+
+const WAS: &str = "- do.shell.run.argv = [\"sh\", \"-c\", \"echo second\"]";
+const IS: &str = "+ do.shell.run.argv = [\"sh\", \"-c\", \"echo another\"]";
+
+/// One part is accepted by its name; what was begun, and cannot be another, stays as it was and is
+/// named with why. The same by a file's answers.
+#[test]
+fn a_part_is_accepted_by_name_and_the_others_stay() {
+    let both = BOOK.replace("echo second", "echo another").replace("\"First\"", "\"1\"");
+    for by_file in [false, true] {
+        let (dir, run) = left();
+        let here = dir.path();
+        put(here, "book.toml", &both);
+        let all = ["resume", "--headless", "--accept-changes", "better"];
+        let (code, told) = holdpoint(here, &all);
+        assert_eq!(code, Some(2), "{told}");
+        let refused = "only/first is another (title): refused: only/first has begun";
+        assert!(told.contains(refused) && told.contains("--accept only/second"), "{told}");
+        let (code, told) = holdpoint(here, &[&all[..], &["--accept", "only/third"]].concat());
+        assert!(code == Some(2) && told.contains("only/third is none of what did"), "{told}");
+        let (code, told) = holdpoint(here, &[&all[..], &["--accept", "only/first"]].concat());
+        assert!(code == Some(2) && told.contains(refused), "{told}");
+        let told = match by_file {
+            true => {
+                let answers = std::fs::read_to_string(here.join("one.toml")).unwrap();
+                let accept = "accept_changes = 'better'\naccept = ['only/second']\n";
+                put(here, "one.toml", &format!("{accept}{answers}"));
+                holdpoint(here, &["resume", "--headless", "--answers", "one.toml"]).1
+            }
+            false => holdpoint(here, &[&all[..], &["--accept", "only/second"]].concat()).1,
+        };
+        assert!(
+            told.contains("book.toml: only/second is another (do); left as they were:"),
+            "{told}"
+        );
+        let left = told.split_once("left as they were:").unwrap().1;
+        assert!(left.contains(refused) && left.contains("- title = \"First\""), "{told}");
+        let (code, told) = holdpoint(here, &["resume", "--headless", "--answers", "both.toml"]);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("changed since: only/first is another (title)"), "{told}");
+        assert_eq!(printed(&run), ["first", "another"]);
+        let state = fold(&read(&run).unwrap().entries).unwrap();
+        assert_eq!(state.title(&"only/first".parse().unwrap()), "First");
+    }
+}
+
+/// On a terminal the parts are named before the reason is given, and a key shows later what they were.
+#[test]
+fn a_person_names_what_is_accepted_and_reads_it_again() {
+    let (dir, _) = left();
+    let both = BOOK.replace("echo second", "echo another").replace("\"First\"", "\"1\"");
+    put(dir.path(), "book.toml", &both);
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let args = ["resume", "--site", &path("site.toml"), "--state", &path("runs")];
+    let home = dir.path().display().to_string();
+    let args: Vec<String> = args.map(str::to_owned).into();
+    let mut cockpit = Cockpit::start(Path::new(HOLDPOINT), &args, &[("HOME", &home)], (24, 120));
+    cockpit.until("asked which", |c| c.text().contains("or all, of: only/second"));
+    for line in [WAS, IS, "- title = \"First\"", "+ title = \"1\""] {
+        assert!(cockpit.text().contains(line), "{}", cockpit.text());
+    }
+    cockpit.send("only/second\r");
+    cockpit.until("asked why", |c| c.text().contains("Type a reason"));
+    cockpit.send("better so\r");
+    cockpit.until("opened", |c| c.text().contains("journal ok"));
+    cockpit.send("R");
+    cockpit.until("shown", |c| c.text().contains(WAS) && c.text().contains(IS));
+    assert!(cockpit.text().contains(": better so"), "{}", cockpit.text());
+    cockpit.send("q");
+    cockpit.until("closed", |c| !c.text().contains(WAS));
+    cockpit.send("q");
+    cockpit.until("ended", |c| c.ended().is_some());
 }
 
 /// Each with its own reason; and what is not accepted is told beside what was.

@@ -12,6 +12,7 @@ mod gates;
 mod halfway;
 mod impatient;
 mod promises;
+mod returned;
 mod several;
 mod told;
 

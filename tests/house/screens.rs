@@ -235,7 +235,55 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("breached", shown(breached, Overlay::None, &["LINE HELD by holdpoint: guard quorum"])),
         ("show-only", show_only),
         ("polled", polled()),
+        ("in-time", in_time()),
+        ("offered", offered()),
+        ("ways-back", ways_back()),
     ]
+}
+
+/// A window that has time: when it ends, and until when one goes forward.
+fn in_time() -> Shown {
+    let window = "[window]\nlength = \"4h\"\nbackout_reserve = \"45m\"\n[[guard]]";
+    let mut run = Run::new(&RUNBOOK.replacen("[[guard]]", window, 1), Mode::Write);
+    run.pass(120_000);
+    run.reach_first_step();
+    shown(run, Overlay::None, &["3h57", "to 20:00Z", "back in 3h12"])
+}
+
+/// What was done can be taken back, and the window has no time for the rest.
+fn offered() -> Shown {
+    shown(short_of_time(), Overlay::None, &["◄ offered: undo (B)", "B go back…"])
+}
+
+/// More ways than fit the smallest screen: what is not shown is told, and the cursor is in sight.
+fn ways_back() -> Shown {
+    let must = &["▌ undo:", "OFFERED: the change window: 39m59 left", "- one[vault-0]/claims"];
+    shown(short_of_time(), Overlay::Back { at: 9 }, must)
+}
+
+fn short_of_time() -> Run {
+    let way = |n| {
+        format!(
+            "[[backout]]\nid = \"way-{n}\"\ntitle = \"For the case that the disks of voter {n} and of \
+             the one behind it are lost at once\"\nwhen = 'raft.unsealed == {n}'\n[[backout.step]]\n\
+             id = \"hand\"\ntitle = \"By hand\"\nmanual.instruction = \"x\"\n"
+        )
+    };
+    let window = "[window]\nlength = \"4h\"\nbackout_reserve = \"45m\"\n[[guard]]";
+    let runbook = RUNBOOK.replacen("[[guard]]", window, 1).replacen(
+        "undo.none = \"they",
+        "undo.manual = \"put them back: they",
+        1,
+    );
+    let ways: String = (10..19).map(way).collect();
+    let mut run = Run::new(&format!("{runbook}{ways}"), Mode::Write);
+    let (_, effect) = run.reach_running();
+    let (outcome, result) = (Outcome::Failed("the server said no".into()), json!(null));
+    run.system(Intent::EffectEnded { effect, outcome, result });
+    run.pass(3 * 3_600_000 + 1_200_001);
+    run.observe(well(run.now));
+    run.system(Intent::Tick);
+    run
 }
 
 /// The answer to an effect was lost, and its probe looked.
@@ -287,7 +335,7 @@ fn late() -> Shown {
     ends.token_ends = Some(Time(run.now.0 + 900_000));
     let now = run.now;
     run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(ends)))]);
-    shown(run, Overlay::None, &["39m59 left", "token 14m59, the steps need 30m00 or more"])
+    shown(run, Overlay::None, &["39m59", "to 20:00Z", "token 14m59, the steps need 30m00 or more"])
 }
 
 /// A review of more than fits: how it is released stays in sight.
@@ -309,8 +357,11 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 25] = [
+const STATES: [&str; 28] = [
     "polled",
+    "in-time",
+    "offered",
+    "ways-back",
     "volumes",
     "opening",
     "lab",

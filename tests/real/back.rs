@@ -82,6 +82,8 @@ fn restored(site: &Site) {
 fn plan_of(site: &Site, command: &str) -> String {
     let anchors = std::fs::read_dir(site.dir.join("anchors")).unwrap();
     let mut files: Vec<_> = anchors.map(|f| f.unwrap().path().display().to_string()).collect();
+    // Beside them lies what the StatefulSet was.
+    files.retain(|f| f.ends_with(".snap"));
     files.sort();
     let (first, last) = (files.first().unwrap(), files.last().unwrap());
     let (_, restore) = command.split_once(" && ").unwrap();
@@ -91,7 +93,7 @@ fn plan_of(site: &Site, command: &str) -> String {
 
 /// The first voter has moved; it goes back, and nothing that was acknowledged is lost.
 fn voters_back(site: &Site) {
-    let before = site.claims();
+    let (before, old) = (site.claims(), template(site));
     let watch = Watch::start(site);
     let way = "\n[back]\n'roll[*]/soak' = 'voters-back'\n";
     let releases = "'voters-back[*]/step-down' = ''\n'voters-back[*]/anchor' = ''\n\
@@ -107,10 +109,18 @@ fn voters_back(site: &Site) {
     let after = site.claims();
     assert_eq!(after.len(), before.len());
     assert!(after.iter().all(|(.., class)| class == "nfs-proxmox"), "{after:?}");
+    assert_eq!(template(site), old, "new claims are made as before");
     let new: BTreeSet<_> = after.iter().filter(|c| !before.contains(c)).map(|c| &c.0).collect();
     assert_eq!(new.len(), 2, "one voter's claims are others than before: {new:?}");
     let verdict = crate::site::holdpoint(&["verify", &site.journal().display().to_string()]);
     assert!(String::from_utf8_lossy(&verdict.stdout).starts_with("complete"), "{text}");
+}
+
+/// What the StatefulSet makes claims of: of each template its name, and what it asks for.
+fn template(site: &Site) -> Vec<serde_json::Value> {
+    let set = site.json(&["-n", "vault", "get", "statefulset", "vault"]);
+    let templates = set["spec"]["volumeClaimTemplates"].as_array().unwrap().iter();
+    templates.map(|t| serde_json::json!([t["metadata"]["name"], t["spec"]])).collect()
 }
 
 /// Two voters lose their disks at once; the third becomes the cluster, with what was written after

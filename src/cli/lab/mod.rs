@@ -10,6 +10,7 @@ mod screen;
 mod serve;
 mod strike;
 
+use crate::cli::changed::Wish;
 use crate::lab::faults::{FAULTS, MOMENTS};
 use crate::session::Reopened;
 use clap::Subcommand;
@@ -50,7 +51,7 @@ fn faults() -> ExitCode {
 }
 
 /// Takes a demo or rehearsal up again, on the world that lies beside it.
-pub(crate) fn resume(run: Box<Reopened>, ascii: bool, accept: Option<String>) -> ExitCode {
+pub(crate) fn resume(run: Box<Reopened>, ascii: bool, accept: Wish) -> ExitCode {
     on_lab_time(screen::again(run, ascii, accept))
 }
 

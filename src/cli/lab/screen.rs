@@ -1,7 +1,7 @@
 //! A run on a lab in the cockpit: at the speed of a clock on the wall, faster while a soak is
 //! watched.
 
-use crate::cli::changed::{Changed, settled};
+use crate::cli::changed::{Changed, Wish, settled};
 use crate::cli::conduct::{Begin, Begun, Conduct, conduct, stage};
 use crate::cli::lab::demo::DEMO;
 use crate::cli::lab::keeper::Keeper;
@@ -85,11 +85,7 @@ pub(crate) async fn screen(what: Screen) -> Result<bool, String> {
 
 /// Takes a run up again, on the world that lies beside it, by its runbook's file as it is now if
 /// that is accepted. On a runtime whose time is paused.
-pub(crate) async fn again(
-    run: Box<Reopened>,
-    ascii: bool,
-    accept: Option<String>,
-) -> Result<bool, String> {
+pub(crate) async fn again(run: Box<Reopened>, ascii: bool, accept: Wish) -> Result<bool, String> {
     let site = lab_site()?;
     if run.state.header.site != site.name {
         return Err(format!(
@@ -124,11 +120,11 @@ pub(crate) async fn again(
 }
 
 /// A demo's runbook is no file that could have been changed.
-fn changed(run: &Reopened, accept: Option<String>) -> Result<Changed, String> {
-    match (run.state.header.runbook_path == DEMO, accept) {
+fn changed(run: &Reopened, accept: Wish) -> Result<Changed, String> {
+    match (run.state.header.runbook_path == DEMO, &accept.reason) {
         (true, Some(_)) => Err("a demo has no runbook file; there is nothing to accept".into()),
         (true, None) => Ok(Changed { then: None, notice: None }),
-        (false, accept) => settled(run, accept, true),
+        (false, _) => settled(run, accept, true),
     }
 }
 

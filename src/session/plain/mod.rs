@@ -277,7 +277,10 @@ fn ways_back(state: &State) -> String {
         let offered = if state.offers.contains_key(&way.id) { " (offered)" } else { "" };
         format!("  back {} REASON{offered}: {}", way.id, way.title)
     };
-    state.runbook.ways_back().map(line).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<_> = state.runbook.ways_back().map(line).collect();
+    // The last one is `undo`.
+    lines.extend(state.undone().into_iter().map(|line| format!("    {line}")));
+    lines.join("\n")
 }
 
 /// The step that is tried again: the one in hand, or one that is asked again

@@ -106,9 +106,11 @@ impl Printer {
     /// What of the runbook is not what the run began with.
     fn redlined(&mut self, state: &State) {
         let Some(redlined) = &state.redlined else { return };
-        for Accepted { changes, reason, by, .. } in redlined.accepted.iter().skip(self.redlined) {
+        let news = redlined.accepted.iter().skip(self.redlined);
+        for Accepted { changes, diff, reason, by, .. } in news {
             let changes = changes.join(", ");
             say!(self, "the runbook is changed: {changes} (accepted by {by}: {reason})");
+            diff.iter().for_each(|line| say!(self, "  {line}"));
         }
         self.redlined = redlined.accepted.len();
     }

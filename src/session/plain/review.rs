@@ -4,7 +4,7 @@ use crate::event::{GateJudged, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::{Does, Hold, OnGuard, Step};
 use crate::site::is_lab;
-use crate::ui::{basis, filled, risk, undoing};
+use crate::ui::{basis, filled, risk};
 
 /// What stands before the gates: what would be done, to what, on which site, at which risk. Nothing
 /// before the plan is there.
@@ -67,7 +67,7 @@ pub(super) fn gates(state: &State, s: &StepState, marks: &[String]) -> Vec<Strin
 
 /// How it is undone, who else is needed, how long it takes.
 fn terms(step: &Step) -> Vec<String> {
-    let undo = undoing(step.undo.as_ref()).unwrap_or_else(|| "nothing to undo".into());
+    let undo = step.undo_words().unwrap_or_else(|| "nothing to undo".into());
     let second = (step.hold == Hold::TwoPerson).then(|| "a second person is required".to_owned());
     let takes = step.estimate.map(|e| format!("it takes about {e}"));
     let ends = (step.on_breach == OnGuard::Stop)

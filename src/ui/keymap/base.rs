@@ -26,6 +26,7 @@ pub(super) fn key(model: &mut Model, state: &State, code: KeyCode, now: Time) ->
         KeyCode::Char('F') => return open_write(model, Writing::LeaveBack),
         KeyCode::Char('W') => return open_write(model, Writing::Window),
         KeyCode::Char('B') => model.overlay = Overlay::Back { at: offered(state) },
+        KeyCode::Char('R') => model.read(" Changes of the runbook ".into(), redlined(state)),
         KeyCode::Char('?') => help(model, state),
         KeyCode::Tab => go(model, Pane::ALL[(model.focus as usize + 1) % Pane::ALL.len()]),
         KeyCode::BackTab => {
@@ -169,6 +170,17 @@ pub(super) fn back_list(model: &mut Model, state: &State, code: KeyCode, at: usi
         _ => Overlay::None,
     };
     Asked::Nothing
+}
+
+/// Each time that another text was accepted: by whom and why, and what was another in it.
+fn redlined(state: &State) -> Vec<String> {
+    let accepted = state.redlined.iter().flat_map(|redlined| &redlined.accepted);
+    let lines = accepted.flat_map(|a| {
+        let head = format!("{} accepted at {}: {}", a.by, a.at, a.reason);
+        let diff = a.diff.iter().map(|line| format!("  {line}"));
+        std::iter::once(head).chain(diff).chain([String::new()])
+    });
+    lines.map(|line| crate::text::clean_line(&line)).collect()
 }
 
 fn help(model: &mut Model, state: &State) {

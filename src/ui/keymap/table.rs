@@ -93,6 +93,8 @@ fn recorded(model: &Model, state: &State) -> Vec<Key> {
     }
 }
 
+const WAYS_BACK: &str = "the ways back, and what each is for";
+
 fn base(model: &Model, state: &State) -> Vec<Key> {
     let mut keys = Vec::new();
     let current = state.current().filter(|_| state.ended.is_none());
@@ -100,6 +102,10 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
         && let Some(s) = state.steps.get(addr)
     {
         step(&mut keys, state, addr, s);
+    }
+    // What is offered stands where the smallest footer has room for it.
+    if !state.offers.is_empty() && state.ended.is_none() && state.running.is_none() {
+        keys.push(key("B", WAYS_BACK, "go back…"));
     }
     if super::base::asked_again(model, state).is_some() {
         // On that row the key is about the row, not about the step in hand.
@@ -125,8 +131,9 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
         keys.push(key("Esc", "back: no filter, no zoom, to the step in hand", ""));
     }
     if state.ended.is_none() && state.running.is_none() {
-        let offered = if state.offers.is_empty() { "" } else { "go back…" };
-        keys.push(key("B", "the ways back, and what each is for", offered));
+        if state.offers.is_empty() {
+            keys.push(key("B", WAYS_BACK, ""));
+        }
         if state.going_back() {
             keys.push(act("F", "forward again, while nothing was done on the way back", ""));
         }
@@ -135,6 +142,9 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     if state.ended.is_none() {
         keys.push(act("W", "set the change window: when it starts and ends", ""));
         keys.push(key(":", "a command: take the cluster's lease over, move the journal", ""));
+    }
+    if state.redlined.is_some() {
+        keys.push(key("R", "what of the runbook was changed since the run began", ""));
     }
     keys.push(key("?", "these keys", "help"));
     keys.push(match state.ended {

@@ -318,7 +318,7 @@ fn a_later_segment_goes_by_the_text_that_was_accepted() {
 fn an_entry_with_a_text_that_does_not_fit_is_refused() {
     let mut run = at_look();
     let runbook = with(0, "\"Where vault-1 leads\"", "\"Else\"");
-    let event = Event::Redlined { runbook, changes: vec![], reason: "x".into() };
+    let event = Event::Redlined { runbook, changes: vec![], diff: vec![], reason: "x".into() };
     let entry = Entry { seq: run.state.seq + 1, at: run.now, actor: driver(), event };
     let why = holdpoint::run::apply(&mut run.state, &entry).unwrap_err().to_string();
     assert!(why.contains("a/maybe has begun"), "{why}");

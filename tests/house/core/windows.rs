@@ -150,3 +150,56 @@ fn checks_soaks_and_the_way_back_are_not_bound() {
     assert_eq!((hand.phase.as_str(), run.status("home/hand")), ("home", Status::Ready));
     assert!(!run.state.steps[&hand].gates.iter().any(|g| g.gate == WINDOW));
 }
+
+/// What can be taken back is offered once the window has no time for what is left, whichever of both
+/// is short; and no more once there is another window.
+#[test]
+fn a_window_that_is_short_offers_the_ways_back_that_fit() {
+    let way = "[[backout]]\nid = \"home\"\ntitle = \"Home\"\n[backout.each.voter]\n\
+        of = 'raft.voters.filter(v, v.name == \"NAME\").map(v, v.name)'\n[[backout.step]]\n\
+        id = \"hand\"\ntitle = \"By hand\"\n[backout.step.manual]\ninstruction = \"x\"\n";
+    let none = "undo.none = \"they are gone\"";
+    let manual = "undo.manual = \"put them back\"";
+    for (name, undo, minutes, wanted) in [
+        ("vault-0", none, 0, &[][..]),
+        // Two voters of twenty minutes are left, and then the reserve.
+        ("vault-0", none, 201, &["home"]),
+        ("vault-0", none, 196, &["home"]),
+        ("vault-0", manual, 201, &["home", "undo"]),
+        ("nobody", none, 201, &[]),
+    ] {
+        let text = format!("{}{}", timed().replace(none, undo), way.replace("NAME", name));
+        let mut run = Run::new(&text, Mode::Write);
+        let offered = |run: &mut Run| -> Vec<String> {
+            run.system(Intent::Tick);
+            run.state.offers.keys().cloned().collect()
+        };
+        let (step, digest) = run.reach_review();
+        run.pass(1000);
+        run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+        run.pass((minutes - 1).max(0) * MINUTE);
+        assert!(offered(&mut run).is_empty(), "nothing was done yet that could be taken back");
+        run.now = Time(run.now.0 - (minutes - 1).max(0) * MINUTE);
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+        let typed = "vault-0".into();
+        run.ask(&driver(), Intent::Release { step, digest, typed }).unwrap();
+        run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+        let (effect, _) = run.state.running.clone().unwrap();
+        run.pass(minutes * MINUTE);
+        assert!(offered(&mut run).is_empty(), "what runs is waited for");
+        let (outcome, result) = (Outcome::Failed("no".into()), serde_json::json!({}));
+        run.system(Intent::EffectEnded { effect, outcome, result });
+        assert_eq!(offered(&mut run), wanted, "{name} {undo} {minutes}");
+        if wanted.is_empty() {
+            continue;
+        }
+        let judged = &run.state.offers[wanted[0]];
+        assert!(judged.why.contains("go back"), "{judged:?}");
+        let told = run.entries.len();
+        assert_eq!((offered(&mut run).len(), run.entries.len()), (wanted.len(), told), "told once");
+        let next = Slot { start: run.now, end: run.now + Span::secs(4 * 3600) };
+        run.ask(&driver(), Intent::SetWindow { window: next }).unwrap();
+        assert!(offered(&mut run).is_empty());
+    }
+}

@@ -15,14 +15,14 @@ use holdpoint::session::{Answers, parse_answers, unattended};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Goes that way when the turn of that step comes.
-fn going(at: &str, way: &str) -> Answers {
+pub(super) fn going(at: &str, way: &str) -> Answers {
     let mut answers = operator();
     answers.back = BTreeMap::from([(at.to_owned(), way.to_owned())]);
     answers.patience = Some(Span::secs(400));
     answers
 }
 
-fn walked(at: &str, way: &str) -> (Played, String) {
+pub(super) fn walked(at: &str, way: &str) -> (Played, String) {
     let mut said = String::new();
     let play: Play = what(RUNBOOK, &[], going(at, way), small());
     let played = on_lab_time(async {
@@ -116,12 +116,16 @@ fn a_run_that_is_too_slow_goes_back_within_its_window() {
             gates.iter().find(|g| g.gate == WINDOW).unwrap_or_else(|| panic!("{step}: {gates:?}"));
         assert_eq!((step.phase.as_str(), state.steps[&step].status), ("roll", Status::Blocked));
         assert!(window.judged.why.contains("left, "), "{:?}", window.judged);
+        // The way back is offered, where it is seen: `undo` is not, since a claim does not come back.
+        let offered: Vec<_> = state.offers.keys().map(String::as_str).collect();
+        assert_eq!(offered, ["voters-back"]);
         let back = Intent::GoBack { section: "voters-back".into(), reason: "too slow".into() };
         playing.handle.ask(&actor, back).await.unwrap();
         let done = unattended(&playing.handle, &actor, &answers, &mut out).await;
         playing.end(done).await.unwrap()
     });
     assert_eq!(played.state.ended, Some(false), "{said}");
+    assert!(said.contains("way back offered: back voters-back REASON"), "{said}");
     let window = played.state.window.unwrap();
     assert!(played.state.at < window.end, "{} {window}", played.state.at);
     assert!(claims(&played).values().all(|(class, _)| class == "nfs-proxmox"), "{said}");

@@ -32,6 +32,8 @@ gates! {
         spares "statefulset/orphan";
     orphan_anchor: "statefulset/orphan anchor" by [] skipping ["preflight/anchor"]
         spares "statefulset/orphan";
+    orphan_manifest: "statefulset/orphan manifest" by ["second-copy-differs@preflight/manifest"]
+        skipping ["preflight/manifest"] spares "statefulset/orphan";
     step_down_others: "roll/step-down others" by ["path-lost@roll/step-down"] skipping []
         spares "roll[vault-2]/step-down";
     claims_not_leader: "roll/claims not-leader" by ["leader-moves@roll/claims"] skipping []
