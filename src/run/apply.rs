@@ -108,7 +108,11 @@ fn run(state: &mut State, entry: &Entry) {
             state.running = Some((*effect, step.clone()));
             state.next_effect = effect.0 + 1;
         }
-        Event::EffectEnded { .. } => state.running = None,
+        Event::EffectEnded { effect, .. } => {
+            state.running = None;
+            // One whose beginning is lost has its number all the same.
+            state.next_effect = state.next_effect.max(effect.0 + 1);
+        }
         Event::Output { effect, stream, text } => {
             let text = shortened(text);
             output(state, OutputLine { effect: *effect, stream: *stream, text, at: entry.at });

@@ -84,8 +84,8 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
             }
             Ok(vec![Event::Aborted { reason: reason.clone() }, Event::Ended { done: false }])
         }
-        Intent::Resume { recovered, version } => {
-            Ok(resume::events(state, recovered.as_ref(), version))
+        Intent::Resume { recovered, lost, version } => {
+            Ok(resume::events(state, recovered.as_ref(), *lost, version))
         }
         Intent::GoOn => Ok(resume::goes_on(state)),
         Intent::Review { step }

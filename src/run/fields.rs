@@ -141,6 +141,8 @@ fn work(s: &mut StepState, entry: &Entry) {
             };
             if let Outcome::Unknown(why) = outcome {
                 s.doubt = Some((s.attempt, why.clone()));
+                // Also where nobody knows whether it began.
+                s.acted = true;
             }
         }
         Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),

@@ -80,6 +80,9 @@ pub enum Intent {
     Resume {
         /// What of a torn tail was set aside: how many bytes, and where they lie now.
         recovered: Option<(u64, String)>,
+        /// What stood behind the last entry cannot be read, and may have been durable: something may
+        /// have followed from it.
+        lost: bool,
         /// Holdpoint's.
         version: String,
     },

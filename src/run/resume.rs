@@ -1,9 +1,10 @@
 //! A run that another process takes up again: what that changes.
 
-use crate::event::{Event, Outcome, Time};
+use crate::event::{EffectId, Event, Outcome, Time};
 use crate::run::lease;
 use crate::run::life::Status;
 use crate::run::state::State;
+use crate::runbook::model::Does;
 use serde_json::Value;
 
 /// The events with which it begins. Nobody knows how an effect ended that ran when the last
@@ -11,6 +12,7 @@ use serde_json::Value;
 pub(super) fn events(
     state: &State,
     recovered: Option<&(u64, String)>,
+    lost: bool,
     version: &str,
 ) -> Vec<Event> {
     let mut events = Vec::new();
@@ -27,8 +29,25 @@ pub(super) fn events(
             result: Value::Null,
         });
     }
-    events.extend(anew(state, "Holdpoint ended"));
+    let begun = if lost { may_have_begun(state) } else { None };
+    events.extend(begun.or_else(|| anew(state, "Holdpoint ended")));
     events
+}
+
+/// What was released may have begun, where what says so may be lost: nobody says that it was not sent.
+fn may_have_begun(state: &State) -> Option<Event> {
+    let step = state.current()?;
+    let acts = matches!(state.step(&step)?.does, Does::Action(_));
+    if !acts || state.steps.get(&step)?.status != Status::Released {
+        return None;
+    }
+    let why = "it was released, and the journal is damaged where it would say that it began";
+    Some(Event::EffectEnded {
+        step,
+        effect: EffectId(state.next_effect),
+        outcome: Outcome::Unknown(why.into()),
+        result: Value::Null,
+    })
 }
 
 /// The events with which another segment of a run goes on in the same process. What runs is

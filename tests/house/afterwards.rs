@@ -265,7 +265,7 @@ fn a_run_whose_journal_is_damaged_is_named() {
     for (damaged, why) in [
         (text.replacen("\"type\":\"ended\"", "\"type\":\"endet\"", 1), "tampered"),
         (format!("{text}{}\n", lines[1]), "tampered"),
-        (text[1..].to_owned(), "no valid header"),
+        (text[1..].to_owned(), "tampered: entry 0 at byte 0"),
         (String::new(), "no valid header"),
     ] {
         assert_ne!(damaged, text);

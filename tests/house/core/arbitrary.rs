@@ -125,7 +125,9 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
             (driver(), Intent::SetWindow { window })
         }
         // The process ended; another one takes it up.
-        22 if how < 2 => (driver(), Intent::Resume { recovered: None, version: "0".into() }),
+        22 if how < 2 => {
+            (driver(), Intent::Resume { recovered: None, lost: false, version: "0".into() })
+        }
         _ => {
             let look = holdpoint::run::wants(&run.state);
             match look {
