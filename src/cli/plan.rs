@@ -113,6 +113,7 @@ async fn items(
 ) -> Result<Vec<String>, String> {
     let Some(each) = &phase.each else { return Ok(Vec::new()) };
     let (nothing, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
+    let kept = BTreeMap::new();
     let scope = |world, now: Time| Scope {
         world,
         now,
@@ -120,6 +121,7 @@ async fn items(
         site,
         evidence: &none,
         lost: &choice,
+        kept: &kept,
         choice: &choice,
         item: None,
         remaining: &[],

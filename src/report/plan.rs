@@ -312,6 +312,7 @@ fn filled(
         site,
         evidence: &none,
         lost: &choice,
+        kept: &BTreeMap::new(),
         choice: &choice,
         item: item.map(|(var, name)| (var.as_str(), name.as_str(), Time(0))),
         remaining: &[],

@@ -3,6 +3,7 @@
 use crate::event::{EffectId, Event, Mode, Outcome, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
 use crate::run::back;
+use crate::run::clock;
 use crate::run::follow::rendered;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
@@ -26,6 +27,7 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
     match intent {
         Intent::Tick => watched(state, &state.world, now),
         Intent::Continued => vec![Event::Continued],
+        Intent::ClockSetBack => clock::set_back(state, now),
         Intent::Leased { news } => lease::seen(state, news),
         Intent::Observed { change } => {
             let mut events = vec![Event::Observed { change: change.clone() }];

@@ -1,9 +1,10 @@
 //! A run that another process takes up again: what that changes.
 
-use crate::event::{EffectId, Event, Outcome, Time};
+use crate::event::{EffectId, Event, Outcome, Span, Time};
 use crate::run::lease;
 use crate::run::life::Status;
 use crate::run::state::State;
+use crate::run::step::Settling;
 use crate::runbook::model::Does;
 use serde_json::Value;
 
@@ -76,13 +77,13 @@ pub(super) fn fold(state: &mut State, at: Time) {
     lease::forget(state);
     for guard in state.guards.values_mut() {
         guard.since = at;
+        (guard.failing, guard.seen) = (Span(0), at);
     }
     let Some(addr) = state.current() else { return };
     let Some(s) = state.step_mut(&addr) else { return };
     s.gates_at = None;
-    s.streak = (0, None);
     // A verify has its time from the next look on.
-    s.verifying_since = None;
+    s.settling = Settling::default();
     // One that is broken begins anew as it would have; any other counts on from here.
     s.soak.last = s.soak.last.map(|_| at);
     if matches!(s.status, Status::InDoubt | Status::Claimed) {

@@ -2,19 +2,36 @@
 //! may span several windows, each set by a person.
 
 use crate::event::{Event, GateJudged, Judged, Observed, Slot, Span, StepAddr, Time, Verdict};
+use crate::run::decide::reasonable;
 use crate::run::intent::Refusal;
 use crate::run::state::State;
 use crate::runbook::model::Does;
 
 /// The gate's id.
 pub const WINDOW: &str = "window";
+/// How it says that it has not begun.
+const OPENS: &str = "it opens in";
 
-/// Another window, from now on.
-pub(super) fn set(window: Slot, now: Time) -> Result<Vec<Event>, Refusal> {
+/// Another window, from now on. One that takes the place of another opens or closes it early or late,
+/// as an override would: it has its reason.
+pub(super) fn set(
+    state: &State,
+    window: Slot,
+    reason: &str,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
     if window.end <= window.start || window.end <= now {
         return Err(Refusal::new("that window is over already; name one that is to come, or now"));
     }
-    Ok(vec![Event::WindowSet { window }])
+    if let Some(until_now) = state.window.filter(|_| reason.trim().is_empty()) {
+        return Err(Refusal::new(format!(
+            "the change window is {until_now}; say why another one takes its place"
+        )));
+    }
+    if !reason.is_empty() {
+        reasonable(reason)?;
+    }
+    Ok(vec![Event::WindowSet { window, reason: reason.to_owned() }])
 }
 
 /// Judged for a step that acts and goes forward: the reserve is there for going back.
@@ -28,7 +45,7 @@ pub(super) fn gate(state: &State, addr: &StepAddr, now: Time) -> Option<GateJudg
     let needed = state.up_to_soak(now);
     let left = window.end.since(now);
     let why = if now < window.start {
-        format!("it opens in {}: wait, or set another", window.start.since(now).brief())
+        format!("{OPENS} {}: wait, or set another with a reason", window.start.since(now).brief())
     } else if left == Span(0) {
         format!("it ended {} ago: set the next one, or go back", now.since(window.end).brief())
     } else if left < reserve {
@@ -41,11 +58,13 @@ pub(super) fn gate(state: &State, addr: &StepAddr, now: Time) -> Option<GateJudg
     };
     let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail };
     let value = |name: &str, value: String| Observed { name: name.into(), value, at: None };
-    let values = vec![
+    let mut values = vec![
         value("window.start", window.start.to_string()),
         value("window.end", window.end.to_string()),
         value("window.left", left.brief()),
     ];
+    let set = state.window_why.as_ref();
+    values.extend(set.map(|(why, by)| value("window.set", format!("by {by}: {why}"))));
     Some(GateJudged {
         gate: WINDOW.into(),
         says: "the change window has time for it".into(),
@@ -53,11 +72,17 @@ pub(super) fn gate(state: &State, addr: &StepAddr, now: Time) -> Option<GateJudg
     })
 }
 
+/// Nothing covers a window that has not begun: also not what was overridden while another was set, or
+/// before the clock went back.
+pub(super) fn is_early(gate: &GateJudged) -> bool {
+    gate.gate == WINDOW && gate.judged.why.starts_with(OPENS)
+}
+
 /// Why its gate is not overridden: before its start a window is waited for, or another is set.
 pub(super) fn early(state: &State, gate: &str, now: Time) -> Option<Refusal> {
     let window = state.window.filter(|w| gate == WINDOW && now < w.start)?;
     Some(Refusal::new(format!(
-        "the change window opens at {}; nothing starts early: wait, or set another window",
+        "the change window opens at {}; nothing starts early: wait, or set another window with a reason",
         window.start
     )))
 }

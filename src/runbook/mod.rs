@@ -10,6 +10,7 @@ pub mod model;
 pub mod types;
 pub mod verbs;
 
+mod capture;
 mod convert;
 mod empty;
 mod expr;
@@ -25,6 +26,7 @@ mod undo;
 mod walk;
 mod why;
 
+pub use capture::{Capture, Kept};
 pub(crate) use expr::Seen;
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
 pub(crate) use parse::of_toml;

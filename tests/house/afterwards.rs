@@ -275,6 +275,12 @@ fn a_run_whose_journal_is_damaged_is_named() {
         assert!(!told.contains("nothing is left"), "{told}");
         let (code, told) = due(dir.path(), &["--done", id, "anchor", "--reason", "gone"]);
         assert!(code == Some(2) && told.contains(why), "{told}");
+        let place = run.display().to_string();
+        let (code, told) = holdpoint(dir.path(), &["verify", &place]);
+        let wanted = if why.starts_with("tampered") { 1 } else { 2 };
+        assert!(code == Some(wanted) && told.contains(why), "{code:?}: {told}");
+        let (_, told) = holdpoint(dir.path(), &["runs", "--state", "runs"]);
+        assert!(told.contains(why), "{told}");
     }
     std::fs::remove_file(&file).unwrap();
     let (code, told) = due(dir.path(), &[]);

@@ -4,6 +4,8 @@
 mod alone;
 mod arbitrary;
 pub mod back;
+mod clocks;
+pub mod evidence;
 mod leased;
 mod offers;
 mod overrides;

@@ -246,6 +246,7 @@ fn damage_anywhere_in_a_whole_runs_journal_is_seen() {
     let places = std::env::var("HOLDPOINT_PLACES").ok().and_then(|n| n.parse().ok());
     let play = what(holdpoint::cli::lab::play::RUNBOOK, &[], operator(), small());
     let played = on_lab_time(holdpoint::cli::lab::play::play(play, &mut |_| true)).unwrap();
+    assert!(played.entries.windows(2).all(|e| e[0].at <= e[1].at), "time runs back");
     let mut head = ZERO_HASH.to_owned();
     let (mut whole, mut ends) = (Vec::new(), Vec::new());
     for entry in &played.entries {

@@ -86,11 +86,11 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
         ]
     };
     run.look(gone(&run));
-    assert_eq!(run.state.steps[&step].streak.0, 1);
+    assert_eq!(run.state.steps[&step].settling.passes, 1);
     // Ten seconds are what the verify has; an hour goes by unseen.
     run.pass(3_600_000);
     run.ask(&driver(), again()).unwrap();
-    assert_eq!(run.state.steps[&step].streak.0, 0, "half a streak was kept");
+    assert_eq!(run.state.steps[&step].settling.passes, 0, "half a streak was kept");
     assert!(matches!(wants(&run.state).map(|w| w.look), Some(Look::Verify(_))));
     // Nor does the while until it is looked at.
     run.pass(11_000);

@@ -4,6 +4,7 @@ mod lease;
 mod sight;
 mod volumes;
 
+use crate::core::evidence;
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
@@ -206,6 +207,11 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("no-colour-ascii", plain),
         ("sixteen-colours", sixteen),
         ("late", late()),
+        ("another-window", another_window()),
+        (
+            "outdated",
+            shown(evidence::outdated(), Overlay::None, &["BLOCKED", "one[vault-0]/claims"]),
+        ),
         ("journal-hangs", hangs),
         (
             "changed",
@@ -308,7 +314,19 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 24] = [
+/// Another window takes the place of the one there is.
+fn another_window() -> Shown {
+    let Shown { state, now, .. } = late();
+    let window = Slot { start: now, end: now + Span::secs(9 * 3600) };
+    let overlay =
+        Overlay::Write { what: Writing::WindowWhy(window), text: "agreed with storage".into() };
+    let run = Run { state, entries: vec![], now, effects: vec![] };
+    shown(run, overlay, &["Another change window", "From now on: 2026-", "Until now: 2026-"])
+}
+
+const STATES: [&str; 26] = [
+    "outdated",
+    "another-window",
     "volumes",
     "opening",
     "lab",
