@@ -6,6 +6,7 @@ mod arbitrary;
 pub mod back;
 mod clocks;
 pub mod evidence;
+mod held;
 mod leased;
 mod offers;
 mod overrides;
