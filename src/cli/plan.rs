@@ -162,6 +162,7 @@ async fn items(
 ) -> Result<Vec<String>, String> {
     let Some(each) = &phase.each else { return Ok(Vec::new()) };
     let (nothing, none, choice) = (World::default(), BTreeMap::new(), BTreeMap::new());
+    let kept = BTreeMap::new();
     let scope = |world, now: Time| Scope {
         world,
         now,
@@ -169,6 +170,7 @@ async fn items(
         site,
         evidence: &none,
         lost: &choice,
+        kept: &kept,
         choice: &choice,
         item: None,
         remaining: &[],

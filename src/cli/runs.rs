@@ -160,6 +160,10 @@ fn row(dir: &Path) -> Row {
         Ok(read) => read,
         Err(e) => return nothing(e.to_string()),
     };
+    if read.entries.is_empty() {
+        let stands = Stands::Damaged;
+        return Row { stands, ..nothing(read.verdict.to_string()) };
+    }
     let state = match fold(&read.entries) {
         Ok(state) => state,
         Err(e) => return nothing(e.to_string()),

@@ -16,7 +16,8 @@ pub const FORMAT: u32 = 1;
 pub struct Entry {
     /// Position in the stream; the header is 0, no gaps.
     pub seq: u64,
-    /// When it was decided, by the host's clock.
+    /// When it was decided, by the host's clock: never before the last entry, but where this one says
+    /// that the clock was set back.
     pub at: Time,
     /// Who caused it.
     pub actor: Actor,
@@ -253,8 +254,12 @@ pub enum Event {
     Recovered { dropped_bytes: u64, set_aside: String },
     /// The run was taken up again by another process, which has seen nothing yet.
     Resumed { version: String },
-    /// The change window is this one from now on.
-    WindowSet { window: Slot },
+    /// The change window is this one from now on; why, where it takes the place of another one.
+    WindowSet {
+        window: Slot,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
     /// What would start a section for going back holds: it is offered.
     Offered { section: String, judged: Judged },
     /// It does not hold any more.
@@ -266,6 +271,11 @@ pub enum Event {
     BackDone { section: String, ends: bool, left: Option<String> },
     /// The process was stopped and goes on: it saw nothing meanwhile.
     Continued,
+    /// The clock was set back: times run on from here, and lie before those of earlier entries.
+    ClockSetBack {
+        /// The last entry's time.
+        before: Time,
+    },
     /// Something was seen of the cluster's lease, or became of it.
     Lease { news: Lease },
     /// A person takes the lease over from whoever holds it.
@@ -357,6 +367,7 @@ impl Event {
             | E::BackBegan { .. }
             | E::BackDone { .. }
             | E::Continued
+            | E::ClockSetBack { .. }
             | E::Lease { .. }
             | E::LeaseClaimed { .. }
             | E::Redlined { .. }

@@ -7,6 +7,9 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 
+/// Clocks are set by so much without anybody's hand, and two of one machine differ by less.
+const CLOCKS_DIFFER: Span = Span::secs(5);
+
 /// A point in time, milliseconds since the Unix epoch, UTC.
 ///
 /// As text it is RFC 3339 with exactly three decimals, `2026-04-25T16:18:00.000Z`.
@@ -19,6 +22,13 @@ impl Time {
     #[must_use]
     pub fn since(self, earlier: Time) -> Span {
         Span(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// How long ago `at` was; none where it lies ahead by more than clocks differ: then the clock was
+    /// set back since, and nobody knows.
+    #[must_use]
+    pub fn age(self, at: Time) -> Option<Span> {
+        (at.since(self) <= CLOCKS_DIFFER).then(|| self.since(at))
     }
 
     /// The calendar reading that jiff formats; the epoch for what jiff cannot hold.
@@ -243,5 +253,12 @@ mod tests {
         assert_eq!(t.to_string(), "2026-04-25T16:18:00.500Z");
         assert_eq!(serde_json::to_string(&t).unwrap(), "\"2026-04-25T16:18:00.500Z\"");
         assert_eq!(Time(0).since(Time(5000)), Span(0));
+    }
+
+    #[test]
+    fn what_lies_ahead_has_no_age() {
+        let ages = [9000, 0, 5000, 5001].map(|at| Time(0).age(Time(at)));
+        assert_eq!(ages, [None, Some(Span(0)), Some(Span(0)), None]);
+        assert_eq!(Time(9000).age(Time(1000)), Some(Span(8000)));
     }
 }

@@ -17,12 +17,14 @@ mod format;
 mod moved;
 mod patience;
 mod read;
+mod tail;
 mod write;
 
 pub use disk::{Disk, FileDisk, JournalError, RunLock, is_written};
 pub use format::{ZERO_HASH, line};
 pub use moved::{ELSEWHERE, mark_moved, moved_to};
 pub use read::{Against, Read, ReadError, Verdict, compare, read, read_bytes};
+pub(crate) use tail::is_unwritten;
 pub use write::{Done, Health, HealthState, Writer};
 
 /// Name of the file in a run's directory.

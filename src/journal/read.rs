@@ -3,6 +3,7 @@
 use crate::event::{Entry, Event, FORMAT};
 use crate::journal::FILE;
 use crate::journal::format::{SEPARATOR, ZERO_HASH, hash};
+use crate::journal::tail::torn;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ pub enum Verdict {
     Complete,
     /// Whole, and not closed: running, or cut exactly between two entries.
     Open,
-    /// Damage after the last valid entry and nothing valid behind it: a crash's tail.
+    /// What a crash leaves after the last valid entry: a line that does not end, or blocks that were
+    /// not written.
     Torn {
         /// Seq of the last valid entry.
         after: u64,
@@ -75,7 +77,7 @@ pub enum ReadError {
         /// Its version.
         found: u32,
     },
-    /// No header.
+    /// No header, nor anything else that looks like an entry.
     #[error("there is no valid header; is this a journal?")]
     NoHeader,
 }
@@ -122,7 +124,7 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Read, ReadError> {
         let line = &rest[..length.unwrap_or(rest.len())];
         let parsed = match length {
             Some(_) => parse(line, &read.head, read.entries.len() as u64),
-            None => Err("it does not end".to_owned()),
+            None => Err("it does not end as a line does".to_owned()),
         };
         match parsed {
             Ok(_) if matches!(read.entries.last().map(|e| &e.event), Some(Event::Ended { .. })) => {
@@ -136,10 +138,11 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Read, ReadError> {
                 read.head = hash;
             }
             Err(why) => {
-                if read.entries.is_empty() {
-                    return Err(ReadError::NoHeader);
-                }
-                read.verdict = damage(&read, bytes, offset, why);
+                read.verdict = match read.entries.is_empty() {
+                    true if !any_entry(bytes) => return Err(ReadError::NoHeader),
+                    true => tampered(&read, offset, why),
+                    false => damage(&read, bytes, offset, why),
+                };
                 return Ok(read);
             }
         }
@@ -179,10 +182,11 @@ fn parse(line: &[u8], previous: &str, seq: u64) -> Result<(Entry, String), Strin
         return Err(format!("it says seq {}", entry.seq));
     }
     // The header opens, once.
-    if (seq == 0) != matches!(entry.event, Event::Opened { .. }) {
-        return Err("a header stands only at the beginning".into());
+    match (seq, matches!(entry.event, Event::Opened { .. })) {
+        (0, false) => Err("it is no header, and a journal begins with one".into()),
+        (1.., true) => Err("a header stands only at the beginning".into()),
+        _ => Ok((entry, stated.to_owned())),
     }
-    Ok((entry, stated.to_owned()))
 }
 
 /// The part that is hashed, and the stated hash.
@@ -199,27 +203,28 @@ fn tampered(read: &Read, offset: usize, why: String) -> Verdict {
     Verdict::Tampered { seq: read.entries.len() as u64, offset: offset as u64, why }
 }
 
-/// Torn if no line stands behind the damage, tampered otherwise.
+/// Torn if a crash can have left it so, tampered otherwise.
 fn damage(read: &Read, bytes: &[u8], offset: usize, why: String) -> Verdict {
-    let rest = &bytes[offset..];
     let ended = matches!(read.entries.last().map(|e| &e.event), Some(Event::Ended { .. }));
-    if ended || complete_lines(rest) {
+    let seq = read.entries.len() as u64;
+    let fits = |line: &[u8]| parse(line, &read.head, seq).is_ok();
+    if ended || !torn(bytes, offset, seq, fits) {
         return tampered(read, offset, why);
     }
-    Verdict::Torn {
-        after: read.entries.len() as u64 - 1,
-        offset: offset as u64,
-        bytes: rest.len() as u64,
-    }
+    let bytes = (bytes.len() - offset) as u64;
+    Verdict::Torn { after: seq.saturating_sub(1), offset: offset as u64, bytes }
 }
 
-/// A crash leaves the head of what was being written: a line that begins and ends as one
-/// and yet does not fit was changed afterwards.
-fn complete_lines(rest: &[u8]) -> bool {
-    let mut lines = rest.split_inclusive(|b| *b == b'\n');
-    lines.any(|l| {
-        let whole = l.ends_with(b"\n") && l.starts_with(b"{\"seq\":");
-        whole && std::str::from_utf8(l).is_ok_and(|t| t.contains("\"hash\""))
+/// Some line of it begins or ends as an entry does: a journal, however damaged.
+fn any_entry(bytes: &[u8]) -> bool {
+    let lines = bytes.split_inclusive(|b| *b == b'\n').filter_map(|l| l.strip_suffix(b"\n"));
+    let mut texts = lines.map(String::from_utf8_lossy);
+    texts.any(|line| {
+        let seq = line.strip_prefix("{\"seq\":");
+        let begins = seq.is_some_and(|l| {
+            l.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(",\"at\":\"")
+        });
+        begins || split(&line).is_ok()
     })
 }
 

@@ -163,13 +163,15 @@ async fn ask_again_and_again(remote: &Remote, source: Source, out: &Sender<Chang
 fn news(old: &Change, at: Time, new: &Change, now: Time) -> Option<Change> {
     let same = old.status == new.status && old.update == new.update;
     if !same {
-        if only_figures(old, new) && now.since(at).0 < 2_000 {
+        if only_figures(old, new) && now.age(at).is_some_and(|age| age.0 < 2_000) {
             return None;
         }
         return Some(new.clone());
     }
     let due = SIGN_OF_LIFE.min(new.source.stale_after().0 / 3);
-    (now.since(at).0 >= due).then(|| Change { update: Update::Nothing, ..new.clone() })
+    now.age(at)
+        .is_none_or(|age| age.0 >= due)
+        .then(|| Change { update: Update::Nothing, ..new.clone() })
 }
 
 /// Raft differs only in indexes and latencies, which change all the time.

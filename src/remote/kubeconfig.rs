@@ -1,11 +1,12 @@
 //! A client of the API server by the kubeconfig: it retries nothing by itself, and what it lets
 //! itself in with is held, to be taken out of what comes back.
 
+use crate::remote::context::{Named, named};
 use crate::remote::files::{self, read_soon, soon};
 use crate::remote::held::Held;
 use kube::Client;
 use kube::client::{AuthError, Body, ClientBuilder, ConfigExt};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,32 +41,6 @@ fn unquoted(e: &KubeconfigError) -> String {
         KubeconfigError::Parse(_) => first.to_owned(),
         _ => text,
     }
-}
-
-/// What a context names.
-#[derive(Default)]
-struct Named<'a> {
-    files: Vec<PathBuf>,
-    user: Option<&'a AuthInfo>,
-    /// By which its cluster is reached.
-    proxy: Option<&'a str>,
-}
-
-fn named<'a>(file: &'a Kubeconfig, context: &str) -> Named<'a> {
-    let context = file.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
-    let Some(context) = context else { return Named::default() };
-    let cluster = file.clusters.iter().find(|c| c.name == context.cluster);
-    let cluster = cluster.and_then(|c| c.cluster.as_ref());
-    let user = file.auth_infos.iter().find(|u| Some(&u.name) == context.user.as_ref());
-    let user = user.and_then(|u| u.auth_info.as_ref());
-    let authority = cluster.and_then(|c| c.certificate_authority.as_ref());
-    let of_user = |u: &kube::config::AuthInfo| {
-        [&u.client_certificate, &u.client_key, &u.token_file].map(Clone::clone)
-    };
-    let of_user = user.map(of_user).into_iter().flatten().flatten();
-    let files = authority.cloned().into_iter().chain(of_user).map(PathBuf::from).collect();
-    let proxy = cluster.and_then(|c| c.proxy_url.as_deref()).filter(|url| !url.is_empty());
-    Named { files, user, proxy }
 }
 
 fn shown(paths: &[PathBuf]) -> String {

@@ -3,6 +3,7 @@
 //!
 //! Secrets are held here and nowhere above; [`Secret`] does not print itself.
 
+mod context;
 mod exec;
 mod files;
 mod held;

@@ -279,6 +279,7 @@ fn filled(
         site,
         evidence: &none,
         lost: &lost,
+        kept: &BTreeMap::new(),
         choice,
         item: item.map(|(var, name)| (var.as_str(), name.as_str(), Time(0))),
         remaining: &[],

@@ -1,7 +1,9 @@
 //! The fold: one entry into the state, and the effects that follow from it.
 
-use crate::event::{Actor, Entry, Event, Judged, StepAddr, Verdict};
+use crate::event::{Actor, Entry, Event, Judged, Span, StepAddr, Verdict};
 use crate::run::back;
+use crate::run::clock;
+use crate::run::evidence;
 use crate::run::fields::fields;
 use crate::run::follow;
 use crate::run::gates;
@@ -108,33 +110,39 @@ fn run(state: &mut State, entry: &Entry) {
             state.running = Some((*effect, step.clone()));
             state.next_effect = effect.0 + 1;
         }
-        Event::EffectEnded { .. } => state.running = None,
+        Event::EffectEnded { effect, .. } => {
+            state.running = None;
+            // One whose beginning is lost has its number all the same.
+            state.next_effect = state.next_effect.max(effect.0 + 1);
+        }
         Event::Output { effect, stream, text } => {
             let text = shortened(text);
             output(state, OutputLine { effect: *effect, stream: *stream, text, at: entry.at });
         }
         Event::Captured { name, value, step } => {
-            state.evidence.insert(name.clone(), value.clone());
-            state.lost.remove(name);
-            let attempt = state.steps.get(step).map_or(1, |s| s.attempt);
-            state.captured.insert(name.clone(), (step.clone(), attempt));
+            evidence::captured(state, entry.at, (name, value), step);
         }
+        Event::Retried { step, .. } => evidence::again(state, step),
         Event::Verified { step, .. } => {
-            lose(state, step, "was done and did not keep it");
+            evidence::lose(state, step, "was done and did not keep it");
             back::undone(state, step, entry.at);
         }
-        Event::WindowSet { window } => state.window = Some(*window),
+        Event::WindowSet { window, reason } => {
+            let why = Some(reason.clone()).filter(|r| !r.is_empty());
+            state.window = Some(*window);
+            state.window_why = why.map(|reason| (reason, entry.actor.clone()));
+        }
         Event::Offered { section, judged } => {
             state.offers.insert(section.clone(), judged.clone());
         }
         Event::Withdrawn { section } => drop(state.offers.remove(section)),
         Event::BackBegan { section, reason } => back::began(state, section, reason, &entry.actor),
         Event::BackDone { section, ends: false, .. } => back::done(state, section, entry.at),
-        Event::Skipped { step, .. } => lose(state, step, "was skipped"),
+        Event::Skipped { step, .. } => evidence::lose(state, step, "was skipped"),
         Event::NotNeeded { step, .. }
             if state.steps.get(step).is_some_and(|s| s.doubt.is_some()) =>
         {
-            lose(state, step, "may have been done and did not keep it");
+            evidence::lose(state, step, "may have been done and did not keep it");
         }
         Event::Chosen { step, branch } => {
             state.choice.insert(step.step.clone(), branch.clone());
@@ -150,7 +158,9 @@ fn run(state: &mut State, entry: &Entry) {
         Event::Refused { asked, why } => {
             state.refused = Some((asked.clone(), why.clone(), entry.at));
         }
-        Event::Resumed { .. } | Event::Continued => resume::fold(state, entry.at),
+        Event::Resumed { .. } | Event::Continued | Event::ClockSetBack { .. } => {
+            resume::fold(state, entry.at);
+        }
         Event::Moved { to } => state.moved = Some(to.clone()),
         Event::Lease { news } => lease::fold(state, news),
         Event::Aborted { reason } => aborted(state, reason, entry),
@@ -232,19 +242,6 @@ fn add_steps(state: &mut State, id: &str, item: Option<&str>) {
     }
 }
 
-/// What a step was to keep and did not: what an earlier one kept by that name is not meant by
-/// later gates, and that there is nothing proves nothing to them.
-fn lose(state: &mut State, addr: &StepAddr, how: &str) {
-    let Some(step) = state.step(addr) else { return };
-    let names: Vec<String> = step.capture.iter().map(|(name, _)| name.clone()).collect();
-    for name in names {
-        if state.captured.get(&name).is_none_or(|(by, _)| by != addr) {
-            state.evidence.remove(&name);
-            state.lost.insert(name, format!("{addr} {how}"));
-        }
-    }
-}
-
 /// The beginning of a line that nobody reads on a screen; the journal has it all.
 fn shortened(text: &str) -> String {
     if text.len() <= OUTPUT_LINE {
@@ -266,19 +263,21 @@ fn output(state: &mut State, line: OutputLine) {
 
 fn guard_seen(state: &mut State, entry: &Entry, id: &str, judged: &Judged) {
     let before = state.guards.get(id);
-    let since = match before {
-        // Whether false or not known: what counts is since when it does not hold.
-        Some(g) if (g.judged.verdict == Verdict::Pass) == (judged.verdict == Verdict::Pass) => {
-            g.since
+    let pass = judged.verdict == Verdict::Pass;
+    let (since, failing) = match before {
+        // Whether false or not known: what counts is for how long it does not hold.
+        Some(g) if (g.judged.verdict == Verdict::Pass) == pass => {
+            (g.since, Span(g.failing.0 + clock::watched(g.seen, entry.at).0))
         }
-        _ => entry.at,
+        _ => (entry.at, Span(0)),
     };
     let breached = match entry.event {
         Event::GuardBreached { .. } => true,
         Event::GuardHolds { .. } => false,
         _ => before.is_some_and(|g| g.breached),
     };
-    state.guards.insert(id.to_owned(), GuardState { judged: judged.clone(), since, breached });
+    let (judged, seen) = (judged.clone(), entry.at);
+    state.guards.insert(id.to_owned(), GuardState { judged, since, failing, seen, breached });
 }
 
 fn aborted(state: &mut State, reason: &str, entry: &Entry) {

@@ -56,7 +56,7 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
         }
         Intent::FreeLine if state.line_held.is_some() => Ok(vec![Event::LineFreed]),
         Intent::FreeLine => Err(Refusal::new("the line is not held")),
-        Intent::SetWindow { window } => window::set(*window, now),
+        Intent::SetWindow { window, reason } => window::set(state, *window, reason, now),
         Intent::GoBack { section, reason } => {
             reasonable(reason)?;
             back::begin(state, section, reason)
@@ -84,8 +84,8 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
             }
             Ok(vec![Event::Aborted { reason: reason.clone() }, Event::Ended { done: false }])
         }
-        Intent::Resume { recovered, version } => {
-            Ok(resume::events(state, recovered.as_ref(), version))
+        Intent::Resume { recovered, lost, version } => {
+            Ok(resume::events(state, recovered.as_ref(), *lost, version))
         }
         Intent::GoOn => Ok(resume::goes_on(state)),
         Intent::Review { step }
@@ -114,8 +114,8 @@ fn on_step(
     let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else {
         return Err(Refusal::new(format!("there is no step {addr} now; its turn has not come")));
     };
-    if matches!(intent, Intent::Retry { .. }) && state.asked_again(addr) {
-        return reconsider(state, addr, s);
+    if matches!(intent, Intent::Retry { .. }) && state.asked_again(addr, now) {
+        return reconsider(state, addr, s, now);
     }
     if state.current().as_ref() != Some(addr) {
         let turn = state.current().map_or("no step".into(), |c| c.to_string());
@@ -202,14 +202,20 @@ fn on_step(
 }
 
 /// Whether a step is needed is asked again, as when the leadership moved back. Only in the
-/// open phase and its present item.
-fn reconsider(state: &State, addr: &StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
+/// open phase and its present item, but for one that is to keep its evidence anew.
+fn reconsider(
+    state: &State,
+    addr: &StepAddr,
+    s: &StepState,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
     let current = state.current();
     let near = current.as_ref().is_some_and(|c| c.phase == addr.phase && c.item == addr.item);
     let idle = current.and_then(|c| state.steps.get(&c).map(|s| s.status)).is_some_and(|s| {
         matches!(s, Status::Ready | Status::Blocked | Status::Failed | Status::Pending)
     });
-    if !near {
+    let far = state.outdated(addr, now) && !state.going_back();
+    if !near && !far {
         return Err(Refusal::new(format!("{addr} belongs to what is over; it stays as it is")));
     }
     if !idle {

@@ -3,8 +3,9 @@
 use crate::event::{Judged, Time};
 use crate::run::gates::{asked, overlaid};
 use crate::run::state::State;
-use crate::runbook::Expr;
+use crate::runbook::{Expr, Scope};
 use crate::world::{Change, Reading};
+use std::collections::BTreeMap;
 
 /// What a check needs to be read.
 #[must_use]
@@ -16,5 +17,7 @@ pub fn due_reading(state: &State, check: &Expr) -> Reading {
 #[must_use]
 pub fn due_judged(state: &State, check: &Expr, changes: &[Change], now: Time) -> Judged {
     let world = overlaid(&state.world, changes);
-    check.judge(&state.scope(None, &world, &[], now))
+    // What the run went by then is its record, however long ago that is.
+    let kept = BTreeMap::new();
+    check.judge(&Scope { kept: &kept, ..state.scope(None, &world, &[], now) })
 }

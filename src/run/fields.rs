@@ -1,10 +1,10 @@
 //! A step's own fields, as each entry leaves them. Its status is moved before, by the table.
 
-use crate::event::{Entry, Event, Outcome, Verdict, Way};
+use crate::event::{Entry, Event, Outcome, Way};
 use crate::run::failure::failure;
 use crate::run::life::Status;
 use crate::run::poll::Said;
-use crate::run::step::{Override, SoakState, StepState};
+use crate::run::step::{Override, Settling, SoakState, StepState};
 
 /// Each event belongs to one of these.
 pub(super) fn fields(s: &mut StepState, entry: &Entry) {
@@ -13,8 +13,9 @@ pub(super) fn fields(s: &mut StepState, entry: &Entry) {
     work(s, entry);
     check(s, entry);
     soak(s, entry);
-    if s.status == Status::Verifying && s.verifying_since.is_none() {
-        s.verifying_since = Some(entry.at);
+    if s.status == Status::Verifying && s.settling.last.is_none() {
+        // Its time runs from the beginning, not from the first look.
+        s.settling.last = Some(entry.at);
     }
 }
 
@@ -141,6 +142,8 @@ fn work(s: &mut StepState, entry: &Entry) {
             };
             if let Outcome::Unknown(why) = outcome {
                 s.doubt = Some((s.attempt, why.clone()));
+                // Also where nobody knows whether it began.
+                s.acted = true;
             }
         }
         Event::Probed { verdict, why, .. } => s.probed = Some((*verdict, why.clone())),
@@ -152,15 +155,11 @@ fn work(s: &mut StepState, entry: &Entry) {
 fn check(s: &mut StepState, entry: &Entry) {
     match &entry.event {
         Event::Checking { .. } => {
-            s.streak = (0, None);
+            s.settling = Settling::default();
             s.verify = None;
-            s.verifying_since = None;
         }
         Event::VerifyJudged { judged, .. } => {
-            s.streak = match (judged.verdict, s.streak) {
-                (Verdict::Pass, (n, since)) => (n + 1, since.or(Some(entry.at))),
-                _ => (0, None),
-            };
+            s.settling = s.settling.after(judged.verdict, entry.at);
             s.verify = Some(judged.clone());
         }
         Event::VerifyFailed { why, .. } => s.why = Some(why.clone()),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// What has to be done now that the entry is durable and folded.
 pub(super) fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
     let mut effects = of_step(state, entry);
-    if matches!(entry.event, Event::Continued) {
+    if matches!(entry.event, Event::Continued | Event::ClockSetBack { .. }) {
         effects.push(Effect::AskLease);
     }
     effects
@@ -22,7 +22,7 @@ pub(super) fn effects(state: &State, entry: &Entry) -> Vec<Effect> {
 /// Those of the step that it is about, or in hand.
 fn of_step(state: &State, entry: &Entry) -> Vec<Effect> {
     let current = match &entry.event {
-        Event::Resumed { .. } | Event::Continued => state.current(),
+        Event::Resumed { .. } | Event::Continued | Event::ClockSetBack { .. } => state.current(),
         Event::LeaseClaimed { from, .. } => return vec![Effect::TakeLease { from: from.clone() }],
         _ => None,
     };
@@ -52,13 +52,14 @@ fn of_step(state: &State, entry: &Entry) -> Vec<Effect> {
             vec![Effect::Stop { effect: *effect, why: why.clone() }]
         }
         // A question that the last process asked is asked again.
-        Event::Resumed { .. } | Event::Continued
+        Event::Resumed { .. } | Event::Continued | Event::ClockSetBack { .. }
             if !matches!(s.status, Status::Claimed | Status::InDoubt) =>
         {
             Vec::new()
         }
         Event::Resumed { .. }
         | Event::Continued
+        | Event::ClockSetBack { .. }
         | Event::Claimed { .. }
         | Event::EffectEnded { outcome: Outcome::Unknown(_), .. } => {
             probing::asked(state, addr, s).into_iter().collect()

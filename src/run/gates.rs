@@ -22,7 +22,7 @@ pub(crate) const GUARD: &str = "guard:";
 pub(crate) fn covered<'a>(gate: &GateJudged, overrides: &'a Overrides) -> Option<&'a Override> {
     let judged = &gate.judged;
     let same = |o: &&Override| o.verdict == judged.verdict && o.failure == failure(judged);
-    overrides.get(&gate.gate).filter(same)
+    overrides.get(&gate.gate).filter(same).filter(|_| !window::is_early(gate))
 }
 
 /// It neither passes nor is overridden.
@@ -112,7 +112,7 @@ pub(crate) fn is_news(old: &[GateJudged], at: Option<Time>, new: &[GateJudged], 
     let verdicts = |g: &[GateJudged]| -> Vec<(String, Verdict, String)> {
         g.iter().map(|g| (g.gate.clone(), g.judged.verdict, failure(&g.judged))).collect()
     };
-    verdicts(old) != verdicts(new) || now.since(at).0 >= 5_000
+    verdicts(old) != verdicts(new) || now.age(at).is_none_or(|age| age.0 >= 5_000)
 }
 
 /// What the gates lack, in words.

@@ -64,8 +64,8 @@ pub enum Intent {
     HoldLine { reason: String },
     /// Let it go.
     FreeLine,
-    /// Another change window, from now on.
-    SetWindow { window: Slot },
+    /// Another change window, from now on; why, where there is one already.
+    SetWindow { window: Slot, reason: String },
     /// Go back by a section of the runbook, or by undoing what was done.
     GoBack { section: String, reason: String },
     /// Leave the way back in hand, in which nothing was done yet.
@@ -80,6 +80,9 @@ pub enum Intent {
     Resume {
         /// What of a torn tail was set aside: how many bytes, and where they lie now.
         recovered: Option<(u64, String)>,
+        /// What stood behind the last entry cannot be read, and may have been durable: something may
+        /// have followed from it.
+        lost: bool,
         /// Holdpoint's.
         version: String,
     },
@@ -91,6 +94,8 @@ pub enum Intent {
     Tick,
     /// The process was stopped and goes on.
     Continued,
+    /// The clock is before the last entry.
+    ClockSetBack,
     /// Whoever keeps the lease has news.
     Leased { news: Lease },
     /// An observer has news.
@@ -178,7 +183,7 @@ impl Intent {
             Self::EndSoak { step, .. } => format!("end the soak {step} early"),
             Self::HoldLine { .. } => "hold the line".into(),
             Self::FreeLine => "free the line".into(),
-            Self::SetWindow { window } => format!("set the window to {window}"),
+            Self::SetWindow { window, .. } => format!("set the window to {window}"),
             Self::GoBack { section, .. } => format!("go back by {section}"),
             Self::LeaveBack { .. } => "leave the way back".into(),
             Self::TakeLease { .. } => "take the lease over".into(),
@@ -188,6 +193,7 @@ impl Intent {
             Self::GoOn => "go on in another directory".into(),
             Self::Tick => "tick".into(),
             Self::Continued => "going on".into(),
+            Self::ClockSetBack => "the clock".into(),
             Self::Leased { .. } => "news of the lease".into(),
             Self::Observed { .. } => "observation".into(),
             Self::Looked { .. } => "reading".into(),

@@ -6,7 +6,7 @@ use crate::run::apply::ApplyError;
 use crate::run::redline::Redlined;
 use crate::run::state::{Back, GuardState, OutputLine, PhaseState, State, step_of};
 use crate::run::step::StepState;
-use crate::runbook::load;
+use crate::runbook::{Kept, load};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +22,8 @@ struct Frame {
     redlined: Option<Arc<Redlined>>,
     opened: Time,
     window: Option<Slot>,
+    #[serde(default)]
+    window_why: Option<(String, Actor)>,
     phases: Vec<PhaseState>,
     back: Vec<Back>,
     offers: BTreeMap<String, Judged>,
@@ -29,6 +31,10 @@ struct Frame {
     evidence: BTreeMap<String, Value>,
     captured: BTreeMap<String, (StepAddr, u32)>,
     lost: BTreeMap<String, String>,
+    #[serde(default)]
+    kept: BTreeMap<String, Kept>,
+    #[serde(default)]
+    again: Option<StepAddr>,
     choice: BTreeMap<String, String>,
     world: World,
     guards: BTreeMap<String, GuardState>,
@@ -50,6 +56,7 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
         redlined,
         opened,
         window,
+        window_why,
         seq: _,
         at: _,
         phases,
@@ -59,6 +66,8 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
         evidence,
         captured,
         lost,
+        kept,
+        again,
         choice,
         world,
         guards,
@@ -77,6 +86,7 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
         redlined,
         opened,
         window,
+        window_why,
         phases,
         back,
         offers,
@@ -84,6 +94,8 @@ pub fn keyframe(state: &State) -> Result<Value, serde_json::Error> {
         evidence,
         captured,
         lost,
+        kept,
+        again,
         choice,
         world,
         guards,
@@ -133,6 +145,7 @@ pub(super) fn restore(state: &mut State, entry: &Entry, kept: &Value) -> Result<
         redlined: frame.redlined,
         opened: frame.opened,
         window: frame.window,
+        window_why: frame.window_why,
         seq: entry.seq,
         at: entry.at,
         phases: frame.phases,
@@ -142,6 +155,8 @@ pub(super) fn restore(state: &mut State, entry: &Entry, kept: &Value) -> Result<
         evidence: frame.evidence,
         captured: frame.captured,
         lost: frame.lost,
+        kept: frame.kept,
+        again: frame.again,
         choice: frame.choice,
         world: frame.world,
         guards: frame.guards,

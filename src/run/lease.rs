@@ -41,15 +41,17 @@ pub(super) fn gate(state: &State, step: &Step, now: Time) -> Option<GateJudged> 
 fn judge(lease: Option<&Lease>, now: Time) -> Judged {
     let (verdict, why, holder, at) = match lease {
         Some(Lease::Taken { asked, lasts, .. } | Lease::Renewed { asked, lasts, .. }) => {
-            let age = now.since(*asked);
-            let held = Some("this run".to_owned());
-            match age <= *lasts {
-                true => (Verdict::Pass, String::new(), held, Some(*asked)),
-                false => {
+            let (verdict, why) = match now.age(*asked) {
+                Some(age) if age <= *lasts => (Verdict::Pass, String::new()),
+                Some(age) => {
                     let why = format!("it was last renewed {} ago and lasts {lasts}", age.brief());
-                    (Verdict::Inconclusive, why, held, Some(*asked))
+                    (Verdict::Inconclusive, why)
                 }
-            }
+                None => {
+                    (Verdict::Inconclusive, "the clock was set back since it was renewed".into())
+                }
+            };
+            (verdict, why, Some("this run".to_owned()), Some(*asked))
         }
         Some(held @ Lease::Held { holder, expired, .. }) => {
             let how = match expired {

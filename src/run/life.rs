@@ -319,7 +319,7 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
         | (S::Ready | S::Released | S::Claimed | S::InDoubt, Move::Check)
         | (S::Verifying, Move::Judge) => S::Verifying,
         (S::Running, Move::EndFailed) | (S::Verifying, Move::VerifyFail) => S::Failed,
-        (S::Running, Move::EndUnknown) | (S::InDoubt, Move::Probe) => S::InDoubt,
+        (S::Running | S::Released, Move::EndUnknown) | (S::InDoubt, Move::Probe) => S::InDoubt,
         (S::Confirming, Move::Show) => S::Shown,
         (S::Shown, Move::Claim) | (S::Claimed, Move::Probe) => S::Claimed,
         (S::Verifying, Move::Verify) | (S::Ready, Move::Choose) | (S::Running, Move::SoakEnd) => {

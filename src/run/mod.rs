@@ -10,8 +10,10 @@
 mod advance;
 mod apply;
 mod back;
+mod clock;
 mod decide;
 mod due;
+mod evidence;
 mod failure;
 mod fields;
 mod follow;
@@ -51,6 +53,6 @@ pub use scheduled::SCHEDULED;
 pub use state::{
     Back, GuardState, ItemState, OutputLine, PhaseState, PhaseStatus, State, undone_by,
 };
-pub use step::{Override, SoakState, StepState};
+pub use step::{Override, Settling, SoakState, StepState};
 pub use wants::{Question, Want, question, reading, wants};
 pub use window::WINDOW;

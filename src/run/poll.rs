@@ -61,8 +61,8 @@ pub(super) fn asked(addr: StepAddr, step: &Step, intent: &Intent) -> Result<Vec<
 #[must_use]
 pub fn wanted<'a>(poll: &'a Poll, s: &StepState, now: Time) -> Vec<&'a str> {
     // A no-go does not grow old: it is taken back, or stands.
-    let counts =
-        |said: &Said| !said.go || poll.lasts.is_none_or(|lasts| now.since(said.at) <= lasts);
+    let young = |at: Time, lasts| now.age(at).is_some_and(|age| age <= lasts);
+    let counts = |said: &Said| !said.go || poll.lasts.is_none_or(|lasts| young(said.at, lasts));
     let wanted = |who: &&String| !s.polled.get(*who).is_some_and(counts);
     poll.of.iter().filter(wanted).map(String::as_str).collect()
 }
@@ -98,9 +98,10 @@ pub(super) fn gate(step: &Step, s: Option<&StepState>, now: Time) -> Option<Gate
 
 fn lacking(who: &str, s: &StepState, lasts: Option<Span>, now: Time) -> String {
     match (s.polled.get(who), lasts) {
-        (Some(said), Some(lasts)) => {
-            format!("{who} said go {} ago, which counts for {lasts}", now.since(said.at).brief())
-        }
+        (Some(said), Some(lasts)) => match now.age(said.at) {
+            Some(age) => format!("{who} said go {} ago, which counts for {lasts}", age.brief()),
+            None => format!("{who} said go at {}, and the clock was set back since", said.at),
+        },
         _ => format!("{who} has not said go"),
     }
 }

@@ -144,9 +144,9 @@ pub(super) fn captures(
     let scope = Scope { result, ..state.scope(Some(addr), &state.world, &[], now) };
     step.capture
         .iter()
-        .filter_map(|(name, expr)| {
-            let value = expr.eval(&scope).ok()?;
-            Some(Event::Captured { name: name.clone(), value, step: addr.clone() })
+        .filter_map(|capture| {
+            let (name, value) = (capture.name.clone(), capture.of.eval(&scope).ok()?);
+            Some(Event::Captured { name, value, step: addr.clone() })
         })
         .collect()
 }

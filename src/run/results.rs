@@ -2,6 +2,7 @@
 
 use crate::event::{EffectId, Event, Mode, Outcome, Proposal, StepAddr, Time, Way};
 use crate::run::advance;
+use crate::run::clock;
 use crate::run::follow::rendered;
 use crate::run::gates;
 use crate::run::intent::{Intent, Look, Purpose};
@@ -30,6 +31,7 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
             events
         }
         Intent::Continued => vec![Event::Continued],
+        Intent::ClockSetBack => clock::set_back(state, now),
         Intent::Leased { news } => lease::seen(state, news),
         Intent::Observed { change } => {
             let mut events = vec![Event::Observed { change: change.clone() }];

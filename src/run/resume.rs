@@ -1,9 +1,11 @@
 //! A run that another process takes up again: what that changes.
 
-use crate::event::{Event, Outcome, Time};
+use crate::event::{EffectId, Event, Outcome, Span, Time};
 use crate::run::lease;
 use crate::run::life::Status;
 use crate::run::state::State;
+use crate::run::step::Settling;
+use crate::runbook::model::Does;
 use serde_json::Value;
 
 /// The events with which it begins. Nobody knows how an effect ended that ran when the last
@@ -11,6 +13,7 @@ use serde_json::Value;
 pub(super) fn events(
     state: &State,
     recovered: Option<&(u64, String)>,
+    lost: bool,
     version: &str,
 ) -> Vec<Event> {
     let mut events = Vec::new();
@@ -27,8 +30,25 @@ pub(super) fn events(
             result: Value::Null,
         });
     }
-    events.extend(anew(state, "Holdpoint ended"));
+    let begun = if lost { may_have_begun(state) } else { None };
+    events.extend(begun.or_else(|| anew(state, "Holdpoint ended")));
     events
+}
+
+/// What was released may have begun, where what says so may be lost: nobody says that it was not sent.
+fn may_have_begun(state: &State) -> Option<Event> {
+    let step = state.current()?;
+    let acts = matches!(state.step(&step)?.does, Does::Action(_));
+    if !acts || state.steps.get(&step)?.status != Status::Released {
+        return None;
+    }
+    let why = "it was released, and the journal is damaged where it would say that it began";
+    Some(Event::EffectEnded {
+        step,
+        effect: EffectId(state.next_effect),
+        outcome: Outcome::Unknown(why.into()),
+        result: Value::Null,
+    })
 }
 
 /// The events with which another segment of a run goes on in the same process. What runs is
@@ -57,13 +77,13 @@ pub(super) fn fold(state: &mut State, at: Time) {
     lease::forget(state);
     for guard in state.guards.values_mut() {
         guard.since = at;
+        (guard.failing, guard.seen) = (Span(0), at);
     }
     let Some(addr) = state.current() else { return };
     let Some(s) = state.step_mut(&addr) else { return };
     s.gates_at = None;
-    s.streak = (0, None);
     // A verify has its time from the next look on.
-    s.verifying_since = None;
+    s.settling = Settling::default();
     // One that is broken begins anew as it would have; any other counts on from here.
     s.soak.last = s.soak.last.map(|_| at);
     if matches!(s.status, Status::InDoubt | Status::Claimed) {

@@ -1,6 +1,6 @@
 //! What may be begun in a step's review, whoever is to do it, and what may be asked again.
 
-use crate::event::{Mode, StepAddr};
+use crate::event::{Mode, StepAddr, Time};
 use crate::run::gates;
 use crate::run::intent::Refusal;
 use crate::run::life::Status;
@@ -10,14 +10,15 @@ use crate::runbook::model::{Does, Risk, Step};
 
 impl State {
     /// A step that was not needed; or one that was and can be taken back, so that doing it
-    /// once more harms nothing, as stepping a leader down that was elected again.
+    /// once more harms nothing, as stepping a leader down that was elected again; or one whose
+    /// evidence does not count any more.
     #[must_use]
-    pub fn asked_again(&self, addr: &StepAddr) -> bool {
+    pub fn asked_again(&self, addr: &StepAddr, now: Time) -> bool {
         let status = self.steps.get(addr).map(|s| s.status);
         let harmless = |step: &Step| step.when.is_some() && step.risk == Risk::Reversible;
         match status {
             Some(Status::NotNeeded) => true,
-            Some(Status::Done) => self.step(addr).is_some_and(harmless),
+            Some(Status::Done) => self.step(addr).is_some_and(harmless) || self.outdated(addr, now),
             _ => false,
         }
     }

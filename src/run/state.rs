@@ -1,10 +1,10 @@
 //! What a run is at an entry: the fold of everything before it.
 
-use crate::event::{Actor, EffectId, Header, Judged, Lease, Slot, StepAddr, Stream, Time};
+use crate::event::{Actor, EffectId, Header, Judged, Lease, Slot, Span, StepAddr, Stream, Time};
 use crate::run::redline::Redlined;
 use crate::run::step::StepState;
-use crate::runbook::Scope;
 use crate::runbook::model::{Phase, Runbook, Step, UNDO};
+use crate::runbook::{Kept, Scope};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +29,8 @@ pub struct State {
     pub opened: Time,
     /// The change window, if there is one.
     pub window: Option<Slot>,
+    /// Why it took the place of an earlier one, and who set it so.
+    pub window_why: Option<(String, Actor)>,
     /// Seq of the last entry folded in.
     pub seq: u64,
     /// Its time.
@@ -47,6 +49,11 @@ pub struct State {
     pub captured: BTreeMap<String, (StepAddr, u32)>,
     /// Values that a step was to capture and did not, and why: nothing is judged on them.
     pub lost: BTreeMap<String, String>,
+    /// Until when evidence counts that does not count for ever.
+    pub kept: BTreeMap<String, Kept>,
+    /// A step of what is over that is run again, since what it kept does not count any more. In hand
+    /// until it is over.
+    pub again: Option<StepAddr>,
     /// Answers of `choose` steps.
     pub choice: BTreeMap<String, String>,
     /// What the panes show.
@@ -156,6 +163,13 @@ pub struct GuardState {
     pub judged: Judged,
     /// Since when it has had that verdict.
     pub since: Time,
+    /// Observed time in which it did not hold, up to when it was judged last; the debounce is
+    /// about that.
+    #[serde(default)]
+    pub failing: Span,
+    /// When it was judged last.
+    #[serde(default)]
+    pub seen: Time,
     /// It counts as breached.
     pub breached: bool,
 }
@@ -181,6 +195,7 @@ impl State {
         let phases = runbook.phases.iter().map(PhaseState::new).collect();
         Self {
             window: header.window,
+            window_why: None,
             header: Arc::new(header),
             runbook,
             redlined: None,
@@ -194,6 +209,8 @@ impl State {
             evidence: BTreeMap::new(),
             captured: BTreeMap::new(),
             lost: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            again: None,
             choice: BTreeMap::new(),
             world: World::default(),
             guards: BTreeMap::new(),
@@ -240,6 +257,10 @@ impl State {
     /// The step whose turn it is.
     #[must_use]
     pub fn current(&self) -> Option<StepAddr> {
+        let open = |a: &&StepAddr| self.steps.get(a).is_some_and(|s| !s.status.is_over());
+        if let Some(again) = self.again.as_ref().filter(open).filter(|_| !self.going_back()) {
+            return Some(again.clone());
+        }
         let (state, phase) = self.phase()?;
         if state.status != PhaseStatus::Open {
             return None;
@@ -281,6 +302,7 @@ impl State {
             site: &self.header.site_values,
             evidence: &self.evidence,
             lost: &self.lost,
+            kept: &self.kept,
             choice: &self.choice,
             item: addr.and_then(|a| self.scope_item(a)),
             remaining,

@@ -1,6 +1,7 @@
 //! What a step is at an entry.
 
-use crate::event::{GateJudged, Judged, Probed, Proposal, Time, Verdict, Way};
+use crate::event::{GateJudged, Judged, Probed, Proposal, Span, Time, Verdict, Way};
+use crate::run::clock::observed;
 use crate::run::life::Status;
 use crate::run::poll::Said;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,32 @@ pub struct SoakState {
     pub last: Option<Time>,
     /// What broke last.
     pub broken: Option<String>,
+}
+
+/// How far a verify has settled. Only what was looked at counts, for it and against it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settling {
+    /// Passes in a row.
+    pub passes: u32,
+    /// Observed time from the first of them to the last.
+    pub passing: Span,
+    /// Observed time from its beginning to its last look.
+    pub looked: Span,
+    /// When that was; when it began, before the first.
+    pub last: Option<Time>,
+}
+
+impl Settling {
+    /// With one look more.
+    pub(crate) fn after(&self, verdict: Verdict, now: Time) -> Self {
+        let gap = observed(self.last, now);
+        let (passes, passing) = match (verdict, self.passes) {
+            (Verdict::Pass, 0) => (1, Span(0)),
+            (Verdict::Pass, n) => (n + 1, Span(self.passing.0 + gap.0)),
+            _ => (0, Span(0)),
+        };
+        Self { passes, passing, looked: Span(self.looked.0 + gap.0), last: Some(now) }
+    }
 }
 
 /// Why a person goes on although a gate does not pass.
@@ -57,10 +84,9 @@ pub struct StepState {
     pub other_objects: bool,
     /// The last pass of the verify.
     pub verify: Option<Judged>,
-    /// Passes in a row, and since when.
-    pub streak: (u32, Option<Time>),
-    /// Since when it is verified.
-    pub verifying_since: Option<Time>,
+    /// How far it has settled.
+    #[serde(default)]
+    pub settling: Settling,
     /// How it is being done.
     pub way: Way,
     /// Why it failed, is in doubt, was skipped or cannot begin.
@@ -97,8 +123,7 @@ impl StepState {
             changed: Vec::new(),
             other_objects: false,
             verify: None,
-            streak: (0, None),
-            verifying_since: None,
+            settling: Settling::default(),
             way: Way::Ran,
             why: None,
             probed: None,

@@ -2,6 +2,7 @@
 //! guards all the while.
 
 use crate::event::{Event, Span, StepAddr, Time, Verdict};
+use crate::run::clock;
 use crate::run::gates;
 use crate::run::probing::left;
 use crate::run::state::{GuardState, State};
@@ -10,9 +11,8 @@ use crate::runbook::Seen;
 use crate::runbook::model::{Does, OnBreach, OnGuard, Step};
 use crate::world::{Source, Status, World};
 
-/// Observed time between two soak readings counts only up to this: what was not looked
-/// at was not observed.
-const LONGEST_SOAK_GAP: Span = Span::secs(15);
+/// So often it is journalled that a guard goes on not to hold, until it counts as breached.
+const TOLD: Span = Span::secs(5);
 
 pub(super) fn verify(
     state: &State,
@@ -32,17 +32,13 @@ pub(super) fn verify(
     let verdict = judged.verdict;
     let why = judged.why.clone();
     let mut events = vec![Event::VerifyJudged { step: addr.clone(), judged }];
-    if verdict == Verdict::Pass {
-        let (n, since) = s.streak;
-        let since = since.unwrap_or(now);
-        if n + 1 >= verify.passes && now.since(since) >= verify.over {
-            events.extend(left(state, addr, step, s, now));
-            events.push(Event::Verified { step: addr.clone(), way });
-            return events;
-        }
+    let settling = s.settling.after(verdict, now);
+    if settling.passes >= verify.passes && settling.passing >= verify.over {
+        events.extend(left(state, addr, step, s, now));
+        events.push(Event::Verified { step: addr.clone(), way });
+        return events;
     }
-    let began = s.verifying_since.unwrap_or(now);
-    if now.since(began) > verify.within {
+    if settling.looked > verify.within {
         let why = if why.is_empty() { "it did not settle".to_owned() } else { why };
         events.push(Event::VerifyFailed {
             step: addr.clone(),
@@ -76,8 +72,7 @@ pub(super) fn soak(
     if s.soak.last.is_none() && *on_breach == OnBreach::Restart {
         return vec![Event::SoakStarted { step: addr.clone() }];
     }
-    let gap = s.soak.last.map_or(Span(0), |last| now.since(last)).min(LONGEST_SOAK_GAP);
-    let observed_ms = s.soak.observed_ms + gap.0;
+    let observed_ms = s.soak.observed_ms + clock::observed(s.soak.last, now).0;
     let counted = Event::SoakCounted { step: addr.clone(), observed_ms };
     let length = length.render(&scope).ok().and_then(|l| l.parse::<Span>().ok());
     match length {
@@ -114,11 +109,14 @@ pub(super) fn guards(state: &State, seen: &Seen<'_>, now: Time) -> Vec<Event> {
                 if !pass
                     && !g.breached
                     && g.judged.verdict != Verdict::Pass
-                    && now.since(g.since) >= guard.debounce =>
+                    && Span(g.failing.0 + clock::watched(g.seen, now).0) >= guard.debounce =>
             {
                 events.push(Event::GuardBreached { guard: id, judged });
             }
-            Some(g) if g.judged.verdict != judged.verdict => {
+            Some(g)
+                if g.judged.verdict != judged.verdict
+                    || (!pass && !g.breached && now.since(g.seen) >= TOLD) =>
+            {
                 events.push(Event::GuardJudged { guard: id, judged });
             }
             Some(_) => {}

@@ -11,6 +11,7 @@ pub mod types;
 pub mod verbs;
 
 mod because;
+mod capture;
 mod convert;
 mod differs;
 mod empty;
@@ -27,6 +28,7 @@ mod undo;
 mod walk;
 mod why;
 
+pub use capture::{Capture, Kept};
 pub use differs::{along, merged};
 pub(crate) use expr::Seen;
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};

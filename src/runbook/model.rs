@@ -1,7 +1,7 @@
 //! What a runbook means. Built by `parse`, never by hand outside tests.
 
 use crate::event::Span;
-use crate::runbook::{Expr, Template};
+use crate::runbook::{Capture, Expr, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -143,8 +143,8 @@ pub struct Step {
     pub confirm: Option<Template>,
     /// How it is undone.
     pub undo: Option<Undo>,
-    /// Values kept as evidence, by name; `result` in scope.
-    pub capture: Vec<(String, Expr)>,
+    /// Values kept as evidence.
+    pub capture: Vec<Capture>,
     /// What becomes of its action when a guard is breached while it runs.
     pub on_breach: OnGuard,
 }

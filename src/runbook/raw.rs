@@ -1,6 +1,7 @@
 //! The TOML shape of a runbook, as it is written. Editors' JSON schema comes from here.
 
 use crate::event::Span;
+use crate::runbook::capture::RawCapture;
 use crate::runbook::model::{Hold, OnBreach, OnGuard, ParamKind, Risk, Then};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -132,8 +133,8 @@ pub struct RawStep {
     pub gate: Vec<RawGate>,
     pub verify: Option<RawVerify>,
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub capture: BTreeMap<String, Spanned<String>>,
+    #[schemars(with = "BTreeMap<String, RawCapture>")]
+    pub capture: BTreeMap<String, Spanned<RawCapture>>,
     pub undo: Option<RawUndo>,
     /// `stop`: what it runs is ended when a guard is breached. Default: `finish`.
     #[schemars(with = "Option<OnGuard>")]

@@ -63,6 +63,7 @@ pub fn namespaces(
         site,
         evidence: &none,
         lost: &choice,
+        kept: &BTreeMap::new(),
         choice: &choice,
         item: None,
         remaining: &[],

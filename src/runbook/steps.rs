@@ -1,6 +1,7 @@
 //! One step: from TOML to model, and what the lint asks of a step as a whole.
 
 use crate::event::Span;
+use crate::runbook::capture::captures;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{
     Arg, BUILT_IN, Call, Does, Gate, Hold, OnBreach, OnGuard, Poll, Risk, Step, Verify,
@@ -34,13 +35,9 @@ pub(crate) fn compile(lint: &mut Lint, raw: RawStep, names: &Names) -> Option<(S
     let after = names.with("before", Ty::Any).with("result", result_type(spec));
     let verify = raw.verify.as_ref().and_then(|v| verify(lint, v, &after));
     let probe = raw.probe.as_ref().and_then(|p| lint.condition(p, &after));
-    let mut capture = Vec::new();
-    for (name, text) in &raw.capture {
-        if let Some((expr, ty)) = lint.typed(text, &after) {
-            learnt.push(("evidence", name.clone(), ty));
-            capture.push((name.clone(), expr));
-        }
-    }
+    let captured = captures(lint, raw.capture, &after);
+    learnt.extend(captured.iter().map(|(c, ty)| ("evidence", c.name.clone(), ty.clone())));
+    let capture = captured.into_iter().map(|(c, _)| c).collect();
     let confirm = raw.confirm.as_ref().and_then(|c| lint.template(c, names));
     let mut known = names.clone();
     learnt.iter().for_each(|(of, name, ty)| learn(&mut known, of, name, ty.clone()));

@@ -195,7 +195,15 @@ impl Engine {
     }
 
     pub(super) async fn take(&mut self, actor: &Actor, intent: &Intent) -> Result<(), String> {
-        let now = self.remote.now();
+        let clock = self.remote.now();
+        if self.state.was_set_back(clock) {
+            // Before anything is decided by it. What cannot be recorded is shown.
+            let _ = self.taken(&Actor::System, &Intent::ClockSetBack, clock).await;
+        }
+        self.taken(actor, intent, self.state.now(clock)).await
+    }
+
+    async fn taken(&mut self, actor: &Actor, intent: &Intent, now: Time) -> Result<(), String> {
         if let Some(why) = self.show_only.clone() {
             return self.unrecorded(actor, intent, &why, now);
         }
@@ -228,7 +236,7 @@ impl Engine {
     async fn let_go(&mut self) {
         let Some(keeper) = self.keeper.take() else { return };
         if keeper.let_go().await && self.show_only.is_none() {
-            let (now, news) = (self.remote.now(), Lease::Released);
+            let (now, news) = (self.state.now(self.remote.now()), Lease::Released);
             // It is so, whether or not it can be recorded.
             let _ = self.record(&Actor::System, vec![Event::Lease { news }], now).await;
         }
@@ -270,12 +278,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Durable first, then folded, then its effects.
+    /// Durable first, then folded, then its effects. Something may have been recorded since it was
+    /// decided.
     async fn record(&mut self, actor: &Actor, events: Vec<Event>, now: Time) -> Result<(), String> {
         if events.is_empty() {
             return Ok(());
         }
-        let entries = entries(&self.state, actor, events, now);
+        let entries = entries(&self.state, actor, events, self.state.now(now));
         let durable = entries.iter().any(|e| e.event.must_be_durable());
         let (done, wait) = oneshot::channel();
         let asked = Instant::now();

@@ -83,7 +83,7 @@ impl Engine {
 
     /// Its header, and the entry behind that.
     fn next_segment(&self) -> Result<(Header, Entry), String> {
-        let now = self.remote.now();
+        let now = self.state.now(self.remote.now());
         let place = self.place.borrow();
         let health = place.writer.health();
         let (seq, hash) = match health.synced_seq {
@@ -136,7 +136,7 @@ impl Engine {
             let (done, wait) = oneshot::channel();
             let entry = Entry {
                 seq: self.state.seq + 1,
-                at: self.remote.now(),
+                at: self.state.now(self.remote.now()),
                 actor: actor.clone(),
                 event: Event::Moved { to: to.to_owned() },
             };

@@ -2,7 +2,7 @@
 //! and damage elsewhere is only looked at.
 
 use crate::event::{Actor, Entry, Event};
-use crate::journal::{Disk, FileDisk, Read, Verdict, Writer, read_bytes};
+use crate::journal::{Disk, FileDisk, Read, Verdict, Writer, is_unwritten, read_bytes};
 use crate::remote::Clock;
 use crate::run::{Intent, State, apply, decide};
 use crate::session::earlier::settle;
@@ -45,6 +45,9 @@ pub struct Resumed {
 pub fn reopen(dir: &Path) -> Result<Reopened, OpenError> {
     let (disk, bytes) = FileDisk::reopen(dir)?;
     let read = read_bytes(&bytes).map_err(|e| OpenError::Fold(e.to_string()))?;
+    if read.entries.is_empty() {
+        return Err(OpenError::Fold(format!("it is {}", read.verdict)));
+    }
     let state = fold(&read.entries)?;
     let began = |e: &&Entry| matches!(e.event, Event::EffectStarted { .. });
     let last_effect = read.entries.iter().rev().find(began).map_or(0, |e| e.seq);
@@ -62,8 +65,10 @@ impl Reopened {
             return self.looked_at(actor, clock);
         }
         settle(&self.dir, &self.state).map_err(OpenError::LeftBehind)?;
-        let mut recovered = None;
+        let (mut recovered, mut lost) = (None, false);
         if let Verdict::Torn { bytes, .. } = &self.verdict {
+            // A line that does not end was never durable, so nothing followed from it.
+            lost = is_unwritten(&self.tail);
             let name = self.disk.set_aside(&self.dir, self.valid, &self.tail)?;
             recovered = Some((*bytes, name));
         }
@@ -77,7 +82,7 @@ impl Reopened {
             }
         };
         let version = env!("CARGO_PKG_VERSION").into();
-        let first = Some((actor, Intent::Resume { recovered, version }));
+        let first = Some((actor, Intent::Resume { recovered, lost, version }));
         let dir = Some(self.dir);
         Ok(Resumed { state: self.state, writer, show_only: None, first, then: None, dir })
     }
@@ -88,7 +93,8 @@ impl Reopened {
         let mut state = self.state;
         let now = clock();
         let version = env!("CARGO_PKG_VERSION").into();
-        let events = decide(&state, &actor, &Intent::Resume { recovered: None, version }, now);
+        let again = Intent::Resume { recovered: None, lost: true, version };
+        let events = decide(&state, &actor, &again, now);
         for event in events.unwrap_or_default() {
             let (seq, actor) = (state.seq + 1, actor.clone());
             apply(&mut state, &Entry { seq, at: now, actor, event })

@@ -6,11 +6,11 @@ use crate::journal::Health;
 use crate::observe;
 use crate::run::{Intent, State};
 use crate::session::handle::{Handle, Live};
-use crate::session::joined::{Text, join, texts};
+use crate::session::joined::Joined;
 use crate::session::leave::{Leaving, leaving};
-use crate::session::terminal::{Taken, anew, copy, resume, suspend, take};
+use crate::session::terminal::{Taken, copy, resume, suspend, take};
 use crate::site::is_lab;
-use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, draw, key};
+use crate::ui::{Asked, Entry, Frame, Look, Model, Overlay, busy, key};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
 use std::path::Path;
@@ -58,7 +58,7 @@ pub struct Stage {
     resumed: Signal,
     ends: [std::io::Result<Signal>; 3],
     /// Texts over several rows that the terminal was given in one piece.
-    joined: Vec<Text>,
+    joined: Joined,
 }
 
 impl Stage {
@@ -75,7 +75,8 @@ impl Stage {
             ..Model::default()
         };
         let input = EventStream::new();
-        let mut stage = Self { screen, model, look, input, resumed, ends, joined: Vec::new() };
+        let mut stage =
+            Self { screen, model, look, input, resumed, ends, joined: Joined::default() };
         // Nothing is known yet, which is not the same as that there is nothing.
         let mut state = state.clone();
         state.world.arriving();
@@ -121,22 +122,8 @@ impl Stage {
             clock: &wall_clock(shown),
             look: self.look,
         };
-        // Rows that were one text are rows again: the terminal forgets it with what they say.
-        if !self.joined.is_empty() && !matches!(self.model.overlay, Overlay::Command { .. }) {
-            anew(screen).map_err(gone)?;
-            self.joined.clear();
-        }
-        let mut joined = Vec::new();
-        let drawn = screen.draw(|f| joined = draw(f, &frame)).map_err(gone)?;
-        let texts = texts(drawn.buffer, &joined);
-        if texts != self.joined {
-            if !self.joined.is_empty() {
-                anew(screen).map_err(gone)?;
-                screen.draw(|f| drop(draw(f, &frame))).map_err(gone)?;
-            }
-            join(screen.backend_mut(), &texts).map_err(gone)?;
-            self.joined = texts;
-        }
+        let joins = matches!(self.model.overlay, Overlay::Command { .. });
+        self.joined.draw(screen, &frame, joins).map_err(gone)?;
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ pub(super) fn goes_on(intent: &Intent) -> bool {
             | Intent::Output { .. }
             | Intent::Leased { .. }
             | Intent::Continued
+            | Intent::ClockSetBack
             | Intent::Looked { look: Look::Gates(_), .. }
             | Intent::Review { .. }
             | Intent::CloseReview { .. }
@@ -39,6 +40,7 @@ pub(super) fn only_seen(events: &[Event]) -> bool {
                 | Event::Withdrawn { .. }
                 | Event::Lease { .. }
                 | Event::Continued
+                | Event::ClockSetBack { .. }
                 | Event::GatesJudged { .. }
                 | Event::ReviewOpened { .. }
                 | Event::ReviewClosed { .. }

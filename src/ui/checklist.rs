@@ -36,6 +36,9 @@ fn page(state: &State, width: usize, now: Time) -> Page {
     let mut out = Page::default();
     let current = state.current();
     let forward = state.runbook.phases.len();
+    // Of what is over, the step that is run again, or is to be.
+    let again = current.clone().filter(|c| state.again.as_ref() == Some(c));
+    let again = again.or_else(|| state.wanted_again(now).cloned());
     let in_hand = state.phase().map(|(ps, _)| ps.id.as_str());
     for (n, ps) in state.phases.iter().enumerate() {
         let Some(phase) = state.runbook.section(&ps.id) else { continue };
@@ -48,7 +51,10 @@ fn page(state: &State, width: usize, now: Time) -> Page {
             let why = cut(&format!("    ! {why}"), width);
             out.lines.push(Line::styled(why, theme::caution()));
         }
+        let again = again.as_ref().filter(|a| a.phase == ps.id);
         if ps.status != PhaseStatus::Open {
+            let again = again.map_or(&[][..], std::slice::from_ref);
+            steps(&mut out, state, again, current.as_ref(), width, 2);
             continue;
         }
         if phase.each.is_none() {
@@ -73,6 +79,8 @@ fn page(state: &State, width: usize, now: Time) -> Page {
             if item.began.is_some() && item.ended.is_none() {
                 let addresses = State::addresses(phase, Some(&item.name));
                 steps(&mut out, state, &addresses, current.as_ref(), width, 4);
+            } else if let Some(again) = again.filter(|a| a.item.as_ref() == Some(&item.name)) {
+                steps(&mut out, state, std::slice::from_ref(again), current.as_ref(), width, 4);
             }
         }
     }
@@ -141,6 +149,8 @@ fn steps(
         let (sign, style) = theme::sign(if doubt { Status::InDoubt } else { s.status });
         let mark = if here { "▌ " } else { "  " };
         let tail = match s.status {
+            // Its evidence stands in the way of the step in hand.
+            Status::Done if state.wanted_again(state.at) == Some(addr) => "TOO OLD".into(),
             Status::Pending | Status::Done => String::new(),
             other if doubt => format!("{} · IN DOUBT", other.to_string().to_uppercase()),
             other => other.to_string().to_uppercase(),

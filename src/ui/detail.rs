@@ -152,7 +152,7 @@ pub(crate) fn lines(state: &State, width: usize, now: Time, whole: bool) -> Vec<
     what(&mut page, state, &addr, s);
     page.gates(s, now);
     if let Some(v) = &s.verify {
-        let passes = format!("{} passes in a row", s.streak.0);
+        let passes = format!("{} passes in a row", s.settling.passes);
         let text = if v.why.is_empty() { &passes } else { &v.why };
         page.signed("verify", Some(theme::verdict(v.verdict)), text, "", theme::calm());
     }

@@ -1,7 +1,7 @@
 //! What the terminal shows of the run: cursor, panes, what is open on top. No part of the
 //! run's state.
 
-use crate::event::{Actor, StepAddr, Time};
+use crate::event::{Actor, Slot, StepAddr, Time};
 use crate::run::{State, Status};
 
 /// A pane.
@@ -59,6 +59,8 @@ pub enum Writing {
     Poll(StepAddr),
     /// The next change window.
     Window,
+    /// Why it takes the place of the one that there is.
+    WindowWhy(Slot),
     /// What has no key of its own.
     Command,
 }

@@ -105,18 +105,24 @@ fn write(frame: &mut Frame<'_>, area: Rect, state: &State, what: &Writing, text:
         Writing::Poll(step) => {
             (format!(" Go or no-go: {step} "), "Who says what? NAME go, or NAME no-go REASON.")
         }
+        Writing::WindowWhy(_) => {
+            (" Another change window ".into(), "Why does it take the place of the one there is?")
+        }
         Writing::Window => (
             " Change window ".into(),
             "START or START/END: now, +30m, 2026-04-25T22:00:00Z; END also as a length, 4h. Empty: now.",
         ),
     };
     let mut lines: Vec<Line<'static>> = Vec::new();
+    if let Writing::WindowWhy(window) = what {
+        lines.push(Line::raw(format!("From now on: {window}")));
+    }
     if let Writing::Override(step, gate, seen) = what {
         let (said, style) = overridden(state, step, gate, seen);
         lines.extend(words(&said, inner_width(area)).into_iter().map(|l| Line::styled(l, style)));
     }
     lines.extend(words(ask, inner_width(area)).into_iter().map(Line::raw));
-    if let (Writing::Window, Some(window)) = (what, state.window) {
+    if let (Writing::Window | Writing::WindowWhy(_), Some(window)) = (what, state.window) {
         lines.push(Line::styled(format!("Until now: {window}"), theme::dim()));
     }
     if let Writing::Poll(step) = what {

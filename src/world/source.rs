@@ -153,7 +153,8 @@ impl Standing {
     /// Live and recent: the only state on which a gate is decided.
     #[must_use]
     pub fn fresh(&self, now: Time) -> bool {
-        self.status == Status::Live && self.as_of.is_some_and(|t| now.since(t) <= self.stale_after)
+        let age = self.as_of.and_then(|t| now.age(t));
+        self.status == Status::Live && age.is_some_and(|age| age <= self.stale_after)
     }
 
     /// In words, for a pane's title or an inconclusive verdict: `1s ago`,
@@ -163,6 +164,9 @@ impl Standing {
         match (&self.status, self.as_of) {
             (Status::Live, None) => "nothing heard yet".into(),
             (Status::Live, Some(t)) if self.fresh(now) => format!("{} ago", now.since(t).brief()),
+            (Status::Live, Some(t)) if now.age(t).is_none() => {
+                "heard before the clock was set back".into()
+            }
             (Status::Live, Some(t)) => format!("stale since {}", now.since(t).brief()),
             (Status::Arriving { of: 0, .. }, _) => "no answer yet".into(),
             (Status::Arriving { have, of }, _) => format!("identities {have} of {of}"),

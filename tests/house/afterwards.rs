@@ -313,7 +313,7 @@ fn a_run_whose_journal_is_damaged_is_named() {
     for (damaged, why) in [
         (text.replacen("\"type\":\"ended\"", "\"type\":\"endet\"", 1), "tampered"),
         (format!("{text}{}\n", lines[1]), "tampered"),
-        (text[1..].to_owned(), "no valid header"),
+        (text[1..].to_owned(), "tampered: entry 0 at byte 0"),
         (String::new(), "no valid header"),
     ] {
         assert_ne!(damaged, text);
@@ -323,6 +323,12 @@ fn a_run_whose_journal_is_damaged_is_named() {
         assert!(!told.contains("nothing is left"), "{told}");
         let (code, told) = due(dir.path(), &["--done", id, "anchor", "--reason", "gone"]);
         assert!(code == Some(2) && told.contains(why), "{told}");
+        let place = run.display().to_string();
+        let (code, told) = holdpoint(dir.path(), &["verify", &place]);
+        let wanted = if why.starts_with("tampered") { 1 } else { 2 };
+        assert!(code == Some(wanted) && told.contains(why), "{code:?}: {told}");
+        let (_, told) = holdpoint(dir.path(), &["runs", "--state", "runs"]);
+        assert!(told.contains(why), "{told}");
     }
     std::fs::remove_file(&file).unwrap();
     let (code, told) = due(dir.path(), &[]);

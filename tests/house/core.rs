@@ -4,6 +4,9 @@
 mod alone;
 mod arbitrary;
 pub mod back;
+mod clocks;
+pub mod evidence;
+mod held;
 mod leased;
 mod offers;
 mod overrides;

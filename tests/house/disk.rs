@@ -1,6 +1,7 @@
 //! A session whose disk fails or hangs, on a lab: the real loop, the real writer, the real
 //! clients.
 
+mod clocks;
 mod cut;
 mod every;
 mod moved;
@@ -11,6 +12,7 @@ use holdpoint::cli::lab::rehearse::lab_site;
 use holdpoint::event::{EffectId, Entry, Event, Mode, Outcome, Probed, StepAddr, Time};
 use holdpoint::journal::{Disk, Writer, read_bytes};
 use holdpoint::lab::{self, Lab, World, kube, site};
+use holdpoint::remote::Clock;
 use holdpoint::run::{Intent, State, Status, apply};
 use holdpoint::runbook::load;
 use holdpoint::runbook::model::{Arg, Call};
@@ -110,18 +112,30 @@ impl Begun {
     /// The same for one that lies somewhere; or with the step in doubt from the beginning: its
     /// delete gave no answer, and nothing came of it.
     async fn behind(disk: Box<dyn Disk>, dir: Option<PathBuf>, in_doubt: bool) -> Self {
+        Self::by_clock(disk, dir, in_doubt, ONE_POD, |clock| clock).await
+    }
+
+    /// The same of another runbook, by another clock than the lab's own, which is made of that.
+    async fn by_clock(
+        disk: Box<dyn Disk>,
+        dir: Option<PathBuf>,
+        in_doubt: bool,
+        text: &str,
+        other: impl FnOnce(Clock) -> Clock,
+    ) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| site::world(1, BEGAN)).clone();
         let clock = lab::clock(world.now);
         let lab = Lab::new(world, Arc::clone(&clock));
+        let clock = other(clock);
         let remote = lab::open(&lab, lab_site().unwrap(), Arc::clone(&clock));
         let driven = lab.clone();
         let drives = tokio::spawn(async move { driven.drive().await });
         let header = holdpoint::event::Header {
             pins: remote.identities().await,
-            ..header(ONE_POD, Mode::Write)
+            ..header(text, Mode::Write)
         };
-        let runbook = Arc::new(load(ONE_POD).unwrap().runbook);
+        let runbook = Arc::new(load(text).unwrap().runbook);
         let first = Entry {
             seq: 0,
             at: clock(),

@@ -3,7 +3,7 @@
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{FILE, JournalError, Verdict, ZERO_HASH, line, read_bytes};
-use holdpoint::run::{Effect, Intent, Look, Status, decide, wants};
+use holdpoint::run::{Effect, Intent, Look, State, Status, apply, decide, wants};
 use holdpoint::session::{Keep, OpenError, Reopened, reopen};
 use holdpoint::world::*;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn again() -> Intent {
-    Intent::Resume { recovered: None, version: "0".into() }
+    Intent::Resume { recovered: None, lost: false, version: "0".into() }
 }
 
 #[test]
@@ -86,11 +86,11 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
         ]
     };
     run.look(gone(&run));
-    assert_eq!(run.state.steps[&step].streak.0, 1);
+    assert_eq!(run.state.steps[&step].settling.passes, 1);
     // Ten seconds are what the verify has; an hour goes by unseen.
     run.pass(3_600_000);
     run.ask(&driver(), again()).unwrap();
-    assert_eq!(run.state.steps[&step].streak.0, 0, "half a streak was kept");
+    assert_eq!(run.state.steps[&step].settling.passes, 0, "half a streak was kept");
     assert!(matches!(wants(&run.state).map(|w| w.look), Some(Look::Verify(_))));
     // Nor does the while until it is looked at.
     run.pass(11_000);
@@ -136,10 +136,11 @@ fn after_a_stop_everything_is_looked_at_anew() {
     run.ask(&driver(), release).unwrap();
 }
 
-/// A journal's bytes, and where its lines end.
+/// A journal's bytes, and where its lines end: the last one says that the effect begins.
 fn journal() -> (Vec<u8>, Vec<usize>) {
     let mut run = Run::new(RUNBOOK, Mode::Write);
     run.reach_running();
+    assert!(matches!(run.entries.last().unwrap().event, Event::EffectStarted { .. }));
     let (mut head, mut bytes, mut ends) = (ZERO_HASH.to_owned(), Vec::new(), Vec::new());
     for entry in &run.entries {
         let (text, hash) = line(entry, &head).unwrap();
@@ -244,6 +245,74 @@ fn damage_elsewhere_is_only_looked_at() {
     assert!(wait.recv().unwrap().is_err());
     resumed.writer.close();
     assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), bytes);
+}
+
+/// Where the journal says that the effect began, and where its state is folded to after it was taken
+/// up: the last entry of it, and what is said of the step.
+fn stands(dir: &Path, bytes: &[u8]) -> (State, bool) {
+    put(dir, bytes);
+    let resumed = opened(dir).resume(driver(), clock(), &Keep::Durable).unwrap();
+    let (mut state, show_only) = (resumed.state, resumed.show_only.is_some());
+    if let Some((actor, first)) = resumed.first {
+        for event in decide(&state, &actor, &first, clock()()).unwrap() {
+            let (seq, actor) = (state.seq + 1, actor.clone());
+            apply(&mut state, &Entry { seq, at: clock()(), actor, event }).unwrap();
+        }
+    }
+    resumed.writer.close();
+    (state, show_only)
+}
+
+/// Its beginning was durable, so it was sent: whichever bit of that entry is another one, nobody says
+/// that it was not, and nothing is set aside.
+#[test]
+fn of_an_effect_whose_beginning_was_changed_nobody_says_that_it_was_not_sent() {
+    let (whole, ends) = journal();
+    let (last, step) = (ends[ends.len() - 2], "one[vault-0]/claims".parse::<StepAddr>().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    for (at, bit) in
+        (last..whole.len()).step_by(61).zip((0..8).cycle()).chain([(whole.len() - 1, 7)])
+    {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << bit;
+        let (state, show_only) = stands(dir.path(), &bytes);
+        let s = &state.steps[&step];
+        assert!(show_only && s.acted && s.changed.is_empty(), "bit {bit} at {at}: {:?}", s.changed);
+        assert_eq!((s.status, s.probed.is_none()), (Status::InDoubt, true));
+        let why = s.why.clone().unwrap();
+        assert!(why.contains("the journal is damaged where it would say"), "{why}");
+        assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), bytes, "it was written to");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// A line that does not end was never durable, so nothing was sent. Where blocks are not there, a disk may
+/// have lost what it said to be durable: then nobody knows, and its probe looks.
+#[test]
+fn of_a_torn_beginning_it_is_said_what_is_known() {
+    let (whole, ends) = journal();
+    let (last, step) = (ends[ends.len() - 2], "one[vault-0]/claims".parse::<StepAddr>().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    for cut in [last, last + 1, last + 100, whole.len() - 1] {
+        let (state, show_only) = stands(dir.path(), &whole[..cut]);
+        let s = &state.steps[&step];
+        assert_eq!((s.status, show_only, s.acted), (Status::Ready, false, false), "cut at {cut}");
+        assert!(s.changed[0].contains("nothing was sent"), "{:?}", s.changed);
+    }
+    let lost = [&whole[..last], &[0; 600]].concat();
+    let (mut state, show_only) = stands(dir.path(), &lost);
+    let s = &state.steps[&step];
+    assert_eq!((s.status, show_only, s.acted), (Status::InDoubt, false, true));
+    assert!(s.changed.is_empty() && s.proposal.is_some(), "its probe has nothing to go by");
+    assert_eq!(
+        state.next_effect, 2,
+        "the number of the one that may have begun is not given twice"
+    );
+    let want = wants(&state).unwrap();
+    assert_eq!(want.look, Look::Doubt(step.clone()));
+    let probed = Event::Probed { step, verdict: Probed::NotDone, why: "there".into() };
+    let entry = Entry { seq: state.seq + 1, at: clock()(), actor: Actor::System, event: probed };
+    apply(&mut state, &entry).unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod sight;
 mod skipped;
 mod volumes;
 
+use crate::core::evidence;
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::journal::{Health, HealthState};
@@ -207,6 +208,11 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("no-colour-ascii", plain),
         ("sixteen-colours", sixteen),
         ("late", late()),
+        ("another-window", another_window()),
+        (
+            "outdated",
+            shown(evidence::outdated(), Overlay::None, &["BLOCKED", "one[vault-0]/claims"]),
+        ),
         ("journal-hangs", hangs),
         (
             "changed",
@@ -357,11 +363,23 @@ fn crowded() -> Shown {
     shown(run, overlay, &["lines above: PgUp", "more: PgDn", "Type vault-0"])
 }
 
-const STATES: [&str; 28] = [
+/// Another window takes the place of the one there is.
+fn another_window() -> Shown {
+    let Shown { state, now, .. } = late();
+    let window = Slot { start: now, end: now + Span::secs(9 * 3600) };
+    let overlay =
+        Overlay::Write { what: Writing::WindowWhy(window), text: "agreed with storage".into() };
+    let run = Run { state, entries: vec![], now, effects: vec![] };
+    shown(run, overlay, &["Another change window", "From now on: 2026-", "Until now: 2026-"])
+}
+
+const STATES: [&str; 30] = [
     "polled",
     "in-time",
     "offered",
     "ways-back",
+    "outdated",
+    "another-window",
     "volumes",
     "opening",
     "lab",

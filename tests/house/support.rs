@@ -257,7 +257,10 @@ impl Run {
 
     /// The intent's events, folded; or the refusal.
     pub fn ask(&mut self, actor: &Actor, intent: Intent) -> Result<Vec<Event>, String> {
-        let events = match decide(&self.state, actor, &intent, self.now) {
+        // As the loop does; nothing, mostly.
+        let back = decide(&self.state, &Actor::System, &Intent::ClockSetBack, self.now);
+        back.into_iter().flatten().for_each(|e| self.record(&Actor::System, e));
+        let events = match decide(&self.state, actor, &intent, self.state.now(self.now)) {
             Ok(events) => events,
             Err(refusal) => {
                 self.record(
@@ -277,7 +280,8 @@ impl Run {
         if self.state.ended.is_some() {
             return;
         }
-        let entry = Entry { seq: self.state.seq + 1, at: self.now, actor: actor.clone(), event };
+        let (seq, at) = (self.state.seq + 1, self.state.now(self.now));
+        let entry = Entry { seq, at, actor: actor.clone(), event };
         let effects = apply(&mut self.state, &entry).unwrap_or_else(|e| panic!("{e}: {entry:?}"));
         self.entries.push(entry);
         self.effects.extend(effects);

@@ -205,7 +205,7 @@ impl Hub {
             said.rested = Some(Instant::now() + self.together);
         }
         let due = match (as_of, said.as_of) {
-            (Some(now), Some(then)) => now.since(then).0 >= SIGN_OF_LIFE,
+            (Some(now), Some(then)) => now.age(then).is_none_or(|age| age.0 >= SIGN_OF_LIFE),
             (now, then) => now.is_some() && then.is_none(),
         };
         if updates.is_empty() {

@@ -6,6 +6,7 @@ mod template;
 pub(crate) use self::seen::Seen;
 pub use self::template::Template;
 use crate::event::{Judged, Observed, Time, Verdict};
+use crate::runbook::capture::Kept;
 use crate::runbook::reach::{self, Asks};
 use crate::runbook::walk::Members;
 use crate::runbook::{because, convert, walk, why};
@@ -74,6 +75,8 @@ pub struct Scope<'a> {
     pub evidence: &'a BTreeMap<String, Value>,
     /// Names of evidence that was to be kept and was not, each with the reason.
     pub lost: &'a BTreeMap<String, String>,
+    /// Evidence that counts for a while only.
+    pub kept: &'a BTreeMap<String, Kept>,
     /// `choice`: answers of `choose` steps, by step id.
     pub choice: &'a BTreeMap<String, String>,
     /// Name and value of the phase's item, and since when it is worked on (`item.began`).
@@ -165,9 +168,20 @@ impl Expr {
 
     /// Evidence that it names and that was to be kept: that there is none proves nothing.
     fn lost(&self, scope: &Scope<'_>) -> Option<String> {
-        let names = |name: &String| self.evidence.whole || self.evidence.named.contains(name);
-        let (name, why) = scope.lost.iter().find(|(name, _)| names(name))?;
+        let (name, why) = scope.lost.iter().find(|(name, _)| self.names_evidence(name))?;
         Some(format!("evidence.{name} is not known: {why}"))
+    }
+
+    /// Evidence that it names and that does not count any more: nothing is decided on that. What
+    /// is filled in from it is as it was.
+    fn outdated(&self, scope: &Scope<'_>) -> Option<String> {
+        let mut named = scope.kept.iter().filter(|(name, _)| self.names_evidence(name));
+        named.find_map(|(name, kept)| kept.outdated(name, scope.now))
+    }
+
+    /// Whether it looks at evidence of that name.
+    pub(crate) fn names_evidence(&self, name: &str) -> bool {
+        self.evidence.whole || self.evidence.named.contains(name)
     }
 
     /// What must be read for it. A namespace whose name is not known yet is left out; judging
@@ -260,7 +274,8 @@ impl Expr {
 
     /// Whether it is so, or why that is not known.
     fn holds(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Result<bool, String> {
-        let unknown = self.not_fresh(scope, context).or_else(|| self.lost(scope));
+        let known = || self.lost(scope).or_else(|| self.outdated(scope));
+        let unknown = self.not_fresh(scope, context).or_else(known);
         if let Some(why) = unknown {
             return Err(why);
         }

@@ -18,7 +18,7 @@ use unattended::{Go, Unattended};
 
 const HELP: &str = "commands: review · release [TEXT] · show · claim · unclaim · close · retry [ADDRESS] · accept · \
 skip REASON · override GATE#MARK REASON · poll NAME go|no-go [REASON] · choose BRANCH · end-soak REASON · hold REASON · free · \
-window START[/END] · back [SECTION REASON] · forward REASON · take-lease [REASON] · \
+window START[/END] [REASON] · back [SECTION REASON] · forward REASON · take-lease [REASON] · \
 journal move DIR · abort REASON · status · quit";
 
 const MARK: &str = "the mark stands behind the gate's name wherever the gate is printed that does \
@@ -263,10 +263,18 @@ fn command(state: &State, line: &str) -> Typed {
 fn window(state: &State, typed: &str) -> Typed {
     if typed.is_empty() {
         let window = state.window.map_or("none is set".into(), |w| w.to_string());
-        return Typed::Say(format!("change window: {window}; window START[/END] sets it"));
+        let sets = match state.window {
+            Some(_) => "window START[/END] REASON sets another",
+            None => "window START[/END] sets one",
+        };
+        return Typed::Say(format!("change window: {window}; {sets}"));
     }
+    let (typed, reason) = typed.split_once(' ').unwrap_or((typed, ""));
     match Slot::parse(typed, state.at, state.runbook.window.map(|w| w.length)) {
-        Ok(window) => Typed::Intent(Box::new(Intent::SetWindow { window })),
+        Ok(window) => {
+            let reason = reason.trim().to_owned();
+            Typed::Intent(Box::new(Intent::SetWindow { window, reason }))
+        }
         Err(why) => Typed::Say(format!("REFUSED: {why}")),
     }
 }

@@ -1,7 +1,7 @@
 //! What is new, in lines.
 
 use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
-use crate::run::{Accepted, State, Status, StepState};
+use crate::run::{Accepted, OutputLine, State, Status, StepState};
 use crate::runbook::model::Does;
 use crate::session::plain::review;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(super) struct Printer {
     redlined: usize,
     aborted: bool,
     lease: Option<String>,
-    outputs: u64,
+    output: Option<Arc<OutputLine>>,
     blocked: BTreeMap<String, String>,
     leader: String,
     lines: Vec<String>,
@@ -98,7 +98,9 @@ impl Printer {
         if self.window != state.window
             && let Some(window) = state.window
         {
-            say!(self, "change window: {window}");
+            let why = state.window_why.as_ref();
+            let why = why.map(|(why, by)| format!(" (set by {by}: {why})")).unwrap_or_default();
+            say!(self, "change window: {window}{why}");
             self.window = state.window;
         }
     }
@@ -263,15 +265,14 @@ impl Printer {
         self.gates.insert(addr.clone(), now);
     }
 
+    /// What came behind the line that was printed last; all that is kept, where that is kept no more.
     fn output(&mut self, state: &State) {
-        for line in &state.output {
-            let order = u64::try_from(line.at.0).unwrap_or(0);
-            if order > self.outputs {
-                say!(self, "  | {}", line.text);
-            }
+        let last = self.output.as_ref();
+        let from = state.output.iter().rposition(|l| Some(l) == last).map_or(0, |at| at + 1);
+        for line in state.output.iter().skip(from) {
+            say!(self, "  | {}", line.text);
         }
-        let last = state.output.back().map_or(0, |l| u64::try_from(l.at.0).unwrap_or(0));
-        self.outputs = self.outputs.max(last);
+        self.output = state.output.back().cloned().or(self.output.take());
     }
 
     pub(super) fn status(&mut self, state: &State) {
@@ -362,5 +363,21 @@ mod tests {
         assert_ne!(marks[0], marks[1]);
         let Typed::Say(said) = command(&state, "override g it is known") else { panic!() };
         assert!(said.contains("override g#MARK REASON"), "{said}");
+        window_and_reason(&mut state, &mut printer);
+    }
+
+    /// A window is typed with its reason, and printed with it and who set it.
+    fn window_and_reason(state: &mut State, printer: &mut Printer) {
+        let Typed::Intent(asked) = command(state, "window now/9h  agreed with storage") else {
+            panic!()
+        };
+        let Intent::SetWindow { window, reason } = *asked else { panic!() };
+        assert_eq!((window.end, reason.as_str()), (Time(32_400_000), "agreed with storage"));
+        put(state, Event::WindowSet { window, reason });
+        printer.print(state);
+        let wanted = format!("change window: {window} (set by ana: agreed with storage)");
+        assert_eq!(printer.take(), [wanted]);
+        let Typed::Say(said) = command(state, "window") else { panic!() };
+        assert!(said.ends_with("window START[/END] REASON sets another"), "{said}");
     }
 }

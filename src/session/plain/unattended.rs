@@ -156,8 +156,9 @@ impl<'a> Unattended<'a> {
         let length = state.runbook.window?.length;
         let lacks = s.gates.iter().any(|g| g.gate == WINDOW && s.lacks(g));
         let over = state.window.is_some_and(|w| w.start <= state.at);
+        let window = Slot { start: state.at, end: state.at + length };
         (lacks && over && self.answers.opens_windows())
-            .then(|| Intent::SetWindow { window: Slot { start: state.at, end: state.at + length } })
+            .then(|| Intent::SetWindow { window, reason: "the answers say so".into() })
     }
 
     /// What the next one says who is asked before it.

@@ -111,7 +111,7 @@ pub(super) fn asked_again(model: &Model, state: &State) -> Option<StepAddr> {
         return None;
     }
     let addr = checklist::step_at(state, model.row)?;
-    state.asked_again(&addr).then_some(addr)
+    state.asked_again(&addr, state.at).then_some(addr)
 }
 
 fn on_step(model: &mut Model, state: &State, code: KeyCode, now: Time) -> Asked {

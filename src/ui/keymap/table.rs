@@ -107,10 +107,13 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     if !state.offers.is_empty() && state.ended.is_none() && state.running.is_none() {
         keys.push(key("B", WAYS_BACK, "go back…"));
     }
-    if super::base::asked_again(model, state).is_some() {
+    if let Some(row) = super::base::asked_again(model, state) {
         // On that row the key is about the row, not about the step in hand.
         keys.retain(|k| k.keys != "r");
-        keys.push(act("r", "ask again whether the row's step is needed", "ask again"));
+        keys.push(match state.outdated(&row, state.at) {
+            true => act("r", "run the row's step again: what it kept is too old", "run again"),
+            false => act("r", "ask again whether the row's step is needed", "ask again"),
+        });
     }
     if state.ended.is_none() {
         keys.push(match state.line_held {

@@ -41,6 +41,7 @@ pub(super) fn write(
         Writing::GoBack(section) => Intent::GoBack { section, reason: text },
         Writing::LeaveBack => Intent::LeaveBack { reason: text },
         Writing::Window => return window(model, state, &text, now),
+        Writing::WindowWhy(window) => Intent::SetWindow { window, reason: text },
         Writing::Poll(step) => return heard(model, step, &text, now),
     })
 }
@@ -50,7 +51,12 @@ fn window(model: &mut Model, state: &State, text: &str, now: Time) -> Asked {
     let length = state.runbook.window.map(|w| w.length);
     let wanted = if text.trim().is_empty() { "now" } else { text };
     match Slot::parse(wanted, now, length) {
-        Ok(window) => ask(Intent::SetWindow { window }),
+        Ok(window) if state.window.is_some() => {
+            model.overlay =
+                Overlay::Write { what: Writing::WindowWhy(window), text: String::new() };
+            Asked::Nothing
+        }
+        Ok(window) => ask(Intent::SetWindow { window, reason: String::new() }),
         Err(why) => {
             model.message = Some((why.to_string(), now));
             model.overlay = Overlay::Write { what: Writing::Window, text: text.to_owned() };

@@ -122,10 +122,12 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
         27 if how == 0 => {
             let start = Time(run.now.0 + i64::from(which) * 2000);
             let window = Slot { start, end: start + Span::secs(60) };
-            (driver(), Intent::SetWindow { window })
+            (driver(), Intent::SetWindow { window, reason: "so".into() })
         }
         // The process ended; another one takes it up.
-        22 if how < 2 => (driver(), Intent::Resume { recovered: None, version: "0".into() }),
+        22 if how < 2 => {
+            (driver(), Intent::Resume { recovered: None, lost: false, version: "0".into() })
+        }
         _ => {
             let look = holdpoint::run::wants(&run.state);
             match look {

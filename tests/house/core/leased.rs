@@ -210,6 +210,8 @@ fn nothing_is_known_of_the_lease_after_a_while_that_nobody_saw() {
     assert_eq!(run.state.lease, Some(taken));
     let mut again = run.fork();
     run.system(Intent::Continued);
-    again.ask(&driver(), Intent::Resume { recovered: None, version: "0".into() }).unwrap();
+    again
+        .ask(&driver(), Intent::Resume { recovered: None, lost: false, version: "0".into() })
+        .unwrap();
     assert_eq!([run.state.lease, again.state.lease], [None, None]);
 }

@@ -13,6 +13,12 @@ fn quiet() -> String {
     small.replacen("confirm = ", "estimate = \"20m\"\nconfirm = ", 1)
 }
 
+/// A run that began at another time.
+fn begun_at(mut run: Run, at: Time) -> Run {
+    (run.now, run.state.at, run.state.opened, run.entries[0].at) = (at, at, at, at);
+    run
+}
+
 fn job(name: &str, schedule: &str, time_zone: &str) -> CronJob {
     CronJob {
         namespace: "vault".into(),
@@ -65,8 +71,7 @@ fn what_is_due_before_it_ends_holds_it() {
         (vec![job("a", "@every 1h", "")], unknown, "`@every 1h` is no cron line"),
         (vec![job("a", "0 3 * * *", "Berlin")], unknown, "`Berlin` is no time zone"),
     ] {
-        let mut run = Run::new(&quiet(), Mode::Write);
-        run.now = at;
+        let mut run = begun_at(Run::new(&quiet(), Mode::Write), at);
         let step = run.reach_first_step();
         run.look(with(at, &jobs));
         let (is, said) = judged(&run.state).expect("the gate");
@@ -114,8 +119,8 @@ fn what_only_looks_or_goes_back_is_not_held() {
     let back = "[[backout]]\nid = \"home\"\ntitle = \"Home\"\n[[backout.step]]\nid = \"hand\"\n\
                 title = \"By hand\"\nestimate = \"20m\"\nmanual.instruction = \"Back.\"\n";
     let text = quiet().replacen("id = \"check\"\n", check, 1) + back;
-    let mut run = Run::new(&text, Mode::Write);
-    run.now = "2026-04-25T16:00:00Z".parse().unwrap();
+    let at = "2026-04-25T16:00:00Z".parse().unwrap();
+    let mut run = begun_at(Run::new(&text, Mode::Write), at);
     let step = run.reach_first_step();
     run.look(with(run.now, &soon));
     assert_eq!(judged(&run.state).map(|(verdict, _)| verdict), Some(Verdict::Fail));
@@ -149,8 +154,7 @@ fn what_comes_next_is_told() {
     let (early, late) = (job("a", "0 3 * * *", ""), job("b", "0 5 * * *", ""));
     let also = job("c", "0 3 * * *", "");
     for jobs in [[&early, &late, &also], [&late, &early, &also]] {
-        let mut run = Run::new(&quiet(), Mode::Write);
-        run.now = at;
+        let mut run = begun_at(Run::new(&quiet(), Mode::Write), at);
         let step = run.reach_first_step();
         run.look(with(at, &jobs.map(Clone::clone)));
         let gates = &run.state.steps[&step].gates;
@@ -180,7 +184,7 @@ fn what_the_site_lists_holds_steps_of_any_runbook() {
             takes: Span::secs(900),
         }];
         run.state.header = std::sync::Arc::new(header);
-        run.now = at + Span::secs(60 * minutes);
+        run = begun_at(run, at + Span::secs(60 * minutes));
         run.reach_first_step();
         run.look(well(run.now));
         let verdict = if why.is_empty() { Verdict::Pass } else { Verdict::Fail };
@@ -197,8 +201,7 @@ proptest! {
     fn it_passes_where_no_minute_is_due(start in 0_i64..1440, minute in 0_i64..60, every in 1_i64..30) {
         let day: Time = "2026-04-25T00:00:00Z".parse().unwrap();
         let at = day + Span(u64::try_from(start).unwrap() * 60_000 + 1);
-        let mut run = Run::new(&quiet(), Mode::Write);
-        run.now = at;
+        let mut run = begun_at(Run::new(&quiet(), Mode::Write), at);
         run.reach_first_step();
         run.look(with(at, &[job("a", &format!("{minute}/{every} * * * *"), "")]));
         let names = |m: i64| m % 60 >= minute && (m % 60 - minute) % every == 0;

@@ -247,7 +247,7 @@ fn only_what_hangs_on_a_question_is_asked_again() {
     assert_eq!(run.state.current(), Some(addr("a/look")));
     let done = ["a/maybe", "a/never"].map(|s| run.status(s));
     assert_eq!(done, [Status::Done, Status::Done]);
-    let again = ["a/maybe", "a/never", "a/look"].map(|s| run.state.asked_again(&addr(s)));
+    let again = ["a/maybe", "a/never", "a/look"].map(|s| run.state.asked_again(&addr(s), run.now));
     assert_eq!(again, [true, false, false]);
     assert!(retry(&mut run, "a/never").unwrap_err().contains("not a/never's turn"));
     retry(&mut run, "a/maybe").unwrap();

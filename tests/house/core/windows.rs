@@ -28,7 +28,7 @@ fn begun(starts: i64) -> (Run, StepAddr) {
     let end = start + Span::secs(4 * 3600);
     let window = Slot { start, end };
     if end > run.now {
-        run.ask(&driver(), Intent::SetWindow { window }).unwrap();
+        run.ask(&driver(), Intent::SetWindow { window, reason: "agreed".into() }).unwrap();
     }
     let step = run.reach_first_step();
     (run, step)
@@ -78,10 +78,12 @@ fn going_forward_needs_time_in_the_window() {
     assert!(run.state.releasable(&step).is_err(), "that was not what was overridden");
     // The next one is a person's word.
     let next = Slot { start: run.now, end: run.now + Span::secs(4 * 3600) };
-    run.ask(&driver(), Intent::SetWindow { window: next }).unwrap();
+    run.ask(&driver(), Intent::SetWindow { window: next, reason: "the next night".into() })
+        .unwrap();
     assert_eq!(after(&mut run, &step, 0).0, Verdict::Pass);
     let over = Slot { start: Time(0), end: Time(1) };
-    let why = run.ask(&driver(), Intent::SetWindow { window: over }).unwrap_err();
+    let why =
+        run.ask(&driver(), Intent::SetWindow { window: over, reason: "x".into() }).unwrap_err();
     assert!(why.contains("over already"), "{why}");
 }
 
@@ -116,7 +118,7 @@ fn its_edges_belong_to_it() {
     let (mut run, step) = begun(30);
     let start = run.now + Span::secs(1800);
     let window = Slot { start, end: start + Span::secs(600) };
-    run.ask(&driver(), Intent::SetWindow { window }).unwrap();
+    run.ask(&driver(), Intent::SetWindow { window, reason: "agreed".into() }).unwrap();
     assert!(after(&mut run, &step, 30).1.contains("10m00 left"));
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
@@ -130,7 +132,7 @@ fn checks_soaks_and_the_way_back_are_not_bound() {
     let text = timed().replace("[[phase]]\nid = \"watch\"", "[[backout]]\nid = \"home\"\ntitle = \"Home\"\n[[backout.step]]\nid = \"hand\"\ntitle = \"By hand\"\n[backout.step.manual]\ninstruction = \"x\"\n[[phase]]\nid = \"watch\"");
     let mut run = Run::new(&text, Mode::Write);
     let window = Slot { start: run.now, end: run.now + Span::secs(3600) };
-    run.ask(&driver(), Intent::SetWindow { window }).unwrap();
+    run.ask(&driver(), Intent::SetWindow { window, reason: "agreed".into() }).unwrap();
     let step = run.reach_first_step();
     assert_eq!(after(&mut run, &step, 120).0, Verdict::Fail);
     run.ask(&driver(), Intent::Skip { step, reason: "another night".into() }).unwrap();
@@ -177,9 +179,9 @@ fn a_window_that_is_short_offers_the_ways_back_that_fit() {
         let (step, digest) = run.reach_review();
         run.pass(1000);
         run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
-        run.pass((minutes - 1).max(0) * MINUTE);
-        assert!(offered(&mut run).is_empty(), "nothing was done yet that could be taken back");
-        run.now = Time(run.now.0 - (minutes - 1).max(0) * MINUTE);
+        let mut later = run.fork();
+        later.pass((minutes - 1).max(0) * MINUTE);
+        assert!(offered(&mut later).is_empty(), "nothing was done yet that could be taken back");
         run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
         run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
         let typed = "vault-0".into();
@@ -199,7 +201,84 @@ fn a_window_that_is_short_offers_the_ways_back_that_fit() {
         let told = run.entries.len();
         assert_eq!((offered(&mut run).len(), run.entries.len()), (wanted.len(), told), "told once");
         let next = Slot { start: run.now, end: run.now + Span::secs(4 * 3600) };
-        run.ask(&driver(), Intent::SetWindow { window: next }).unwrap();
+        run.ask(&driver(), Intent::SetWindow { window: next, reason: "agreed".into() }).unwrap();
         assert!(offered(&mut run).is_empty());
     }
+}
+
+/// What opens or closes earlier or later than was agreed has its reason, as an override has: in the
+/// journal, and where the gate is read.
+#[test]
+fn a_window_that_takes_the_place_of_another_has_its_reason() {
+    let (mut run, step) = begun(30);
+    let now = Slot { start: run.now, end: run.now + Span::secs(9 * 3600) };
+    let set = |reason: &str| Intent::SetWindow { window: now, reason: reason.into() };
+    for none in ["", "  "] {
+        let why = run.ask(&driver(), set(none)).unwrap_err();
+        assert!(why.contains("say why another one takes its place"), "{why}");
+    }
+    assert!(after(&mut run, &step, 0).1.contains("it opens in 30m00"));
+    run.ask(&driver(), set("agreed with storage")).unwrap();
+    assert_eq!(after(&mut run, &step, 0), (Verdict::Pass, String::new()));
+    let wanted = Event::WindowSet { window: now, reason: "agreed with storage".into() };
+    assert!(run.entries.iter().any(|e| e.event == wanted && e.actor == driver()));
+    let gate = run.state.steps[&step].gates.iter().find(|g| g.gate == WINDOW).unwrap();
+    let said = gate.judged.values.iter().find(|v| v.name == "window.set").unwrap();
+    assert_eq!(said.value, "by ana: agreed with storage");
+    // The first one needs none.
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.ask(&driver(), set("")).unwrap();
+    assert_eq!((run.state.window, &run.state.window_why), (Some(now), &None));
+    // Entries of before have none.
+    let old = r#"{"type":"window-set","window":{"start":"2026-04-25T22:00:00.000Z","end":"2026-04-26T02:00:00.000Z"}}"#;
+    assert!(
+        matches!(serde_json::from_str(old).unwrap(), Event::WindowSet { reason, .. } if reason.is_empty())
+    );
+}
+
+/// In the cockpit it is asked for behind the window; where there is none yet it is not.
+#[test]
+fn the_cockpit_asks_for_the_reason() {
+    use holdpoint::ui::{Asked, KeyCode, Model, Overlay, Writing, key};
+    let (run, _) = begun(30);
+    let type_in = |model: &mut Model, run: &Run, text: &str| {
+        let press = |c| if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
+        text.chars().map(|c| key(model, &run.state, press(c), run.now)).last().unwrap()
+    };
+    let mut model = Model::default();
+    assert_eq!(type_in(&mut model, &run, "Wnow/9h\n"), Asked::Nothing);
+    let window = Slot { start: run.now, end: run.now + Span::secs(9 * 3600) };
+    let asks = Overlay::Write { what: Writing::WindowWhy(window), text: String::new() };
+    assert_eq!(model.overlay, asks);
+    let asked = type_in(&mut model, &run, "agreed\n");
+    let set =
+        |reason: &str| Asked::Intent(Box::new(Intent::SetWindow { window, reason: reason.into() }));
+    assert_eq!(asked, set("agreed"));
+    let run = Run::new(RUNBOOK, Mode::Write);
+    assert_eq!(type_in(&mut Model::default(), &run, "Wnow/9h\n"), {
+        let window = Slot { start: run.now, end: run.now + Span::secs(9 * 3600) };
+        Asked::Intent(Box::new(Intent::SetWindow { window, reason: String::new() }))
+    });
+}
+
+/// A reason that was given for a window that had not begun, while another was set for a moment.
+#[test]
+fn no_override_lets_anything_begin_before_the_window_opens() {
+    let (mut run, step) = begun(30);
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(well(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+    let opens = |minutes: i64| {
+        let start = Time(run.now.0 + minutes * MINUTE);
+        let window = Slot { start, end: start + Span::secs(4 * 3600) };
+        Intent::SetWindow { window, reason: "agreed".into() }
+    };
+    let (now, later) = (opens(0), opens(10));
+    run.ask(&driver(), now).unwrap();
+    // What stands there is still what was read before.
+    let known = run.overriding(&step, WINDOW, "agreed");
+    run.ask(&driver(), known).unwrap();
+    run.ask(&driver(), later).unwrap();
+    assert!(after(&mut run, &step, 1).1.contains("it opens in 9m00"));
+    let why = run.state.releasable(&step).unwrap_err().to_string();
+    assert!(why.contains("it opens in 9m00"), "{why}");
 }

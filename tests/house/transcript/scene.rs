@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Effect, Intent, State, wants};
+use holdpoint::run::{Effect, Intent, Settling, State, wants};
 use holdpoint::world::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -267,6 +267,15 @@ fn work(effect: &Effect) -> String {
     }
 }
 
+/// Since when a verify passes, and is looked at, by what was observed.
+fn passing(s: &Settling) -> Option<Time> {
+    s.last.filter(|_| s.passes > 0).map(|last| last - s.passing)
+}
+
+fn looked(s: &Settling) -> Option<Time> {
+    s.last.map(|last| last - s.looked)
+}
+
 fn summary(state: &State, start: Time) -> BTreeMap<String, String> {
     let at = |t: &Option<Time>| t.map_or("-".into(), |t| (t.0 - start.0).to_string());
     let mut map = BTreeMap::new();
@@ -291,7 +300,7 @@ fn summary(state: &State, start: Time) -> BTreeMap<String, String> {
                 s.status, s.attempt, s.ticket, at(&s.began), at(&s.ended), s.way, s.why,
                 judged(&s.gates), at(&s.gates_at), s.gates_pass(), s.overrides,
                 s.proposal.as_ref().map(|p| &p.1[..6]), s.proposal_error, s.changed, s.other_objects,
-                s.streak.0, at(&s.streak.1), at(&s.verifying_since), s.probed, s.result,
+                s.settling.passes, at(&passing(&s.settling)), at(&looked(&s.settling)), s.probed, s.result,
                 s.soak.observed_ms, at(&s.soak.last), s.soak.broken, state.confirm_text(addr), state.title(addr),
             ),
         );
