@@ -3,6 +3,7 @@
 
 mod cut;
 mod every;
+mod limited;
 mod moved;
 
 use crate::support::{driver, header};
