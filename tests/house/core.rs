@@ -13,6 +13,7 @@ mod redlined;
 mod refusals;
 mod scheduled;
 mod shipped;
+mod slept;
 pub mod turns;
 mod watched;
 mod windows;
