@@ -151,9 +151,13 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
     };
     handle.leave().await;
     goes_on.abort();
-    let lost = handle.live.borrow().show_only.clone();
+    let last = handle.live.borrow().clone();
     let health = handle.close();
-    lacks(lost, &health, &dir);
+    match last.damaged {
+        // What was only looked at lacks nothing that it had.
+        true => errln!("holdpoint: {}: {}", last.way_out(), dir.display()),
+        false => lacks(last.show_only, &health, &dir),
+    }
     drop(handle);
     // The loop ends when its last handle is gone; what it has in hand is bounded.
     let _ = tokio::time::timeout(Duration::from_secs(3), task).await;

@@ -77,7 +77,8 @@ impl Engine {
         let (results, inbox) = mpsc::channel(256);
         let (asks, asked) = mpsc::channel(16);
         let (changes, observed) = mpsc::channel(64);
-        let live = Live { state: Arc::new(state.clone()), show_only: show_only.clone() };
+        let damaged = show_only.is_some();
+        let live = Live { state: Arc::new(state.clone()), show_only: show_only.clone(), damaged };
         let actor = first.as_ref().map_or(&state.header.opened_by, |(actor, _)| actor);
         // A run that is only looked at keeps nothing.
         let keeps = show_only.is_none();
@@ -102,7 +103,7 @@ impl Engine {
             remote,
             results,
             publish,
-            damaged: show_only.is_some(),
+            damaged,
             show_only,
             asked_last: None,
             looking: false,
@@ -339,7 +340,8 @@ impl Engine {
     }
 
     pub(super) fn published(&self) {
-        let live = Live { state: Arc::new(self.state.clone()), show_only: self.show_only.clone() };
+        let (show_only, damaged) = (self.show_only.clone(), self.damaged);
+        let live = Live { state: Arc::new(self.state.clone()), show_only, damaged };
         // Nobody watching is no error.
         let _ = self.publish.send(live);
     }

@@ -28,6 +28,26 @@ pub struct Live {
     pub state: Arc<State>,
     /// Why nothing is executed any more, if the journal failed.
     pub show_only: Option<String>,
+    /// The journal was damaged when it was opened: it is only looked at.
+    pub damaged: bool,
+}
+
+impl Live {
+    /// What can be done where nothing is executed any more.
+    #[must_use]
+    pub fn way_out(&self) -> &'static str {
+        match self.damaged {
+            true => {
+                "nothing is written and nothing is executed: what stands before the damage is only \
+                 looked at, and it is neither moved nor resumed further; keep the directory as it is, \
+                 and begin another run of the runbook: holdpoint run"
+            }
+            false => {
+                "nothing is executed any more; `journal move DIR` goes on elsewhere, or see to its \
+                 disk and go on with holdpoint resume"
+            }
+        }
+    }
 }
 
 /// Where the journal is written now.

@@ -16,6 +16,7 @@ mod redlined;
 mod refusals;
 mod scheduled;
 mod shipped;
+mod slept;
 pub mod turns;
 mod watched;
 mod windows;

@@ -4,6 +4,7 @@
 mod clocks;
 mod cut;
 mod every;
+mod limited;
 mod moved;
 
 use crate::support::{driver, header};

@@ -5,7 +5,7 @@
 use holdpoint::event::*;
 use holdpoint::journal::{FILE, Verdict, read};
 use holdpoint::session::fold;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -16,6 +16,12 @@ pub type Deed = (Time, String, String);
 
 /// Where runs are begun, killed and resumed.
 pub trait Doomed {
+    /// Another world, as it was at the beginning, and no runs yet; false where there is only one.
+    fn renew(&mut self) -> bool {
+        false
+    }
+    /// How the world ends: after a run that is done, whatever struck it.
+    fn ends_well(&self) {}
     fn begin(&self) -> Child;
     fn resume(&self) -> Child;
     /// The directory of runs.
@@ -32,8 +38,24 @@ fn journal(site: &impl Doomed) -> Option<PathBuf> {
     runs.filter_map(|r| Some(r.ok()?.path().join(FILE))).max()
 }
 
-/// When the next kill comes.
-fn moment(chance: &mut fastrand::Rng) -> (&'static str, Duration) {
+/// Steps that are struck while their effect, or its verify, is under way, whatever chance decides: each
+/// settles for a second or more, so that the kill finds it there.
+pub const STRUCK: [&str; 3] = ["statefulset/orphan", "roll/claims", "roll/pod"];
+
+/// What each run's first kills wait for: those steps' effects, and before them the first anchor's, which
+/// may be over by then.
+const AIMS: [&str; 4] = [
+    "/anchor\",\"effect\":",
+    "/orphan\",\"effect\":",
+    "/claims\",\"effect\":",
+    "/pod\",\"effect\":",
+];
+
+/// When the next kill comes: the first ones are aimed, the others come at random.
+fn moment(chance: &mut fastrand::Rng, aimed: usize) -> (&'static str, Duration) {
+    if let Some(began) = AIMS.get(aimed) {
+        return (began, Duration::from_micros(chance.u64(..20_000)));
+    }
     let (after, most) = [
         ("", 2500),
         ("\"type\":\"effect-started\"", 20),
@@ -97,50 +119,90 @@ const OVER: &str = "over";
 /// and all kills strike it. After so many in one place the run goes on to its next step.
 const IN_ONE_PLACE: u32 = 3;
 
+/// Where kills struck, by status and by step, and what the world's record was compared with.
+#[derive(Default)]
+pub struct Struck {
+    pub stages: BTreeMap<String, u32>,
+    pub steps: BTreeMap<String, u32>,
+    /// How many probes were asked, how many of them did not know, and how many effects there were.
+    pub counts: (u32, u32, u32),
+}
+
+impl Struck {
+    pub fn add(&mut self, other: Self) {
+        let sum = |to: &mut BTreeMap<String, u32>, from: BTreeMap<String, u32>| {
+            from.into_iter().for_each(|(name, n)| *to.entry(name).or_default() += n);
+        };
+        sum(&mut self.stages, other.stages);
+        sum(&mut self.steps, other.steps);
+        let ((a, u, e), (b, v, f)) = (self.counts, other.counts);
+        self.counts = (a + b, u + v, e + f);
+    }
+
+    /// What a run that is over leaves is compared, as long as its world is there.
+    fn compare(&mut self, site: &impl Doomed) {
+        site.ends_well();
+        let counts = compared(site);
+        self.add(Self { counts, ..Self::default() });
+    }
+}
+
 /// Kills so often, resumes each time, and then lets it come to its end, over as many runs as
-/// that takes; where each kill struck.
-pub fn killed(site: &impl Doomed, seed: u64, mut kills: u32) -> BTreeMap<String, u32> {
+/// that takes: each in a world of its own, where there are several.
+pub fn killed(site: &mut impl Doomed, seed: u64, mut kills: u32) -> Struck {
     let mut chance = fastrand::Rng::with_seed(seed);
-    let mut stages: BTreeMap<String, u32> = BTreeMap::new();
+    let (mut told, mut directed) = (Struck::default(), 0);
     let hang = Instant::now() + Duration::from_secs(300 + 20 * u64::from(kills));
     let mut child = site.begin();
     let (mut place, mut times) = (String::new(), 0);
     loop {
         assert!(Instant::now() < hang, "{}", site.told());
         let further = times >= IN_ONE_PLACE;
-        let (mut when, patience) = (moment(&mut chance), if further { 60 } else { 5 });
+        let aimed = directed < AIMS.len() && !further;
+        let patience = if further || aimed { 60 } else { 5 };
+        let mut when = moment(&mut chance, if further { AIMS.len() } else { directed });
+        directed += usize::from(aimed);
         if further {
             (when.0, times) = ("\"type\":\"step-opened\"", 0);
         }
         let ended = match kills {
             0 => Some(child.wait().unwrap().code()),
-            _ => live(site, &mut child, when, Duration::from_secs(patience)),
+            _ => live(&*site, &mut child, when, Duration::from_secs(patience)),
         };
         match ended {
             Some(code) => {
                 let out = site.told();
                 assert_eq!(code, Some(0), "{out}");
                 if kills == 0 {
-                    return stages;
+                    told.compare(&*site);
+                    return told;
                 }
+                anew(site, &mut told);
                 child = site.begin();
             }
             None => {
                 child.kill().unwrap();
                 child.wait().unwrap();
                 kills -= 1;
-                let journal = journal(site);
+                let journal = journal(&*site);
                 match journal.as_deref().and_then(stage) {
                     Some((at, stage)) => {
                         times = if at == place { times + 1 } else { 1 };
+                        let step = at.parse::<StepAddr>().map(|step| step.place());
+                        *told.steps.entry(step.unwrap_or_default()).or_default() += 1;
                         place = at;
                         // Its last entry was written, and its process had not ended.
-                        child = if stage == OVER { site.begin() } else { site.resume() };
-                        *stages.entry(stage).or_default() += 1;
+                        child = if stage == OVER {
+                            anew(site, &mut told);
+                            site.begin()
+                        } else {
+                            site.resume()
+                        };
+                        *told.stages.entry(stage).or_default() += 1;
                     }
                     // It was killed before it had begun: there is nothing to be resumed.
                     None => {
-                        *stages.entry("before its journal".into()).or_default() += 1;
+                        *told.stages.entry("before its journal".into()).or_default() += 1;
                         if let Some(dir) = journal.as_deref().and_then(Path::parent) {
                             std::fs::remove_dir_all(dir).unwrap();
                         }
@@ -152,6 +214,16 @@ pub fn killed(site: &impl Doomed, seed: u64, mut kills: u32) -> BTreeMap<String,
     }
 }
 
+/// Another run begins: in another world, where there is one, once this one was compared.
+fn anew(site: &mut impl Doomed, told: &mut Struck) {
+    let mut before = Struck::default();
+    before.compare(&*site);
+    // What stays is compared once more at the end.
+    if site.renew() {
+        told.add(before);
+    }
+}
+
 /// An effect, and what the world's record should have of it if it was done.
 struct Effected {
     step: StepAddr,
@@ -160,6 +232,8 @@ struct Effected {
     verb: String,
     /// Parts of the record's line, and the object that it is bound to.
     wanted: Vec<(String, String)>,
+    /// What it writes on this machine: the file and its second copy.
+    files: Vec<PathBuf>,
     ended: Option<Outcome>,
     probed: Vec<(Time, Probed, String)>,
 }
@@ -208,6 +282,10 @@ fn effects(entries: &[Entry]) -> Vec<Effected> {
                     until: Time(i64::MAX),
                     verb: plan.verb.clone(),
                     wanted: wanted.collect(),
+                    files: ["path", "copy"]
+                        .iter()
+                        .filter_map(|name| Some(plan.request.get(name)?.as_str()?.into()))
+                        .collect(),
                     ended: None,
                     probed: Vec::new(),
                 });
@@ -234,10 +312,42 @@ fn truth(effect: &Effected, deeds: &[Deed], at: Time) -> Probed {
             since && *when <= at && did.ends_with(what.as_str()) && of == uid
         })
     };
-    match effect.wanted.iter().filter(done).count() {
+    // A file keeps the time at which it was written, whatever name it had then; a copy is one when it is
+    // the same.
+    let first = effect.files.first().and_then(|file| std::fs::read(file).ok());
+    let there = |file: &&PathBuf| {
+        if std::fs::read(file).ok() != first {
+            return false;
+        }
+        let written = std::fs::metadata(file).and_then(|meta| meta.modified());
+        let since = written.ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+        since.is_some_and(|t| i64::try_from(t.as_millis()).unwrap() <= at.0)
+    };
+    let all = effect.wanted.len() + effect.files.len();
+    match effect.wanted.iter().filter(done).count() + effect.files.iter().filter(there).count() {
         0 => Probed::NotDone,
-        n if n == effect.wanted.len() => Probed::Done,
+        n if n == all => Probed::Done,
         _ => Probed::Partly,
+    }
+}
+
+/// No step of a run wrote its files once more after they were there.
+fn saved_once(all: &[Effected]) {
+    for (at, effect) in all.iter().enumerate().filter(|(_, e)| !e.files.is_empty()) {
+        let again = all[at + 1..].iter().find(|later| later.step == effect.step);
+        // What did not come so far may be tried again.
+        let so = again.map(|again| truth(effect, &[], again.at));
+        assert_ne!(so, Some(Probed::Done), "{} was saved twice", effect.step);
+    }
+}
+
+/// What lies in the directories that files were written to is what some effect was to write.
+fn nothing_else(named: &BTreeSet<PathBuf>) {
+    let dirs: BTreeSet<&Path> = named.iter().filter_map(|f| f.parent()).collect();
+    for file in dirs.into_iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten() {
+        let file = file.unwrap().path();
+        let half = file.extension().is_some_and(|e| e == "part");
+        assert!(half || named.contains(&file), "{}: nobody was to write it", file.display());
     }
 }
 
@@ -246,10 +356,14 @@ fn truth(effect: &Effected, deeds: &[Deed], at: Time) -> Probed {
 pub fn compared(site: &impl Doomed) -> (u32, u32, u32) {
     let deeds = site.deeds();
     let (mut asked, mut unknown, mut effected) = (0, 0, 0);
+    let mut written: BTreeSet<PathBuf> = BTreeSet::new();
     for run in std::fs::read_dir(site.runs()).unwrap() {
         let read = read(&run.unwrap().path()).unwrap();
         assert_eq!(read.verdict, Verdict::Complete);
-        for effect in effects(&read.entries) {
+        let all = effects(&read.entries);
+        saved_once(&all);
+        written.extend(all.iter().flat_map(|e| e.files.clone()));
+        for effect in &all {
             effected += 1;
             for (what, uid) in &effect.wanted {
                 let times = deeds.iter().filter(|(when, did, of)| {
@@ -264,14 +378,12 @@ pub fn compared(site: &impl Doomed) -> (u32, u32, u32) {
                     println!("{} {}: unknown: {why}", effect.step, effect.verb);
                     continue;
                 }
-                if effect.verb == "vault.snapshot_save" {
-                    continue;
-                }
-                let so = truth(&effect, &deeds, *at);
+                let so = truth(effect, &deeds, *at);
                 assert_eq!(*said, so, "{} {}: {why}; {deeds:#?}", effect.step, effect.verb);
             }
         }
     }
+    nothing_else(&written);
     // What was bound to an object was done to it once, whoever asked and how often.
     let mut bound = BTreeMap::new();
     for (_, what, uid) in deeds.iter().filter(|(_, _, uid)| !uid.is_empty()) {

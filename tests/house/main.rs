@@ -18,6 +18,7 @@ mod conform;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod core;
+mod damaged;
 mod demo;
 mod disk;
 mod doctor;

@@ -34,7 +34,7 @@ fn put(dir: &Path, name: &str, text: &str) {
     std::fs::write(dir.join(name), text).unwrap();
 }
 
-fn holdpoint(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
+pub fn holdpoint(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
     let out = Command::new(HOLDPOINT)
         .args(args)
         .args(["--state", "runs"])
@@ -47,7 +47,7 @@ fn holdpoint(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// A run that stopped before its second step.
-fn left() -> (tempfile::TempDir, PathBuf) {
+pub fn left() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path();
     put(

@@ -2,7 +2,7 @@
 //! by the API server's audit log and by those of the voters.
 
 use crate::by_keys::moved;
-use crate::killing::{ANSWERS, Deed, Doomed, compared, killed};
+use crate::killing::{ANSWERS, Deed, Doomed, Struck, killed};
 use crate::outside::Watch;
 use crate::site::{HOLDPOINT, Site, runbook};
 use serde_json::Value;
@@ -114,10 +114,11 @@ fn kills_on_real_servers_lose_nothing_and_do_nothing_twice() {
     up.pin();
     std::fs::write(up.dir.join("answers.toml"), ANSWERS).unwrap();
     std::fs::create_dir_all(up.dir.join("runs")).unwrap();
-    let (before, watch, site) = (up.claims(), Watch::start(&up), Here(&up));
-    let stages = killed(&site, 1, kills);
-    let (asked, unknown, effects) = compared(&site);
-    println!("kills by stage: {stages:?}; {effects} effects, {asked} in doubt, {unknown} unknown");
+    let (before, watch, mut site) = (up.claims(), Watch::start(&up), Here(&up));
+    let struck = killed(&mut site, 1, kills);
+    let Struck { stages, steps, counts: (asked, unknown, effects) } = struck;
+    println!("kills by stage: {stages:?}; by step: {steps:?}");
+    println!("{effects} effects, {asked} in doubt, {unknown} unknown");
     assert!(unknown * 20 <= asked, "{unknown} of {asked} doubts were not settled");
     // The comparison sees what was done.
     assert!(site.deeds().iter().any(|(_, did, _)| did.ends_with("statefulsets/vault")));

@@ -68,12 +68,9 @@ impl Lines<'_> {
             return Told::On;
         };
         if self.show_only.as_ref() != Some(why) {
-            self.say(format!("SHOW-ONLY: the journal cannot be written: {why}"));
-            self.say(
-                "nothing is executed any more; `journal move DIR` goes on elsewhere, or see to its \
-                 disk and go on with holdpoint resume"
-                    .into(),
-            );
+            let what = if now.damaged { "" } else { "the journal cannot be written: " };
+            self.say(format!("SHOW-ONLY: {what}{why}"));
+            self.say(now.way_out().into());
             self.show_only = Some(why.clone());
         }
         Told::ShowOnly
@@ -105,7 +102,8 @@ pub async fn plain<'a>(
         let leaves = out.lost || input_ended;
         // In show-only what was released never runs.
         if leaves && (matches!(told, Told::ShowOnly) || busy(&now.state).is_none()) {
-            out.say("input ended; the run stays open in its journal".into());
+            let stays = if now.damaged { "" } else { "; the run stays open in its journal" };
+            out.say(format!("input ended{stays}"));
             return false;
         }
         tokio::select! {

@@ -37,7 +37,7 @@ fn claims(world: &World) -> BTreeMap<String, Value> {
         let size = &spec["resources"]["requests"];
         json!([spec["storageClassName"], spec["accessModes"], size, claim["metadata"]["labels"]])
     };
-    of_vault.map(|(key, claim)| (key.name.clone(), said(&claim))).collect()
+    of_vault.map(|(key, claim)| (key.name.clone(), said(claim))).collect()
 }
 
 fn uids(world: &World, of: &str) -> Vec<String> {
