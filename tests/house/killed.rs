@@ -1,6 +1,6 @@
 //! Killed at any moment and resumed until done, on a served lab.
 
-use crate::killing::{ANSWERS, Deed, Doomed, STRUCK, Struck, killed};
+use crate::killing::{ANSWERS, Deed, Doomed, Struck, killed};
 use crate::pty::HOLDPOINT;
 use holdpoint::lab::site::{NEW_CLASS, VOTERS};
 use serde_json::Value;
@@ -10,6 +10,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/vault-raft-to-block.toml");
+
+/// Steps that are struck while their effect, or its verify, is under way, whatever chance decides: each
+/// settles for a second or more, so that the kill finds it there.
+const STRUCK: [&str; 3] = ["statefulset/orphan", "roll/claims", "roll/pod"];
 
 /// A lab in a process of its own; it ends with this.
 struct Served {

@@ -38,10 +38,6 @@ fn journal(site: &impl Doomed) -> Option<PathBuf> {
     runs.filter_map(|r| Some(r.ok()?.path().join(FILE))).max()
 }
 
-/// Steps that are struck while their effect, or its verify, is under way, whatever chance decides: each
-/// settles for a second or more, so that the kill finds it there.
-pub const STRUCK: [&str; 3] = ["statefulset/orphan", "roll/claims", "roll/pod"];
-
 /// What each run's first kills wait for: those steps' effects, and before them the first anchor's, which
 /// may be over by then.
 const AIMS: [&str; 4] = [
