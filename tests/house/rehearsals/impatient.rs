@@ -235,8 +235,9 @@ fn onward(model: &Model, state: &State, rng: &mut Rng) -> KeyCode {
             }
         }
         Overlay::Write { text, .. } if text.len() < 4 => KeyCode::Char('y'),
-        // The first branch needs somebody who works elsewhere.
-        Overlay::Choose { at: 0, .. } if rng.u32(..20) > 0 => KeyCode::Char('j'),
+        // The second branch needs somebody who works elsewhere.
+        Overlay::Choose { at: 1, .. } if rng.u32(..20) > 0 => KeyCode::Char('k'),
+        Overlay::Choose { at: 0, .. } if rng.u32(..20) == 0 => KeyCode::Char('j'),
         Overlay::Write { .. } | Overlay::Choose { .. } | Overlay::Free { .. } => KeyCode::Enter,
         Overlay::Command { .. } | Overlay::Filter | Overlay::Text { .. } | Overlay::Back { .. } => {
             KeyCode::Esc
