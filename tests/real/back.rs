@@ -44,7 +44,9 @@ fn restored(site: &Site) {
     let mut run = Driver::begin(site, "restore", &args);
     let (_, at) = run.review(0, "anchor");
     run.say("release");
-    let (_, at) = run.wait(at, "anchor", "verified");
+    run.wait(at, "anchor", "verified");
+    // Steps that begin by themselves come first.
+    let (_, at) = run.wait(at, "how", "step-opened");
     value(site, Some("bad"));
     run.say("back restore somebody wrote what is bad");
     let (_, at) = run.review(at, "as-it-is");

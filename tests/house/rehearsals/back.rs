@@ -68,8 +68,8 @@ fn voters_that_moved_go_back_to_the_old_class() {
     assert!(played.state.aborted.as_deref().is_some_and(|why| why.contains("the answers say so")));
 }
 
-/// What was written since the anchor is gone, what was written before it is there, and the run goes
-/// on where it stood; what was bad was saved, too.
+/// An anchor is restored, what was bad was saved before, and the run goes on where it stood. That the
+/// values are those of the anchor is read on real servers.
 #[test]
 fn bad_data_is_replaced_by_the_anchors_and_the_run_goes_on() {
     let (played, said) = walked("statefulset/how", "restore");

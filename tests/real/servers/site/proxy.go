@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,15 +97,19 @@ func (p *proxy) serve(c net.Conn, mode string) {
 		return
 	}
 	reader := bufio.NewReader(c)
+	var first *http.Request
 	if mode == modeHold {
-		line, err := reader.Peek(64)
-		if err != nil && len(line) == 0 {
+		request, err := http.ReadRequest(reader)
+		if err != nil {
 			return
 		}
-		if !strings.Contains(string(line), "/v1/sys/leader") {
+		if request.URL.Path != "/v1/sys/leader" {
 			_, _ = io.Copy(io.Discard, reader)
 			return
 		}
+		// What is asked next on the same connection would not be held.
+		request.Close = true
+		first = request
 	}
 	to, err := net.DialTimeout("tcp", p.to, time.Second)
 	if err != nil {
@@ -119,6 +124,10 @@ func (p *proxy) serve(c net.Conn, mode string) {
 	p.open[to] = true
 	p.mu.Unlock()
 	go func() {
+		if first != nil {
+			_ = first.Write(to)
+			return
+		}
 		_, _ = io.Copy(to, reader)
 		if tcp, ok := to.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
