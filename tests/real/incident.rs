@@ -52,11 +52,11 @@ fn incidents_are_named_and_then_the_roll_goes_line_by_line() {
     // Where a machine cannot freeze, a path that lets only sys/leader through looks alike.
     site.control("/voter/vault-2/path/hold");
     until("the held leader", || cockpit.text().contains("vault-2 is HUNG"));
-    refused(&site, "fail", "vault-2 (hung)");
+    refused(&site, "held", "fail", "vault-2 (hung)");
     // The same path cut altogether is no verdict on the voter.
     site.control("/voter/vault-2/path/drop");
     until("the lost path", || row(&cockpit, "vault-2").contains("PATH LOST"));
-    refused(&site, "inconclusive", "path lost to vault-2");
+    refused(&site, "lost", "inconclusive", "path lost to vault-2");
     site.control("/voter/vault-2/path/refuse");
     until("the refusal", || row(&cockpit, "vault-2").contains("DOWN"));
     site.control("/voter/vault-2/path/pass");
@@ -116,7 +116,7 @@ fn hangs_on_its_disk(site: &Site, cockpit: &Cockpit) {
     assert!(hung.contains("LEADER") && hung.contains("HUNG"), "{hung}");
     let (code, says) = http("GET", &format!("{}/v1/sys/leader", site.voters()[2].1), None, "");
     assert!(code == 200 && says.contains("\"is_self\":true"), "{says}");
-    refused(site, "fail", "vault-2 (hung)");
+    refused(site, "frozen", "fail", "vault-2 (hung)");
     site.control("/voter/vault-2/thaw");
     until("its recovery", || row(cockpit, "vault-2").contains("yes"));
 }
@@ -161,11 +161,10 @@ fn plain_store(site: &Site, voter: usize) -> String {
 }
 
 /// A gate, *all voters healthy*, does not pass: with that verdict, and for that reason.
-fn refused(site: &Site, verdict: &str, why: &str) {
+fn refused(site: &Site, run: &str, verdict: &str, why: &str) {
     let file = site.dir.join("gated.toml");
     std::fs::write(&file, GATED).unwrap();
-    let mut run =
-        Driver::start(site, verdict, &file.display().to_string(), &site.fact("site_file"));
+    let mut run = Driver::start(site, run, &file.display().to_string(), &site.fact("site_file"));
     run.review(0, "step-down");
     let end = Instant::now() + Duration::from_secs(60);
     loop {
