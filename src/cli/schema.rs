@@ -92,7 +92,7 @@ fn fields(text: &mut String, name: &str, ty: &Ty, root: &serde_json::Value) {
             let definitions = root.get("$defs").and_then(|d| d.as_object());
             let definition =
                 definitions.into_iter().flatten().find(|(k, _)| k.to_lowercase() == *kind);
-            for (field, ty) in fields_of {
+            for (field, ty) in fields_of.iter() {
                 let says = definition.and_then(|(_, d)| {
                     d.pointer(&format!("/properties/{field}/description"))?.as_str()
                 });
@@ -102,7 +102,7 @@ fn fields(text: &mut String, name: &str, ty: &Ty, root: &serde_json::Value) {
                     says.unwrap_or("").replace('\n', " ")
                 );
             }
-            for (field, ty) in fields_of {
+            for (field, ty) in fields_of.iter() {
                 if matches!(ty, Ty::List(of) if matches!(**of, Ty::Object(..)))
                     || matches!(ty, Ty::Object(..))
                 {

@@ -6,6 +6,7 @@
 
 use crate::event::Judged;
 use crate::run::step::StepState;
+use crate::runbook::NOTHING_SAID;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -15,8 +16,6 @@ const MOVING: [&str; 6] = ["applied", "behind", "committed", "latency_ms", "now"
 const MARK: usize = 3;
 /// Stands for what was left out.
 const LEFT_OUT: &str = "~";
-/// What is said of an expression that is false and names neither rows nor figures.
-const NOTHING_SAID: &str = "it is false";
 
 /// What makes a failure this one and no other.
 pub(crate) fn failure(judged: &Judged) -> String {

@@ -66,18 +66,41 @@ pub(crate) fn asked<'a>(
     reading
 }
 
+/// How an expression is judged: with what it was judged on, or briefly.
+type Judge = fn(&Expr, &Seen<'_>) -> Judged;
+
 /// Judges a step's gates, then the guards that would hold the line.
 pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) -> Vec<GateJudged> {
+    judge_by(Expr::judge_seen, state, addr, world, now)
+}
+
+/// The same for whoever asks only whether it is another judgement than the last one.
+pub(crate) fn judge_briefly(
+    state: &State,
+    addr: &StepAddr,
+    world: &World,
+    now: Time,
+) -> Vec<GateJudged> {
+    judge_by(Expr::judge_briefly, state, addr, world, now)
+}
+
+fn judge_by(
+    judge: Judge,
+    state: &State,
+    addr: &StepAddr,
+    world: &World,
+    now: Time,
+) -> Vec<GateJudged> {
     let Some(step) = state.step(addr) else { return Vec::new() };
     let scope = state.scope(Some(addr), world, &[], now);
     let seen = Seen::new(&scope);
-    let mut judged: Vec<_> = step.gates.iter().map(|g| one(g, &seen)).collect();
+    let mut judged: Vec<_> = step.gates.iter().map(|g| one(judge, g, &seen)).collect();
     // A way back is there for when a guard is breached.
     let guards = state.runbook.guards.iter().filter(|_| !state.going_back());
     judged.extend(guards.map(|g| GateJudged {
         gate: format!("{GUARD}{}", g.id),
         says: g.says.clone(),
-        judged: g.that.judge_seen(&seen),
+        judged: judge(&g.that, &seen),
     }));
     judged.extend(poll::gate(step, state.steps.get(addr).map(|s| &**s), now));
     judged.extend(window::gate(state, addr, now));
@@ -97,11 +120,11 @@ pub(crate) fn judge(state: &State, addr: &StepAddr, world: &World, now: Time) ->
 }
 
 /// Judges one gate.
-pub(crate) fn one(gate: &Gate, seen: &Seen<'_>) -> GateJudged {
+pub(crate) fn one(judge: Judge, gate: &Gate, seen: &Seen<'_>) -> GateJudged {
     GateJudged {
         gate: gate.id.clone(),
         says: gate.says.render_seen(seen).unwrap_or_else(|_| gate.says.text.clone()),
-        judged: gate.that.judge_seen(seen),
+        judged: judge(&gate.that, seen),
     }
 }
 

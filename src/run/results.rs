@@ -130,11 +130,12 @@ fn gates_seen(
     if !matches!(s.status, Status::Ready | Status::Blocked | Status::Confirming) {
         return Vec::new();
     }
-    let judged = gates::judge(state, addr, world, now);
+    let judged = gates::judge_briefly(state, addr, world, now);
     let pass = gates::all_pass(&judged, &s.overrides);
     let mut events = Vec::new();
     if gates::is_news(&s.gates, s.gates_at, &judged, now) {
-        events.push(Event::GatesJudged { step: addr.clone(), gates: judged });
+        let gates = gates::judge(state, addr, world, now);
+        events.push(Event::GatesJudged { step: addr.clone(), gates });
     }
     if pass && s.status != Status::Confirming && state.line_held.is_none() {
         events.extend(by_itself(state, addr));

@@ -7,8 +7,8 @@ use crate::run::gates;
 use crate::run::probing::left;
 use crate::run::state::{GuardState, State};
 use crate::run::step::StepState;
-use crate::runbook::Seen;
 use crate::runbook::model::{Does, OnBreach, OnGuard, Step};
+use crate::runbook::{Expr, Seen};
 use crate::world::{Source, Status, World};
 
 /// So often it is journalled that a guard goes on not to hold, until it counts as breached.
@@ -59,7 +59,7 @@ pub(super) fn soak(
     let Does::Soak { length, watch, on_breach } = &step.does else { return Vec::new() };
     let scope = state.scope(Some(addr), world, &[], now);
     let seen = Seen::new(&scope);
-    let gates: Vec<_> = watch.iter().map(|g| gates::one(g, &seen)).collect();
+    let gates: Vec<_> = watch.iter().map(|g| gates::one(Expr::judge_briefly, g, &seen)).collect();
     let lacking = gates::lacking(&gates, &std::collections::BTreeMap::new());
     if let Some(why) = lacking.first() {
         let mut events = Vec::new();

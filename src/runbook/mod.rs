@@ -30,8 +30,8 @@ mod why;
 
 pub use capture::{Capture, Kept};
 pub use differs::{along, merged};
-pub(crate) use expr::Seen;
 pub use expr::{EvalError, Expr, LONGEST, Scope, Template};
+pub(crate) use expr::{NOTHING_SAID, Seen};
 pub(crate) use parse::of_toml;
 pub use parse::{LARGEST, Loaded, check_param, load};
 pub use raw::RawRunbook;

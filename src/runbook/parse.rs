@@ -17,6 +17,7 @@ use crate::runbook::walk;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -367,18 +368,18 @@ impl Reader<'_, '_> {
 
 fn item_type() -> Ty {
     let fields = [("name".to_owned(), Ty::String), ("began".to_owned(), Ty::Time)];
-    Ty::Object("item".into(), fields.into())
+    Ty::Object("item".into(), Arc::new(fields.into()))
 }
 
 /// What expressions may name before any step has run.
 fn names(params: &BTreeMap<String, Param>) -> Names {
     let mut names = Ty::world();
     let params = params.iter().map(|(k, p)| (k.clone(), Ty::of_param(p.kind))).collect();
-    names.insert("params".into(), Ty::Object("params".into(), params));
+    names.insert("params".into(), Ty::Object("params".into(), Arc::new(params)));
     names.insert("site".into(), Ty::Map(Box::new(Ty::Any)));
     names.insert("now".into(), Ty::Time);
     for empty in ["evidence", "choice"] {
-        names.insert(empty.into(), Ty::Object(empty.into(), BTreeMap::new()));
+        names.insert(empty.into(), Ty::Object(empty.into(), Arc::default()));
     }
     Names(names)
 }

@@ -14,6 +14,7 @@ use crate::runbook::verbs::{ArgKind, VERBS, Verb, can_stop, seconds, verb};
 use crate::runbook::{Expr, Template};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use toml::Spanned;
 
 /// A name that later steps know: of `evidence` or `choice`.
@@ -152,7 +153,7 @@ fn poll(lint: &mut Lint, raw: RawPoll, at: &Range<usize>) -> Poll {
 /// Later steps may name it.
 pub(crate) fn learn(names: &mut Names, of: &str, name: &str, ty: Ty) {
     if let Some(Ty::Object(_, fields)) = names.0.get_mut(of) {
-        fields.insert(name.to_owned(), ty);
+        Arc::make_mut(fields).insert(name.to_owned(), ty);
     }
 }
 
@@ -168,7 +169,7 @@ pub(super) fn result_type(spec: Option<&Verb>) -> Ty {
     spec.map_or(Ty::Any, |s| {
         Ty::Object(
             "result".into(),
-            s.result.iter().map(|(n, t)| ((*n).to_owned(), t.ty())).collect(),
+            Arc::new(s.result.iter().map(|(n, t)| ((*n).to_owned(), t.ty())).collect()),
         )
     })
 }

@@ -9,6 +9,7 @@ use cel::common::ast::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A type. `Any` is what is not known and fits everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub enum Ty {
     List(Box<Ty>),
     /// A table by name.
     Map(Box<Ty>),
-    /// Named fields.
-    Object(String, BTreeMap<String, Ty>),
+    /// Named fields, shared: the world's are asked for by every expression.
+    Object(String, Arc<BTreeMap<String, Ty>>),
 }
 
 impl fmt::Display for Ty {
@@ -89,7 +90,7 @@ impl Ty {
         let schema = schemars::schema_for!(World);
         let root = schema.as_value();
         match from_schema(root, root, "world") {
-            Self::Object(_, fields) => fields,
+            Self::Object(_, fields) => Arc::unwrap_or_clone(fields),
             _ => BTreeMap::new(),
         }
     }
@@ -129,7 +130,9 @@ fn from_schema(schema: &Value, root: &Value, name: &str) -> Ty {
         "object" => match schema.get("properties").and_then(Value::as_object) {
             Some(fields) => Ty::Object(
                 name.to_lowercase(),
-                fields.iter().map(|(k, v)| (k.clone(), from_schema(v, root, k))).collect(),
+                Arc::new(
+                    fields.iter().map(|(k, v)| (k.clone(), from_schema(v, root, k))).collect(),
+                ),
             ),
             None => {
                 let of = schema.get("additionalProperties").filter(|v| v.is_object());

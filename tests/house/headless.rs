@@ -32,5 +32,12 @@ fn the_same_seed_prints_the_same_to_the_byte_and_ends_done() {
     for text in [one, other] {
         let last = "The rehearsal ended: every step is done and verified.";
         assert!(text.lines().any(|line| line == last), "{text}");
+        // Also where several ended before anything was printed.
+        let over: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("final/")?.split_once("#1 done:"))
+            .map(|(step, _)| step)
+            .collect();
+        assert_eq!(over, ["classes", "peers", "kept", "http", "together"]);
     }
 }

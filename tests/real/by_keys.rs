@@ -74,7 +74,7 @@ fn leader_last(turns: &[(String, String)]) {
 
 const ANSWERS: &str = "[release]\n'preflight/anchor' = ''\n'statefulset/orphan' = 'vault'\n'statefulset/apply' = ''\n'roll[*]/step-down' = ''\n'roll[*]/anchor' = ''\n'roll[*]/claims' = '{item}'\n'roll[*]/pod' = '{item}'\n[choose]\n'statefulset/how' = 'here'\n";
 
-/// Run by `incident`, on the site that it leaves well again.
+/// Run by `accidents`, on the site that it leaves well again.
 pub fn line_by_line(site: &Site) {
     let before = site.claims();
     // What the answers do not name stops the run before anything is done.

@@ -1,7 +1,7 @@
 //! The conformance cases on the real servers.
 
+use crate::accidents;
 use crate::conformance::{Act, Servers, User, run};
-use crate::incident;
 use crate::site::{Site, http};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -56,7 +56,7 @@ impl Real {
             Act::Continue(n) => voter(n, "cont"),
             Act::Hang(n) => {
                 self.frozen.borrow_mut().insert(n);
-                incident::hang(&self.site, n);
+                accidents::hang(&self.site, n);
             }
             Act::Heal(n) if self.frozen.borrow_mut().remove(&n) => voter(n, "thaw"),
             Act::Heal(_) => {}

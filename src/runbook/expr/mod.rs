@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// Longest expression, in bytes: a much longer one could overflow the parser's stack.
 pub const LONGEST: usize = 4000;
+/// What is said of an expression that is false and names neither rows nor figures.
+pub(crate) const NOTHING_SAID: &str = "it is false";
 
 /// A compiled expression.
 #[derive(Clone)]
@@ -253,12 +255,22 @@ impl Expr {
 
     /// The same where several expressions see one thing: what they name is converted once.
     pub(crate) fn judge_seen(&self, seen: &Seen<'_>) -> Judged {
+        let values = self.values(seen.scope, &seen.context());
+        Judged { values, ..self.judge_briefly(seen) }
+    }
+
+    /// The same without what it was judged on, which takes longer than to judge it, unless that is
+    /// all there is to say why not.
+    pub(crate) fn judge_briefly(&self, seen: &Seen<'_>) -> Judged {
         let (scope, context) = (seen.scope, seen.context());
-        let values = self.values(scope, &context);
         let (verdict, why) = match self.holds(scope, &context) {
             Ok(true) => (Verdict::Pass, String::new()),
             Ok(false) => (Verdict::Fail, self.why_false(scope, &context)),
             Err(why) => (Verdict::Inconclusive, why),
+        };
+        let values = match why == NOTHING_SAID {
+            true => self.values(scope, &context),
+            false => Vec::new(),
         };
         Judged { verdict, why, values, at: scope.now }
     }
@@ -299,7 +311,7 @@ impl Expr {
             whys.extend(scope.world.raft.unwell_beside(&whys[0]));
         }
         whys.retain(|w| !w.is_empty());
-        if whys.is_empty() { "it is false".into() } else { whys.join("; ") }
+        if whys.is_empty() { NOTHING_SAID.into() } else { whys.join("; ") }
     }
 
     /// In words, the voters on whose lost paths the value hangs: it would be another one if

@@ -36,6 +36,16 @@ pub(super) struct Printer {
     lines: Vec<String>,
 }
 
+/// Where a step stands among all, as they are walked: several may move before anybody prints.
+fn turn(state: &State, addr: &StepAddr) -> [Option<usize>; 3] {
+    let phase = state.phases.iter().position(|p| p.id == addr.phase);
+    let items = phase.and_then(|at| state.phases.get(at)).map(|p| p.items.as_slice());
+    let item = items.unwrap_or_default().iter().position(|i| Some(&i.name) == addr.item.as_ref());
+    let steps = state.runbook.section(&addr.phase).map(|p| p.steps.as_slice());
+    let step = steps.unwrap_or_default().iter().position(|s| s.id == addr.step);
+    [phase, item, step]
+}
+
 impl Printer {
     /// What is to be printed.
     pub(super) fn take(&mut self) -> Vec<String> {
@@ -51,11 +61,11 @@ impl Printer {
                 say!(self, "phase {} cannot go on: {why}", p.id);
             }
         }
-        for (addr, s) in state.steps.iter() {
-            // A state comes after every entry, and hardly any entry is about more than one step.
-            if self.seen.get(addr).is_some_and(|seen| Arc::ptr_eq(seen, s)) {
-                continue;
-            }
+        // A state comes after every entry, and hardly any entry is about more than one step.
+        let seen = |addr: &StepAddr, s| self.seen.get(addr).is_some_and(|old| Arc::ptr_eq(old, s));
+        let mut news: Vec<_> = state.steps.iter().filter(|(addr, s)| !seen(addr, s)).collect();
+        news.sort_by_cached_key(|(addr, _)| turn(state, addr));
+        for (addr, s) in news {
             self.seen.insert(addr.clone(), Arc::clone(s));
             let key = (s.status, s.attempt);
             if self.statuses.insert(addr.clone(), key) != Some(key) && s.status != Status::Pending {

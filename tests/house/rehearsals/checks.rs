@@ -49,11 +49,14 @@ checks! {
     soak: "roll/soak watch healthy" of "roll[vault-0]/soak", faults: &["path-lost@roll/soak"];
     classes: "final/classes verify" of "final/classes",
         skips: &["roll[vault-2]/claims", "roll[vault-2]/pod", "roll[vault-2]/pod-again",
-            "roll[vault-2]/moved"];
-    peers: "final/peers verify" of "final/peers", faults: &["path-lost@final/peers"];
-    kept: "final/kept verify" of "final/kept", faults: &["reclaim-delete@final/classes"];
+            "roll[vault-2]/moved"], beside: &["final/together verify"];
+    peers: "final/peers verify" of "final/peers", faults: &["path-lost@final/peers"],
+        beside: &["final/together verify"];
+    kept: "final/kept verify" of "final/kept", faults: &["reclaim-delete@final/classes"],
+        beside: &["final/together verify"];
     http: "final/http verify" of "final/http", faults: &["quorum-lost@final/http"],
-        beside: &["guard quorum"];
+        beside: &["guard quorum", "final/together verify"];
+    together: "final/together verify" of "final/together", faults: &["reclaim-delete@final/http"];
 }
 
 /// Checks whose loss no run of an unattended operator shows, and why.

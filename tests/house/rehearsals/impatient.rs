@@ -3,7 +3,7 @@
 
 use super::{on_lab_time, operator, promises, small_of, what};
 use fastrand::Rng;
-use holdpoint::cli::lab::play::{Playing, RUNBOOK, begin};
+use holdpoint::cli::lab::play::{Played, Playing, RUNBOOK, begin};
 use holdpoint::event::{Actor, Entry, Event, Role};
 use holdpoint::lab::faults::FAULTS;
 use holdpoint::run::{State, Status};
@@ -12,7 +12,7 @@ use holdpoint::ui::{Asked, KeyCode, Model, Overlay, key};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Runs of the test, each of a seed from 0 on.
 const RUNS: u64 = 100;
@@ -33,6 +33,7 @@ struct Tally {
     overridden: AtomicUsize,
     refused: AtomicUsize,
     moved: AtomicUsize,
+    late: AtomicUsize,
 }
 
 fn wanted(variable: &str) -> Option<u64> {
@@ -62,18 +63,21 @@ fn whatever_is_pressed_what_is_promised_is_kept() {
     std::thread::scope(|s| (0..2).for_each(|_| drop(s.spawn(work))));
     let count = |n: &AtomicUsize| n.load(Ordering::Relaxed);
     eprintln!(
-        "{runs} runs in {:.0?}: {} effects, {} voters moved, {} overrides, {} refusals, {} done",
+        "{runs} runs in {:.0?}: {} effects, {} voters moved, {} overrides, {} refusals, {} done, {} of them \
+         struck after the last look",
         began.elapsed(),
         count(&tally.effects),
         count(&tally.moved),
         count(&tally.overridden),
         count(&tally.refused),
-        count(&tally.done)
+        count(&tally.done),
+        count(&tally.late)
     );
     for (what, n) in [("effects", &tally.effects), ("moves", &tally.moved)] {
         assert!(count(n) as u64 * 2 > runs, "hardly any {what}: the keys do nothing");
     }
     assert!(count(&tally.overridden) > 0 && count(&tally.refused) > 0);
+    assert!(count(&tally.late) as u64 * 50 < runs, "too many are excused");
 }
 
 /// One run; it fails with its seed and its faults.
@@ -95,13 +99,22 @@ fn one(seed: u64, tally: &Tally) {
     if let Some(why) = promises::broken(&played, &begun) {
         panic!("{why}\n{}", told());
     }
-    if played.done
+    if late(&played) {
+        tally.late.fetch_add(1, Ordering::Relaxed);
+    } else if played.done
         && !helped(&played.entries)
         && let Some(why) = promises::untrue(&played, &begun)
     {
         panic!("done, and {why}\n{}", told());
     }
     count(&played.entries, tally);
+}
+
+/// Something went wrong after the last look: nobody could see it any more.
+fn late(played: &Played) -> bool {
+    let looks = |e: &&Entry| matches!(e.event, Event::VerifyJudged { .. });
+    let last = played.entries.iter().rev().find(looks).map(|e| e.at);
+    played.done && played.struck.iter().any(|s| last.is_some_and(|last| s.at >= last))
 }
 
 /// A person took it on themselves: what is done then is so by their word.
@@ -176,8 +189,15 @@ async fn press(playing: &Playing, actor: &Actor, rng: &mut Rng) {
             let wait = Duration::from_millis(rng.u64(1..400));
             let _refused = timeout(wait, asked).await;
         }
-        sleep(Duration::from_millis(pause(&state, rng))).await;
+        // What goes wrong after its end is no business of the run.
+        let pause = Duration::from_millis(pause(&state, rng));
+        let _ended = timeout(pause, over(playing)).await;
     }
+}
+
+async fn over(playing: &Playing) {
+    let mut live = playing.handle.live.clone();
+    let _gone = live.wait_for(|live| live.state.ended.is_some()).await;
 }
 
 /// Letters are typed fast, and who waits for something looks again in a moment.

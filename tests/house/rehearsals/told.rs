@@ -15,7 +15,8 @@ fn a_fault_that_does_not_come_is_said() {
     assert!(why.contains("no step roll/clams") && why.contains("hung-leader@90s"), "{why}");
     let report = run("hung-leader@100h").unwrap().report().join("\n");
     assert!(report.contains("hung-leader@100h never began"), "{report}");
-    for never in ["soak", "election", "roll/unstick", "roll[vault-0]/step-down", "done:final/http"]
+    for never in
+        ["soak", "election", "roll/unstick", "roll[vault-0]/step-down", "done:final/together"]
     {
         let fault = format!("path-lost@{never}");
         // Nobody comes to the roll, so nothing of it happens.
@@ -60,7 +61,7 @@ fn a_fault_that_comes_too_late_is_said() {
     assert!(told.contains("what should catch it was over by then: preflight/backup"), "{told}");
     let told = report("api-slow");
     assert!(told.contains("every step is done") && !told.contains("changed nothing"), "{told}");
-    let told = report("quorum-lost@done:final/http");
+    let told = report("quorum-lost@done:final/together");
     assert!(told.contains("it began as the run ended: no step looked any more"), "{told}");
 }
 
