@@ -11,6 +11,10 @@ use ratatui::text::{Line, Span as Text};
 
 /// A token that ends this soon wants a person now, whatever the run still needs.
 const SOON: Span = Span::secs(600);
+/// Between names.
+const SEPARATOR: &str = " · ";
+/// Less of a title tells nobody anything.
+const TOLD: usize = 6;
 
 pub(crate) fn lines(
     state: &State,
@@ -38,13 +42,15 @@ fn first(state: &State, show_only: bool, now: Time, clock: &str, width: usize) -
     let mut left = Line::from(Text::styled(format!(" {head}"), theme::bright()));
     left.spans.extend(lab);
     left.spans.push(mode);
-    left.spans.push(Text::raw(format!(" site {} · run {run} · ", state.header.site)));
+    left.spans.push(Text::raw(format!(" site {} · run {run}", state.header.site)));
     let mut right: Vec<Text<'static>> = window(state, now, width).into_iter().collect();
     right.push(Text::raw(format!("  {clock} ")));
     let right = Line::from(right);
-    let room = width.saturating_sub(left.width() + right.width() + 1);
-    let title = cut(&state.runbook.title, room);
-    left.spans.push(Text::styled(title, theme::bright()));
+    let room = width.saturating_sub(left.width() + right.width() + SEPARATOR.chars().count() + 1);
+    if room >= TOLD {
+        left.spans.push(Text::raw(SEPARATOR));
+        left.spans.push(Text::styled(cut(&state.runbook.title, room), theme::bright()));
+    }
     // The clocks stay whole: names give way.
     let mut left = fit(left, width.saturating_sub(right.width() + 1));
     let pad = width.saturating_sub(left.width() + right.width());
