@@ -82,6 +82,9 @@ fn person(state: &State, intent: &Intent, now: Time) -> Result<Vec<Event>, Refus
                     "{step} is running; wait for its result, then abort"
                 )));
             }
+            if let Some(s) = state.current().and_then(|step| state.steps.get(&step)) {
+                over(s)?;
+            }
             Ok(vec![Event::Aborted { reason: reason.clone() }, Event::Ended { done: false }])
         }
         Intent::Resume { recovered, lost, version } => {
@@ -177,9 +180,9 @@ fn on_step(
             Ok(vec![Event::Skipped { step: addr, reason: reason.clone() }])
         }
         Intent::Retry { .. } => {
-            moved(Move::Retry)?;
-            over(s)?;
             let anew = step.when.is_some();
+            moved(if anew { Move::Anew } else { Move::Retry })?;
+            over(s)?;
             Ok(vec![Event::Retried { step: addr, attempt: s.attempt + 1, anew }])
         }
         Intent::Accept { .. } => accept(addr, s),
@@ -296,6 +299,9 @@ pub(super) fn over(s: &StepState) -> Result<(), Refusal> {
     match &s.probed {
         Some((crate::event::Probed::Running, why)) => {
             Err(Refusal::new(format!("it still runs: {why}")))
+        }
+        None if s.status == Status::InDoubt => {
+            Err(Refusal::new("its probe has not answered yet, and it may still run; wait for that"))
         }
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use crate::run::scheduled;
 use crate::run::state::State;
 use crate::run::step::Override;
 use crate::run::window;
-use crate::runbook::model::{Gate, Hold, SECOND_PERSON};
+use crate::runbook::model::{Gate, Hold, NEEDED, SECOND_PERSON, Step};
 use crate::runbook::{Expr, Seen};
 use crate::world::{Change, Reading, World};
 
@@ -49,7 +49,8 @@ pub(crate) fn overlaid(world: &World, changes: &[Change]) -> World {
 pub(crate) fn reading(state: &State, addr: &StepAddr) -> Reading {
     let gates = state.step(addr).map(|s| s.gates.as_slice()).unwrap_or_default();
     let of_guards = state.runbook.guards.iter().map(|g| &g.that);
-    let all = gates.iter().map(|g| &g.that).chain(of_guards);
+    let when = state.step(addr).filter(|s| s.acts()).and_then(|s| s.when.as_ref());
+    let all = gates.iter().map(|g| &g.that).chain(of_guards).chain(when);
     asked(state, Some(addr), &[], all.chain(scheduled::reads(state, addr)))
 }
 
@@ -95,6 +96,7 @@ fn judge_by(
     let scope = state.scope(Some(addr), world, &[], now);
     let seen = Seen::new(&scope);
     let mut judged: Vec<_> = step.gates.iter().map(|g| one(judge, g, &seen)).collect();
+    judged.extend(needed(judge, step, &seen));
     // A way back is there for when a guard is breached.
     let guards = state.runbook.guards.iter().filter(|_| !state.going_back());
     judged.extend(guards.map(|g| GateJudged {
@@ -117,6 +119,17 @@ fn judge_by(
         });
     }
     judged
+}
+
+/// What a step is there for may be done before anybody releases it, by somebody else or by a command
+/// that was claimed too soon: done once more it would hit what took its place.
+fn needed(judge: Judge, step: &Step, seen: &Seen<'_>) -> Option<GateJudged> {
+    let when = step.when.as_ref().filter(|_| step.acts())?;
+    let mut judged = judge(when, seen);
+    if judged.verdict == Verdict::Fail {
+        judged.why = format!("not any more, retry asks again: {}", judged.why);
+    }
+    Some(GateJudged { gate: NEEDED.into(), says: "it is still needed".into(), judged })
 }
 
 /// Judges one gate.

@@ -145,7 +145,7 @@ pub enum Move {
     Probe,
     /// `Retried`
     Retry,
-    /// `Retried`, of a step that failed or is in doubt and has a `when`
+    /// `Retried`, of a step that waits, failed or is in doubt and has a `when`
     Anew,
     /// `Skipped`
     Skip,
@@ -269,7 +269,7 @@ impl fmt::Display for Move {
             Self::VerifyFail => "its verify did not settle in time",
             Self::Probe => "its probe looked",
             Self::Retry => "it is tried again, or asked again whether it is needed",
-            Self::Anew => "it is tried again and has a `when`, which is asked first",
+            Self::Anew => "it is tried or asked for again and has a `when`, which is asked first",
             Self::Skip => "it is skipped, with a reason",
             Self::Choose => "its question is answered",
             Self::SoakStart => "its soak's clock starts, or starts again",
@@ -303,8 +303,9 @@ pub fn legal(from: Status, by: Move) -> Result<Status, Illegal> {
         | (S::Failed | S::InDoubt, Move::Retry) => S::Ready,
         (S::Pending, Move::NotNeeded) => S::NotNeeded,
         // Whether a step is needed may be asked again: its turn comes anew. What failed may have
-        // failed because it is no longer needed.
-        (S::NotNeeded | S::Done, Move::Retry) | (S::Failed | S::InDoubt, Move::Anew) => S::Pending,
+        // failed because it is no longer needed; what waits may not be needed any more.
+        (S::NotNeeded | S::Done, Move::Retry)
+        | (S::Ready | S::Blocked | S::Failed | S::InDoubt, Move::Anew) => S::Pending,
         (S::Ready | S::Blocked, Move::GatesHold)
         | (S::Confirming | S::Released, Move::CloseBlocked) => S::Blocked,
         (S::Ready | S::Blocked, Move::Review)

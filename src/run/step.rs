@@ -4,6 +4,7 @@ use crate::event::{GateJudged, Judged, Probed, Proposal, Span, Time, Verdict, Wa
 use crate::run::clock::observed;
 use crate::run::life::Status;
 use crate::run::poll::Said;
+use crate::runbook::model::NEEDED;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -146,6 +147,12 @@ impl StepState {
     #[must_use]
     pub fn lacks(&self, gate: &GateJudged) -> bool {
         crate::run::gates::lacks(gate, &self.overrides)
+    }
+
+    /// What it is there for is so already: whether it is needed may be asked again.
+    #[must_use]
+    pub fn is_done_already(&self) -> bool {
+        self.gates.iter().any(|g| g.gate == NEEDED && g.judged.verdict == Verdict::Fail)
     }
 
     /// Every gate passes or is overridden.

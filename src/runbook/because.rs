@@ -103,7 +103,7 @@ fn told_of(walk: &Walk<'_>, context: &Context<'_, '_>) -> Option<Decisive> {
         How::None => Vec::new(),
     };
     let rows = match which.len() {
-        0 if walk.how == How::None => format!("none of {}", all.len()),
+        0 if walk.how == How::None => format!("no exception among {}", all.len()),
         0 => return None,
         n if n > TOLD => format!("{n} of them"),
         _ => {

@@ -10,6 +10,7 @@ pub mod model;
 pub mod types;
 pub mod verbs;
 
+mod after;
 mod because;
 mod capture;
 mod convert;

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 /// Gate of a step that needs two people; no other one is called so.
 pub const SECOND_PERSON: &str = "second-person";
+/// Id of the gate of a step that does something and has a `when`.
+pub const NEEDED: &str = "needed";
 /// Gates that Holdpoint itself adds: no runbook's gate is called so.
-pub const BUILT_IN: [&str; 5] = [SECOND_PERSON, "window", "lease", "poll", "scheduled"];
+pub const BUILT_IN: [&str; 6] = [SECOND_PERSON, "window", "lease", "poll", "scheduled", NEEDED];
 
 /// A checked runbook.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! One step: from TOML to model, and what the lint asks of a step as a whole.
 
 use crate::event::Span;
+use crate::runbook::after::{before_type, result_type};
 use crate::runbook::capture::captures;
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{
@@ -33,7 +34,7 @@ pub(crate) fn compile(lint: &mut Lint, raw: RawStep, names: &Names) -> Option<(S
         learnt.push(("choice", raw.id.get_ref().clone(), Ty::String));
     }
     let gates = gates(lint, &raw.gate, names);
-    let after = names.with("before", Ty::Any).with("result", result_type(spec));
+    let after = names.with("before", before_type(spec)).with("result", result_type(spec));
     let verify = raw.verify.as_ref().and_then(|v| verify(lint, v, &after));
     let probe = raw.probe.as_ref().and_then(|p| lint.condition(p, &after));
     let captured = captures(lint, raw.capture, &after);
@@ -163,15 +164,6 @@ fn risk_word(risk: Risk) -> &'static str {
         Risk::Destructive => "destructive",
         Risk::PointOfNoReturn => "point-of-no-return",
     }
-}
-
-pub(super) fn result_type(spec: Option<&Verb>) -> Ty {
-    spec.map_or(Ty::Any, |s| {
-        Ty::Object(
-            "result".into(),
-            Arc::new(s.result.iter().map(|(n, t)| ((*n).to_owned(), t.ty())).collect()),
-        )
-    })
 }
 
 fn does(

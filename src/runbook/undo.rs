@@ -1,10 +1,10 @@
 //! How a step is undone: a step of its own, and the section in which such steps are walked.
 
+use crate::runbook::after::{before_type, result_type};
 use crate::runbook::lint::{Lint, Names};
 use crate::runbook::model::{Does, Each, Hold, OnGuard, Phase, Risk, Step, UNDO, Undo};
 use crate::runbook::raw::RawUndo;
-use crate::runbook::steps::{call, gates, result_type, verify};
-use crate::runbook::types::Ty;
+use crate::runbook::steps::{call, gates, verify};
 use crate::runbook::{Expr, Template};
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ pub(super) fn undo(
             return None;
         }
     };
-    let after = names.with("before", Ty::Any).with("result", result_type(spec));
+    let after = names.with("before", before_type(spec)).with("result", result_type(spec));
     let step = Step {
         title: title.headed(&format!("{head}: ")),
         why,

@@ -20,11 +20,33 @@ pub(crate) fn plain<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Err
 /// What can be asked with GET.
 pub(crate) fn web<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let url = String::deserialize(from)?;
-    let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    if rest.is_none_or(|rest| rest.is_empty() || url.contains(char::is_control)) {
-        return Err(D::Error::custom(format!("{url:?} is no address; write https://host/path")));
+    match no_address(&url) {
+        Some(NotSo::Secret) => Err(D::Error::custom(format!("{HELD}; {HOLDS_NONE}"))),
+        Some(NotSo::Web) => {
+            Err(D::Error::custom(format!("{url:?} is no address; write https://host/path")))
+        }
+        None => Ok(url),
     }
-    Ok(url)
+}
+
+const HELD: &str =
+    "this address holds a user or a password, which would stand in the journal and on the screen";
+const HOLDS_NONE: &str = "write https://host:port: a site file holds no secrets";
+
+/// Why something is no address that can be asked.
+enum NotSo {
+    /// Of another scheme, or none at all.
+    Web,
+    /// It says who asks, and with what.
+    Secret,
+}
+
+fn no_address(text: &str) -> Option<NotSo> {
+    let Ok(url) = reqwest::Url::parse(text) else { return Some(NotSo::Web) };
+    if !matches!(url.scheme(), "http" | "https") || text.contains(char::is_control) {
+        return Some(NotSo::Web);
+    }
+    (!url.username().is_empty() || url.password().is_some()).then_some(NotSo::Secret)
 }
 
 pub(super) fn check(site: &Site, problems: &mut Vec<Problem>) {
@@ -100,16 +122,19 @@ fn check_voters(vault: &Vault, kubernetes: bool, problems: &mut Vec<Problem>) {
                 format!("{} cannot be reached", voter.name),
                 "give an address, or port_forward = 8200",
             )),
-            Some(a)
-                if !a.get_ref().starts_with("http://") && !a.get_ref().starts_with("https://") =>
-            {
-                problems.push(Problem::error(
+            Some(a) => match no_address(a.get_ref()) {
+                Some(NotSo::Web) => problems.push(Problem::error(
                     a.span(),
                     "this is no address",
                     "write https://host:port",
-                ));
-            }
-            _ => {}
+                )),
+                // Not its place: that would show the line.
+                Some(NotSo::Secret) => {
+                    problems.push(Problem::error(span.clone(), HELD, HOLDS_NONE))
+                }
+                None => {}
+            },
+            None => {}
         }
         if voter.port_forward.is_some() && !kubernetes {
             problems.push(Problem::error(

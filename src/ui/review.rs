@@ -13,6 +13,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+/// Lines that a page of it is read on by.
+pub(crate) const SCROLLED: usize = 5;
+
 pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, open: &Review, now: Time) {
     let addr = &open.step;
     let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else { return };
@@ -29,10 +32,13 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, open: &Revi
         body.extend(commands(s, width));
         body
     };
-    // Values of gates are cut before anything has to be scrolled.
-    let whole = body(true);
-    let body = if whole.len() <= room { whole } else { body(false) };
-    let mut out = window(body, open.scroll, room);
+    // Values of gates are cut before anything has to be scrolled; who scrolls reads all of them.
+    let (whole, brief) = (body(true), body(false));
+    let mut out = match whole.len() > room && brief.len() < room {
+        true if open.scroll == 0 => cut_short(brief),
+        true => window(whole, open.scroll.saturating_sub(SCROLLED), room),
+        false => window(whole, open.scroll, room),
+    };
     out.extend(tail);
     let digest = s
         .proposal
@@ -44,6 +50,13 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, open: &Revi
 
 fn styled(lines: Vec<String>, style: Style) -> impl Iterator<Item = Line<'static>> {
     lines.into_iter().map(move |l| Line::styled(l, style))
+}
+
+/// All of it, in lines that may end early.
+fn cut_short(mut body: Vec<Line<'static>>) -> Vec<Line<'static>> {
+    let says = "… what ends so goes on: PgDn has all of it";
+    body.push(Line::styled(says, theme::caution()));
+    body
 }
 
 /// A part of what is longer than the screen, with what there is above and below.

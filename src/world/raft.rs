@@ -221,4 +221,34 @@ impl Raft {
         }
         Some(supposed)
     }
+
+    /// Whether it is known how far behind it is: it told its own index, and there is a leader's to
+    /// compare it with.
+    #[must_use]
+    pub fn knows_index(&self, voter: &Voter) -> bool {
+        voter.leader_answer == Answer::Answers && self.committed > 0
+    }
+
+    /// Voters of which that, or how long they take to answer, is not known.
+    pub fn untold(&self) -> impl Iterator<Item = &Voter> {
+        self.voters.iter().filter(|v| !self.knows_index(v) || v.code == 0)
+    }
+
+    /// The cluster as it would be if those were far behind and slow; none where all is known. The
+    /// zeroes that stand for what nobody told are no figures.
+    #[must_use]
+    pub fn supposing_untold_far_behind(&self) -> Option<Self> {
+        const FAR: i64 = i64::MAX / 4;
+        self.untold().next()?;
+        let mut supposed = self.clone();
+        for v in &mut supposed.voters {
+            if !self.knows_index(v) {
+                v.behind = FAR;
+            }
+            if v.code == 0 {
+                v.latency_ms = FAR;
+            }
+        }
+        Some(supposed)
+    }
 }

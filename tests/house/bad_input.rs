@@ -130,6 +130,7 @@ fn cases() -> Vec<(&'static str, String, &'static str)> {
              do.kube.wait = { pod = \"p\", until = \"ready\", within = \"5s\" }",
             "asks for an end that never comes",
         ),
+        ("before[0].uid", "before[0].uuid", "did you mean `uid`"),
         ("settle = \"2 in 2s\"", "settle = \"twice\"", "3 in 90s"),
         ("settle = \"2 in 2s\"", "settle = \"2 in 10m\"", "cannot settle"),
         ("title = \"A\"", "title = ", "correct the TOML"),

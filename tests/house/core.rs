@@ -8,6 +8,7 @@ mod clocks;
 pub mod evidence;
 mod held;
 mod leased;
+mod needed;
 mod offers;
 mod overrides;
 pub mod polled;

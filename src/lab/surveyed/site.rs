@@ -89,7 +89,7 @@ port_forward = 8200
 namespace = "vault"
 name = "key"
 [http."a b"]
-url = "https://u:p@192.0.2.1/v1/sys/health"
+url = "https://192.0.2.1/v1/sys/health"
 [http.shop]
 url = "https://shop.example.net/"
 [values]

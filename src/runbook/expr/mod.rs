@@ -1,5 +1,6 @@
 //! CEL expressions and `{{ }}` templates: compiled once, judged on fresh data only.
 
+mod hangs;
 mod seen;
 mod template;
 
@@ -295,6 +296,9 @@ impl Expr {
         if let Some(why) = self.hangs_on_a_lost_path(scope, found.as_ref().ok()) {
             return Err(why);
         }
+        if let Some(why) = self.hangs_on_untold_figures(scope, found.as_ref().ok()) {
+            return Err(why);
+        }
         let unread = self.sources.contains(&Source::Raft).then(|| self.unread(&scope.world.raft));
         match found {
             Ok(cel::Value::Bool(true)) => unread.flatten().map_or(Ok(true), Err),
@@ -312,26 +316,6 @@ impl Expr {
         }
         whys.retain(|w| !w.is_empty());
         if whys.is_empty() { NOTHING_SAID.into() } else { whys.join("; ") }
-    }
-
-    /// In words, the voters on whose lost paths the value hangs: it would be another one if
-    /// they were well. No answer is neither well nor ill.
-    fn hangs_on_a_lost_path(
-        &self,
-        scope: &Scope<'_>,
-        found: Option<&cel::Value>,
-    ) -> Option<String> {
-        if !self.sources.contains(&Source::Raft) {
-            return None;
-        }
-        let supposed = scope.world.raft.supposing_lost_voters_well()?;
-        let seen = Seen::supposing(scope, &supposed);
-        let other = self.program.execute(&seen.context()).ok();
-        if other.as_ref() == found {
-            return None;
-        }
-        let lost: Vec<_> = scope.world.raft.lost().map(|v| v.name.as_str()).collect();
-        Some(format!("path lost to {}: whether it is well is not known", lost.join(", ")))
     }
 
     /// What it was judged on, for people: rows that decide, and values that it names.

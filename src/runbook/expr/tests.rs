@@ -1,7 +1,9 @@
 //! Judging on data that is there, lost or not read.
 
 use super::*;
-use crate::world::{Change, CronJob, Http, Pod, Raft, Rows, Status, Update, Voter, VoterVerdict};
+use crate::world::{
+    Answer, Change, CronJob, Http, Pod, Raft, Rows, Status, Update, Voter, VoterVerdict,
+};
 
 /// vault-0 leads, vault-1 follows, and of vault-2 the verdict is given.
 fn judged(text: &str, third: VoterVerdict) -> Verdict {
@@ -120,6 +122,51 @@ fn nothing_passes_on_what_was_not_read() {
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("")), Pass, "{text}");
         assert_eq!(judged_on(text, VoterVerdict::Healthy, http("refused")), refused, "{text}");
     }
+}
+
+/// Zero stands for what nobody told: it is no figure, and nobody is taken for level or fast.
+#[test]
+fn nothing_passes_on_figures_that_nobody_told() {
+    use Verdict::{Fail, Inconclusive, Pass};
+    let told = |w: &mut World| {
+        w.raft.committed = 100;
+        for v in &mut w.raft.voters {
+            v.leader_answer = Answer::Answers;
+            v.code = 429;
+        }
+    };
+    let untold = |w: &mut World| {
+        told(w);
+        w.raft.voters[2].leader_answer = Answer::Silent;
+        w.raft.voters[2].code = 0;
+    };
+    let nobody_leads = |w: &mut World| {
+        told(w);
+        w.raft.committed = 0;
+    };
+    for (text, known, silent, leaderless) in [
+        (
+            "size(raft.voters) > 0 && raft.voters.all(v, v.behind == 0)",
+            Pass,
+            Inconclusive,
+            Inconclusive,
+        ),
+        (
+            "size(raft.voters) > 0 && raft.voters.all(v, v.latency_ms < 100)",
+            Pass,
+            Inconclusive,
+            Pass,
+        ),
+        ("raft.voters.exists(v, v.name == \"vault-1\" && v.behind == 0)", Pass, Pass, Inconclusive),
+        ("raft.voters.exists(v, v.behind > 5)", Fail, Inconclusive, Inconclusive),
+    ] {
+        let judged = |edit: &dyn Fn(&mut World)| judged_on(text, VoterVerdict::Healthy, edit);
+        assert_eq!(judged(&told), known, "{text}");
+        assert_eq!(judged(&untold), silent, "{text}");
+        assert_eq!(judged(&nobody_leads), leaderless, "{text}");
+    }
+    let why = of("raft.voters.exists(v, v.behind > 5)", VoterVerdict::Down, untold).why;
+    assert!(why.contains("behind is not known of vault-2 (down)"), "{why}");
 }
 
 /// Of a table the rows that are named are shown, and not how many it has.
@@ -333,7 +380,7 @@ fn what_passes_is_told_by_the_rows_that_decide() {
             "cronjobs.exists(j, j.namespace == \"vault\" && j.name == params.job && !j.suspended)",
             "cronjobs: backup (not suspended); params.job: backup",
         ),
-        ("!pods.exists(p, p.status == \"Done\")", "pods: none of 10"),
+        ("!pods.exists(p, p.status == \"Done\")", "pods: no exception among 10"),
         ("size(pods.filter(p, p.status == \"Running\")) > 0", "pods: 10 of them"),
         (
             "size(pods.filter(p, p.namespace == \"vault\" && p.name == \"pod-1\")) > 0 && \

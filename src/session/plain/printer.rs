@@ -4,6 +4,7 @@ use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{Accepted, OutputLine, State, Status, StepState};
 use crate::runbook::model::Does;
 use crate::session::plain::review;
+use crate::world::Answer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -295,7 +296,10 @@ impl Printer {
             None => say!(self, "between steps"),
         }
         for v in &state.world.raft.voters {
-            say!(self, "  {} {} applied {} behind {}", v.name, v.verdict, v.applied, v.behind);
+            let told = |known, figure: i64| if known { figure.to_string() } else { "?".into() };
+            let applied = told(v.leader_answer == Answer::Answers, v.applied);
+            let behind = told(state.world.raft.knows_index(v), v.behind);
+            say!(self, "  {} {} applied {applied} behind {behind}", v.name, v.verdict);
         }
     }
 }

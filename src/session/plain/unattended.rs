@@ -134,6 +134,10 @@ impl<'a> Unattended<'a> {
                 Go::Stop(format!("{addr} is {}: {}", s.status, s.why.clone().unwrap_or_default()))
             }
             (Status::Running, Does::Soak { .. }) => self.soaks(&addr, s),
+            (Status::Blocked, _) if s.is_done_already() => {
+                let intent = Intent::Retry { step: addr.clone() };
+                self.ask(handle, actor, &addr, s.ticket, intent).await
+            }
             (Status::Blocked | Status::Pending, _) => self.patient(&addr, state, waited),
             _ => Go::On,
         }

@@ -7,6 +7,7 @@ use crate::ui::command;
 use crate::ui::detail;
 use crate::ui::keymap::{Asked, KeyCode, ask, open_write};
 use crate::ui::model::{Model, Overlay, Review, Writing};
+use crate::ui::review::SCROLLED;
 
 /// Rows that a page goes on by.
 const PAGE: usize = 10;
@@ -53,8 +54,8 @@ pub(super) fn key(
                 return open_write(model, Writing::Override(step, gate, seen));
             }
         }
-        KeyCode::PageDown => open.scroll = open.scroll.saturating_add(5),
-        KeyCode::PageUp => open.scroll = open.scroll.saturating_sub(5),
+        KeyCode::PageDown => open.scroll = open.scroll.saturating_add(SCROLLED),
+        KeyCode::PageUp => open.scroll = open.scroll.saturating_sub(SCROLLED),
         KeyCode::F(2) => {
             model.overlay = Overlay::Command { step, scroll: 0 };
             return Asked::Nothing;

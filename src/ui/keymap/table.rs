@@ -166,13 +166,16 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
         Status::Ready if asks => keys.push(act("Enter", "answer the question", "answer")),
         Status::Ready | Status::Blocked | Status::Confirming if !asks => {
             keys.push(key("Enter", "review the step; it runs nothing", "review"));
+            if s.status != Status::Confirming && s.is_done_already() {
+                keys.push(act("r", "ask again whether it is needed", "ask again"));
+            }
         }
         Status::Shown => keys.push(act("Enter", "it is done; Holdpoint looks", "it is done")),
         Status::InDoubt => {
             if matches!(s.probed, Some((Probed::Done, _))) {
                 keys.push(act("a", "accept that it is done, as its probe says", "accept"));
             }
-            if !matches!(s.probed, Some((Probed::Running, _))) {
+            if !matches!(s.probed, None | Some((Probed::Running, _))) {
                 keys.push(act("r", "try it again, from its gates", "retry"));
             }
         }
@@ -195,7 +198,7 @@ fn step(keys: &mut Vec<Key>, state: &State, addr: &StepAddr, s: &StepState) {
             keys.push(act("s", "end the soak early, with a reason", "end the soak…"));
         }
         // It is let end, or ended, before anything else.
-        Status::InDoubt if matches!(s.probed, Some((Probed::Running, _))) => {}
+        Status::InDoubt if matches!(s.probed, None | Some((Probed::Running, _))) => {}
         Status::Ready | Status::Blocked | Status::Failed | Status::InDoubt | Status::Shown => {
             keys.push(act("s", "skip the step, with a reason", "skip…"));
         }

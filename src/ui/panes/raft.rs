@@ -6,7 +6,7 @@ use crate::run::State;
 use crate::ui::model::View;
 use crate::ui::text::{cut, grouped, left, right};
 use crate::ui::theme;
-use crate::world::{Source, Voter, VoterVerdict};
+use crate::world::{Answer, Source, Voter, VoterVerdict};
 use ratatui::text::Line;
 
 pub(super) fn rows<'a>(state: &'a State, view: &View) -> Vec<&'a Voter> {
@@ -62,8 +62,8 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
             left(role(v), 9),
             left(&answers, 12),
             left(sealed, 6),
-            right(&grouped(v.applied), 9),
-            right(&grouped(v.behind), 8),
+            right(&told(v.leader_answer == Answer::Answers, v.applied), 9),
+            right(&told(state.world.raft.knows_index(v), v.behind), 8),
             said(v, led_by_one_who_hears),
             mark(&names, &v.name)
         );
@@ -71,6 +71,11 @@ pub(crate) fn raft(state: &State, view: &View, width: usize, now: Time) -> Vec<L
     }
     out.push(sum(state, width, fresh));
     out
+}
+
+/// A figure, where somebody told it.
+fn told(known: bool, figure: i64) -> String {
+    if known { grouped(figure) } else { "–".into() }
 }
 
 /// What wants a person first, then figures; what could not be read is not called false.

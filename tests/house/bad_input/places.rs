@@ -150,6 +150,8 @@ fn broken_site_files_say_where_and_what_to_do() {
         ("name = \"e\"", "nam = \"e\"", "unknown field", (2, 1), "nam"),
         ("context = \"e\"\n", "", "missing field", (3, 1), "[kubernetes]"),
         ("http://", "", "https://host:port", (8, 11), "\"127.0.0.1:1\""),
+        (":1\"", ":99999\"", "https://host:port", (8, 11), "\"http://127.0.0.1:99999\""),
+        ("http://", "http://me:s3cret@", "holds no secrets", (6, 1), "[[vault.voter]]"),
         ("address = \"http://127.0.0.1:1\"\n", "", "port_forward", (6, 1), "[[vault.voter]]"),
         ("[vault]\n", "[vault]\ntoken = \"hvs.x\"\n", "token_file", (6, 1), "token"),
         ("name = \"a\"", "name = 3", "invalid type", (7, 8), "3"),
@@ -162,5 +164,6 @@ fn broken_site_files_say_where_and_what_to_do() {
         assert_eq!(place(&text, problem), (line, column, marked), "{to}");
         let shown = holdpoint::problem::render("site.toml", &text, &problems);
         assert!(shown.contains(&format!("site.toml:{line}:{column}]")), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 }

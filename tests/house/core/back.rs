@@ -302,6 +302,20 @@ fn a_way_back_below_another_is_not_begun_anew() {
     assert_eq!(run.state.steps[&step].status, Status::Shown);
 }
 
+/// Its probe looks, and cannot tell.
+fn nobody_knows(run: &mut Run, step: &StepAddr) {
+    let ticket = run.state.steps[step].ticket;
+    let (verdict, why, result) = (Probed::Unknown, "no answer".to_owned(), json!(null));
+    run.system(Intent::Probed {
+        step: step.clone(),
+        ticket,
+        verdict,
+        why,
+        result,
+        changes: vec![],
+    });
+}
+
 /// Whichever attempt did it, and whatever was said of it since: what may have been done is undone.
 #[test]
 fn what_an_earlier_attempt_may_have_done_is_undone_too() {
@@ -313,6 +327,9 @@ fn what_an_earlier_attempt_may_have_done_is_undone_too() {
             false => Outcome::Failed("half of it".into()),
         };
         run.system(Intent::EffectEnded { effect, outcome, result: json!({}) });
+        if skipped {
+            nobody_knows(&mut run, &step);
+        }
         let after = match skipped {
             true => Intent::Skip { step: step.clone(), reason: "leave it".into() },
             false => Intent::Retry { step: step.clone() },
@@ -366,6 +383,18 @@ fn on_a_way_back_only_that_way_counts() {
     let (step, effect) = run.reach_running();
     let outcome = Outcome::Unknown("no answer".into());
     run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
+    // Before its probe has answered it may still run: nobody goes past it, and nothing is closed.
+    let reason = || "leave it".to_owned();
+    for past in [
+        go("home"),
+        Intent::Skip { step: step.clone(), reason: reason() },
+        Intent::Retry { step: step.clone() },
+        Intent::Abort { reason: reason() },
+    ] {
+        let why = run.ask(&driver(), past).unwrap_err().to_string();
+        assert!(why.contains("may still run"), "{why}");
+    }
+    nobody_knows(&mut run, &step);
     let ticket = run.state.steps[&step].ticket;
     assert_eq!(run.state.remaining(run.now), Span(0));
     run.ask(&driver(), go("home")).unwrap();
@@ -374,5 +403,6 @@ fn on_a_way_back_only_that_way_counts() {
     let changes = vec![];
     let late = Intent::Probed { step: step.clone(), ticket, verdict, why, result, changes };
     assert!(run.system(late).is_empty());
-    assert_eq!(run.state.steps[&step].probed, None);
+    let probed = run.state.steps[&step].probed.as_ref().map(|p| p.0);
+    assert_eq!(probed, Some(Probed::Unknown));
 }
