@@ -1,7 +1,7 @@
 //! A run from its header to its end, whatever it runs on: what `run`, `watch`, `demo` and
 //! `rehearse` have in common.
 
-use crate::cli::{print, site};
+use crate::cli::{print, signals, site};
 use crate::event::{Actor, Header, Time};
 use crate::journal::{Health, HealthState};
 use crate::remote::Remote;
@@ -14,7 +14,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// What wants to know of a run that has begun, and of its directory.
 pub(crate) type Begun = Box<dyn FnOnce(&Handle, &Path)>;
@@ -121,21 +120,9 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
         }
     };
     begun(&handle, &dir);
-    let goes_on = tokio::spawn(goes_on(handle.clone()));
+    let goes_on = tokio::spawn(signals::goes_on(handle.clone()));
     let done = match stage {
-        None => {
-            outln!("journal: {}", dir.display());
-            notice.iter().for_each(|notice| outln!("{notice}"));
-            let done = plain(&handle, &actor, answers.as_ref(), &mut print::line).await;
-            if !done && print::lost() {
-                errln!(
-                    "holdpoint: nobody reads the output any more; the run was left as soon as nothing \
-                     ran, and stays open in its journal: {}",
-                    dir.display()
-                );
-            }
-            done
-        }
+        None => line_by_line(&handle, &dir, &actor, answers.as_ref(), notice).await,
         Some(stage) => {
             let done = match tui(stage, handle.clone(), &actor, notice).await {
                 Ok(done) => done,
@@ -164,6 +151,36 @@ pub(crate) async fn conduct(run: Conduct) -> Result<bool, String> {
     Ok(done)
 }
 
+/// The run without a screen, until it is done or left; whether it was done.
+async fn line_by_line(
+    handle: &Handle,
+    dir: &Path,
+    actor: &Actor,
+    answers: Option<&Answers>,
+    notice: Option<String>,
+) -> bool {
+    outln!("journal: {}", dir.display());
+    notice.iter().for_each(|notice| outln!("{notice}"));
+    let stops = tokio::spawn(signals::stops(handle.clone()));
+    let mut print = print::line;
+    let done = tokio::select! {
+        done = plain(handle, actor, answers, &mut print) => done,
+        () = signals::ends(handle) => {
+            errln!("holdpoint: told to end; the run stays open in its journal: {}", dir.display());
+            false
+        }
+    };
+    stops.abort();
+    if !done && print::lost() {
+        errln!(
+            "holdpoint: nobody reads the output any more; the run was left as soon as nothing \
+             ran, and stays open in its journal: {}",
+            dir.display()
+        );
+    }
+    done
+}
+
 /// Says what the journal may lack: a run that goes on from it goes on without that.
 fn lacks(lost: Option<String>, health: &Health, dir: &Path) {
     let hangs = matches!(health.state, HealthState::Waiting { .. });
@@ -177,15 +194,4 @@ fn lacks(lost: Option<String>, health: &Health, dir: &Path) {
         "holdpoint: {since}: {why}; holdpoint resume goes on from what is there: {}",
         dir.display()
     );
-}
-
-/// Whoever was stopped, and goes on, saw nothing meanwhile: the lease and all gates are asked for
-/// anew.
-async fn goes_on(handle: Handle) {
-    let number = rustix::process::Signal::CONT.as_raw();
-    let Ok(mut told) = signal(SignalKind::from_raw(number)) else { return };
-    while told.recv().await.is_some() {
-        // The run may be over.
-        let _ = handle.ask(&Actor::System, Intent::Continued).await;
-    }
 }

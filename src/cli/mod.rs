@@ -19,6 +19,7 @@ pub mod resume;
 pub mod run;
 pub mod runs;
 pub mod schema;
+mod signals;
 pub mod site;
 pub mod survey;
 pub mod verify;

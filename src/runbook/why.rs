@@ -106,10 +106,29 @@ fn breakers(c: &ComprehensionExpr, context: &Context<'_, '_>) -> Option<String> 
         let mut inner = of_row(c, row, context);
         inner.add_variable_from_value(c.accu_var.clone(), Value::Bool(true));
         if Value::resolve(&c.loop_step, &inner) != Ok(Value::Bool(true)) {
-            names.push(convert::named(row).unwrap_or_else(|| convert::brief(row)));
+            let name = convert::named(row).unwrap_or_else(|| convert::brief(row));
+            names.push(match lacks(c, row, context) {
+                facts if facts.is_empty() => name,
+                facts => match name.strip_suffix(')') {
+                    Some(open) => format!("{open}, {})", facts.join(", ")),
+                    None => format!("{name} ({})", facts.join(", ")),
+                },
+            });
         }
     }
     (!names.is_empty()).then(|| format!("not so for {}", names.join(", ")))
+}
+
+/// What an object has where it lacks: one word says how a voter is, and not how a claim is that is
+/// Bound, and the old one.
+fn lacks(c: &ComprehensionExpr, row: &Value, context: &Context<'_, '_>) -> Vec<String> {
+    let (Macro::All(asked), Some(_)) = (decoded(c), convert::field(row, "uid")) else {
+        return Vec::new();
+    };
+    let inner = of_row(c, row, context);
+    let parts = conjuncts(asked).into_iter();
+    let broken = parts.filter(|part| Value::resolve(part, &inner) != Ok(Value::Bool(true)));
+    read_of(c, &broken.collect::<Vec<_>>(), &inner)
 }
 
 /// Of an `exists()` that should not be, the rows for which it is so.

@@ -1,4 +1,5 @@
-//! A guard's breach ends a program whose step says so, and nothing comes after it.
+//! What ends a program under way, and what does not: a guard's breach, where its step says so; no
+//! signal to the session.
 
 use crate::pty::HOLDPOINT;
 use holdpoint::event::{Event, Outcome};
@@ -7,13 +8,14 @@ use std::fs::{read_to_string, write};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// It ends when it is told to, and says so; by itself only after a minute.
 const SCRIPT: &str =
     "trap 'echo told > told; exit 1' TERM; echo begun > begun; sleep 60 & wait; echo over > over";
 
-fn prepared(dir: &Path, port: u16) {
+fn prepared(dir: &Path, port: u16, script: &str) {
     let put = |name: &str, text: &str| write(dir.join(name), text).unwrap();
     put(
         "site.toml",
@@ -37,7 +39,7 @@ fn prepared(dir: &Path, port: u16) {
              [[guard]]\nid = \"page\"\nthat = 'http[\"page\"].status == 200'\n\
              says = \"the page is there\"\nfor = \"1s\"\n\
              [[phase]]\nid = \"only\"\ntitle = \"Only\"\n{}{}",
-            step("long", "on_breach = \"stop\"", SCRIPT),
+            step("long", "on_breach = \"stop\"", script),
             step("next", "", "echo next > next"),
         ),
     );
@@ -48,7 +50,7 @@ fn a_breach_ends_the_program_and_holds_the_line() {
     let kept = tempfile::tempdir().unwrap();
     let dir = kept.path();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    prepared(dir, listener.local_addr().unwrap().port());
+    prepared(dir, listener.local_addr().unwrap().port(), SCRIPT);
     let begun = dir.join("begun");
     // The page is there until the program runs. The thread ends with the test's process.
     std::thread::spawn(move || {
@@ -83,4 +85,63 @@ fn a_breach_ends_the_program_and_holds_the_line() {
     });
     assert!(breached < held && held < stopping && Some(stopping) < ended, "{said}");
     assert!(said.contains("sh was stopped: guard page breached"), "{said}");
+}
+
+/// The session is stopped only between effects, and ends behind the one that runs.
+#[test]
+fn a_session_that_is_told_to_stop_or_end_sees_its_program_through() {
+    let kept = tempfile::tempdir().unwrap();
+    let dir = kept.path();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It ends when this test lets it.
+    prepared(
+        dir,
+        port,
+        "echo begun > begun; until [ -e end ]; do sleep 0.1; done; echo over > over",
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let mut ran = Command::new(HOLDPOINT)
+        .args(["run", "book.toml", "--site", "site.toml", "--state", "runs"])
+        .args(["--ui", "plain", "--answers", "answers.toml"])
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = |what: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !what() {
+            assert!(Instant::now() < end);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until(&|| dir.join("begun").exists());
+    let pid = rustix::process::Pid::from_child(&ran);
+    for number in [rustix::process::Signal::TSTP, rustix::process::Signal::TERM] {
+        rustix::process::kill_process(pid, number).unwrap();
+    }
+    // It answers each: by then neither has stopped nor ended it.
+    let mut told = std::io::BufRead::lines(std::io::BufReader::new(ran.stderr.take().unwrap()));
+    for wanted in ["only/long is running", "only/long is running"] {
+        let line = told.by_ref().map(|l| l.unwrap()).find(|l| l.contains("is running")).unwrap();
+        assert!(line.contains(wanted), "{line}");
+    }
+    assert!(ran.try_wait().unwrap().is_none() && !dir.join("over").exists());
+    write(dir.join("end"), "").unwrap();
+    let left: Vec<String> = told.map(|l| l.unwrap()).collect();
+    assert_eq!(ran.wait().unwrap().code(), Some(1), "{left:?}");
+    assert!(dir.join("over").exists() && !dir.join("next").exists(), "{left:?}");
+    assert!(left.iter().any(|l| l.contains("the run stays open in its journal")), "{left:?}");
+    let run = std::fs::read_dir(dir.join("runs")).unwrap().next().unwrap().unwrap().path();
+    let entries = read(&run).unwrap().entries;
+    let ended = |e: &Event| matches!(e, Event::EffectEnded { outcome: Outcome::Ok, .. });
+    assert!(entries.iter().any(|e| ended(&e.event)), "its end is recorded");
 }

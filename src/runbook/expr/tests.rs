@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::world::{
-    Answer, Change, CronJob, Http, Pod, Raft, Rows, Status, Update, Voter, VoterVerdict,
+    Answer, Change, Claim, CronJob, Http, Pod, Raft, Rows, Status, Update, Voter, VoterVerdict,
 };
 
 /// vault-0 leads, vault-1 follows, and of vault-2 the verdict is given.
@@ -321,6 +321,31 @@ fn with_jobs(w: &mut World, jobs: Vec<CronJob>) {
         let (status, as_of) = (Status::Live, Some(Time(0)));
         w.apply(&Change { source, status, as_of, reach: reach.clone(), update });
     }
+}
+
+/// Of an object that breaks an `all` what it breaks it by: a claim that is Bound may be the old one.
+#[test]
+fn an_object_that_is_not_so_is_told_with_what_it_lacks() {
+    let claims = |w: &mut World| {
+        let claim = |name: &str, class: &str, deleting| Claim {
+            namespace: "vault".into(),
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            class: class.into(),
+            phase: "Bound".into(),
+            deleting,
+            ..Claim::default()
+        };
+        let all = vec![claim("a", "old", false), claim("b", "new", true), claim("c", "new", false)];
+        let (source, status, as_of) = (Source::Claims, Status::Live, Some(Time(0)));
+        let (reach, update) = (Some(Reach::default()), Update::Claims(Rows::all(all)));
+        w.apply(&Change { source, status, as_of, reach, update });
+    };
+    let text = "size(claims) > 0 && claims.all(c, c.class == \"new\" && !c.deleting && c.uid != \"uid-c\")";
+    assert_eq!(
+        of(text, VoterVerdict::Healthy, claims).why,
+        "not so for a (Bound, class old), b (Bound, deleting true), c (Bound, uid uid-c)"
+    );
 }
 
 /// What a person must know of an `exists` that is not so: the row that is nearest to it, with
