@@ -5,8 +5,9 @@
 use crate::action::quoted;
 use crate::cli::check::read;
 use crate::journal::Verdict;
+use crate::problem::render;
 use crate::run::{Intent, State, reasonable};
-use crate::runbook::{Difference, Part, along, merged};
+use crate::runbook::{Difference, Part, along, load, merged};
 use crate::session::Reopened;
 use crate::text::clean_line;
 use std::collections::BTreeSet;
@@ -30,6 +31,9 @@ pub(crate) struct Wish {
     pub(crate) parts: Vec<String>,
 }
 
+/// So many problems of a file that cannot be used are shown.
+const MOST: usize = 3;
+
 /// A part that is another, and why it cannot be accepted, if it cannot.
 type Found = (Difference, Option<String>);
 
@@ -52,11 +56,17 @@ pub(crate) fn settled(run: &Reopened, wish: Wish, asks: bool) -> Result<Changed,
             None => Ok(stays("is not there any more", "")),
         };
     };
-    let found = state.redline(&text);
+    let found = tied(state.redline(&text));
     // Also with a reason at hand: answers serve for many times, and what was accepted once is no
     // change any more.
     if found.is_empty() {
         return Ok(Changed { then: None, notice: None });
+    }
+    if let Some(wrong) = unusable(&path, &text) {
+        return match wish.reason {
+            Some(_) => Err(format!("{path} cannot be used as it is now{wrong}")),
+            None => Ok(stays("changed since, and cannot be used as it is now", &wrong)),
+        };
     }
     let diff: String = lines(&found).iter().map(|line| format!("\n{line}")).collect();
     let told = stays(&format!("changed since: {}", names(&found)), &diff);
@@ -75,10 +85,8 @@ pub(crate) fn settled(run: &Reopened, wish: Wish, asks: bool) -> Result<Changed,
     reasonable(&reason).map_err(|e| e.to_string())?;
     let taken =
         taken(&found, &wish.parts).map_err(|why| format!("{path} changed since, and {why}"))?;
-    let left: Vec<Found> =
-        found.iter().filter(|(d, _)| !taken.contains(&d.part)).cloned().collect();
-    let accepted: Vec<Found> =
-        found.iter().filter(|(d, _)| taken.contains(&d.part)).cloned().collect();
+    let (accepted, left): (Vec<Found>, Vec<Found>) =
+        found.into_iter().partition(|(d, _)| taken.contains(&d.part));
     let mut notice = format!("accepted of {path}: {}", names(&accepted));
     let runbook = match left.as_slice() {
         [] => text,
@@ -111,16 +119,50 @@ fn taken(found: &[Found], wanted: &[String]) -> Result<BTreeSet<Part>, String> {
         return Ok(taken);
     }
     let free: Vec<Found> = found.iter().filter(|(_, why)| why.is_none()).cloned().collect();
-    let others = match (wanted, free.as_slice()) {
-        (_, []) => String::new(),
-        ([], free) => {
-            let accept = |(d, _): &Found| format!("\n  --accept {}", quoted(&d.part.to_string()));
+    let accept = |(d, _): &Found| {
+        let mut with = along(&all, &BTreeSet::from([d.part.clone()]));
+        with.remove(&d.part);
+        let with: Vec<String> = with.iter().map(|p| clean_line(&p.to_string())).collect();
+        let with = with.join(", ");
+        let with = if with.is_empty() { with } else { format!("  # {with} comes along") };
+        format!("\n  --accept {}{with}", quoted(&clean_line(&d.part.to_string())))
+    };
+    let others = match free.as_slice() {
+        [] => String::new(),
+        free => {
             let free: String = free.iter().map(accept).collect();
             format!("\nThe others can be accepted by name, and these stay as they were:{free}")
         }
-        _ => "\nA step that is new or gone comes with the order of its phase.".into(),
     };
     Err(format!("cannot be accepted:\n{}{others}", lines(&refused).join("\n")))
+}
+
+/// A part that comes with one that is refused is refused as well: a step that is new or gone comes
+/// with the order of its phase.
+fn tied(found: Vec<Found>) -> Vec<Found> {
+    let all: Vec<Difference> = found.iter().map(|(d, _)| d.clone()).collect();
+    let why = |d: &Difference| {
+        let with = along(&all, &BTreeSet::from([d.part.clone()]));
+        found.iter().filter(|(other, _)| with.contains(&other.part)).find_map(|(other, why)| {
+            Some(format!("it comes with {}: {}", other.part, why.as_ref()?))
+        })
+    };
+    let ties: Vec<Option<String>> =
+        found.iter().map(|(d, own)| own.clone().or_else(|| why(d))).collect();
+    all.iter().cloned().zip(ties).collect()
+}
+
+/// What is wrong with the file, as `check` says it: the first of it where it is much.
+fn unusable(path: &str, text: &str) -> Option<String> {
+    let mut problems = load(text).err()?;
+    problems.retain(|p| !p.warning);
+    problems.sort_by_key(|p| p.span.start);
+    let more = problems.len().saturating_sub(MOST);
+    problems.truncate(MOST);
+    let more = if more == 0 { String::new() } else { format!("{more} more; ") };
+    let shown = render(path, text, &problems);
+    let says = format!("holdpoint check {} says all of it", quoted(path));
+    Some(format!(":\n{}\n{more}{says}", shown.trim_end()))
 }
 
 fn names(found: &[Found]) -> String {

@@ -21,6 +21,7 @@ pub mod runs;
 pub mod schema;
 mod signals;
 pub mod site;
+mod standing;
 pub mod survey;
 pub mod verify;
 

@@ -5,13 +5,13 @@ use crate::cli::conduct::{Begin, Conduct, conduct, stage};
 use crate::cli::run::{Ui, answers, pins};
 use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
-use crate::cli::{ended, lab, refuse, runtime, site};
+use crate::cli::{ended, lab, refuse, runtime, site, standing};
 use crate::event::{Actor, Mode, Role, StepAddr};
-use crate::journal::Verdict;
+use crate::journal::{JournalError, Verdict};
 use crate::remote::Remote;
 use crate::run::{State, Status, StepState, over};
 use crate::runbook::model::Does;
-use crate::session::{Answers, Reopened, goes_on, left_behind, reopen};
+use crate::session::{Answers, OpenError, Reopened, goes_on, left_behind, reopen};
 use crate::site::{Site, VAULT, is_lab, lacking};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -139,10 +139,10 @@ fn which(args: &Args) -> Result<PathBuf, String> {
         return locate(run, args.state.as_deref());
     }
     let runs = site::runs(args.state.as_deref());
-    let open: Vec<Row> = list(&runs)?.into_iter().filter(Row::resumable).collect();
+    let (open, others): (Vec<Row>, Vec<Row>) = list(&runs)?.into_iter().partition(Row::resumable);
     match open.as_slice() {
         [one] => Ok(runs.join(&one.run)),
-        [] => Err(format!("there is no open run in {}", runs.display())),
+        [] => Err(standing::none(&runs, &others)),
         many => {
             let line = |row: &Row| format!("{}  {}", row.run, row.at.clone().unwrap_or_default());
             let lines: Vec<String> = many.iter().map(line).collect();
@@ -157,7 +157,10 @@ fn open(dir: &Path) -> Result<Reopened, String> {
         Some(name) if name == crate::journal::FILE => dir.parent().unwrap_or(dir),
         _ => dir,
     };
-    let reopened = reopen(dir).map_err(|e| e.to_string())?;
+    let reopened = reopen(dir).map_err(|e| match e {
+        OpenError::Journal(JournalError::Locked(_)) => standing::held(dir),
+        e => e.to_string(),
+    })?;
     let state = &reopened.state;
     if is_watch(&state.header) {
         return Err("this run only watched; holdpoint watch begins another".into());

@@ -37,7 +37,9 @@ pub enum JournalError {
         why: &'static str,
     },
     /// Another process writes this run.
-    #[error("{0}: another holdpoint has this run open; end it, or follow it")]
+    #[error(
+        "{0}: another holdpoint has this run open; leave it there (q; quit, line by line) or end that process"
+    )]
     Locked(PathBuf),
     /// Anything else.
     #[error("{path}: {source}")]

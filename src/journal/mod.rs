@@ -14,6 +14,7 @@
 
 mod disk;
 mod format;
+mod holder;
 mod moved;
 mod patience;
 mod read;
@@ -22,6 +23,7 @@ mod write;
 
 pub use disk::{Disk, FileDisk, JournalError, RunLock, is_written};
 pub use format::{ZERO_HASH, line};
+pub use holder::holder;
 pub use moved::{ELSEWHERE, mark_moved, moved_to};
 pub use read::{Against, Read, ReadError, Verdict, compare, read, read_bytes};
 pub(crate) use tail::is_unwritten;

@@ -41,6 +41,7 @@ mod window;
 pub use apply::{ApplyError, apply};
 pub use decide::{decide, reasonable};
 pub use due::{due_judged, due_reading};
+pub(crate) use failure::still;
 pub use follow::render_call;
 pub use intent::{Effect, Intent, Look, Purpose, Refusal};
 pub use keyframe::keyframe;

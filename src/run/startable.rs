@@ -31,12 +31,12 @@ impl State {
         let acts = matches!(step.does, Does::Action(_));
         if self.header.mode == Mode::ReadOnly && acts {
             return Err(Refusal::new(
-                "this run is read-only: press c to see the command, run it elsewhere and claim it done, or start with --write",
+                "this run is read-only: see its command (c, or show), run it elsewhere and claim it done, or start with --write",
             ));
         }
         if matches!(step.does, Does::Manual { .. }) {
             return Err(Refusal::new(
-                "Holdpoint cannot do this step: show it (c), do it yourself and claim it done",
+                "Holdpoint cannot do this step: see it (c, or show), do it yourself and claim it done",
             ));
         }
         self.startable(step, s)

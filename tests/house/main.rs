@@ -43,6 +43,7 @@ mod scheduled;
 mod screens;
 mod served;
 mod soak;
+mod standing;
 mod stopped;
 mod support;
 mod survey;

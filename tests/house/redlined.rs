@@ -327,3 +327,54 @@ fn a_rehearsal_that_was_left_goes_by_its_changed_file() {
     let (code, told) = holdpoint(dir.path(), &["resume", "--accept-changes", "better"]);
     assert!(code == Some(2) && told.contains("a demo has no runbook file"), "{told}");
 }
+
+/// With the place of what is wrong, as `check` has it; also where nothing was to be accepted.
+#[test]
+fn a_file_that_cannot_be_used_is_told_with_what_is_wrong_in_it() {
+    let (dir, _) = left();
+    let here = dir.path();
+    for (text, says) in [
+        (BOOK.replace("id = \"only\"", "id = \"\""), "book.toml:6:"),
+        (BOOK.replace("title = \"Two programs\"", "title = "), "book.toml:3:"),
+        (BOOK.replace("title =", "titel ="), " more; holdpoint check"),
+    ] {
+        put(here, "book.toml", &text);
+        for (more, wanted) in [(&["--accept-changes", "better"][..], 2), (&[], 1)] {
+            let (code, told) = holdpoint(here, &[&["resume", "--headless"], more].concat());
+            assert_eq!(code, Some(wanted), "{told}");
+            assert!(told.contains("cannot be used as it is now:\n") || wanted == 1, "{told}");
+            assert!(told.contains(says) && told.contains("help: "), "{told}");
+            assert!(told.contains("holdpoint check ") && told.contains("says all of it"), "{told}");
+        }
+    }
+}
+
+/// What comes with a refused part is not offered; what takes another part along says so.
+#[test]
+fn what_would_be_refused_is_not_offered() {
+    let (dir, run) = left();
+    let here = dir.path();
+    let step = |id: &str| {
+        let title = format!("title = \"{id}\"\nhold = \"release\"\nprobe = 'false'\n");
+        let does = "do.shell.run = { argv = [\"true\"], timeout = \"1m\" }\n";
+        format!("[[phase.step]]\nid = \"{id}\"\n{title}{does}")
+    };
+    let all = ["resume", "--headless", "--accept-changes", "better"];
+    let before = BOOK.replacen("[[phase.step]]", &format!("{}[[phase.step]]", step("new")), 1);
+    put(here, "book.toml", &before.replace("echo second", "echo another"));
+    for more in [&[][..], &["--accept", "only/new"]] {
+        let (code, told) = holdpoint(here, &[&all[..], more].concat());
+        assert_eq!(code, Some(2), "{told}");
+        let why = "refused: it comes with phase only: steps that have begun would come elsewhere";
+        assert!(told.contains(why) && !told.contains("--accept only/new"), "{told}");
+        assert!(told.ends_with("  --accept only/second\n"), "{told}");
+    }
+    let behind = BOOK.replace("\"First\"", "\"1\"") + &step("third");
+    put(here, "book.toml", &behind);
+    let (code, told) = holdpoint(here, &all);
+    assert!(code == Some(2) && told.contains("  --accept only/third  # phase only "), "{told}");
+    let (_, told) = holdpoint(here, &[&all[..], &["--accept", "only/third"]].concat());
+    assert!(told.contains("accepted of ") && told.contains("only/third is new"), "{told}");
+    let state = fold(&read(&run).unwrap().entries).unwrap();
+    assert!(state.step(&"only/third".parse().unwrap()).is_some());
+}

@@ -136,3 +136,53 @@ fn who_watches_a_soak_begins_nothing_behind_it() {
     assert_eq!(kinds(|e| matches!(e, Event::SoakEnded { .. })), 1);
     assert_eq!(kinds(|e| matches!(e, Event::ReviewOpened { .. } | Event::Released { .. })), 0);
 }
+
+/// Who only watches it line by line reads what broke it, once, and that it is observed again.
+#[test]
+fn a_soak_that_breaks_is_told_and_that_its_clock_begins_anew() {
+    for on_breach in ["restart", "pause"] {
+        let on = format!("for = \"2m\"\non_breach = \"{on_breach}\"");
+        let play = Play {
+            text: SOAK.replace("for = \"1h\"", &on),
+            path: "soak.toml".into(),
+            params: vec![],
+            site: lab_site().unwrap(),
+            world: small(),
+            faults: vec!["hung-leader@only/soak,for=30s".parse().unwrap()],
+            answers: operator(),
+            runs: None,
+            nonce: "0000".into(),
+        };
+        let mut said: Vec<String> = Vec::new();
+        let played = on_lab_time(async {
+            let playing = begin(play, driver()).await.unwrap();
+            let mut live = playing.handle.live.clone();
+            let addr = "only/soak".parse().unwrap();
+            let soaks = |s: &holdpoint::run::State| {
+                s.steps.get(&addr).is_some_and(|s| s.status == Status::Running)
+            };
+            drop(live.wait_for(|l| soaks(&l.state)).await.unwrap());
+            let mut out = |line| {
+                said.push(line);
+                true
+            };
+            let over = unattended(&playing.handle, &driver(), &Answers::soaks(), &mut out).await;
+            playing.end(over).await.unwrap()
+        });
+        let broke = played.entries.iter().filter(|e| matches!(e.event, Event::SoakBroken { .. }));
+        assert!(broke.count() > 0 && played.done, "{said:#?}");
+        let at = |text: &str| -> Vec<usize> {
+            let of = said.iter().enumerate().filter(|(_, line)| line.starts_with(text));
+            of.map(|(at, _)| at).collect()
+        };
+        let (broken, again) =
+            (at("soak only/soak BROKEN: "), at("soak only/soak is observed again"));
+        assert!(broken.len() == 1 && again.len() == 1 && broken < again, "{said:#?}");
+        let (broken, again) = (&said[broken[0]], &said[again[0]]);
+        assert!(broken.contains("BROKEN: the leader answers: "), "{broken}");
+        let anew = on_breach == "restart";
+        let clock = if anew { "; its clock begins anew" } else { "; its clock stands at " };
+        assert!(broken.contains(clock), "{broken}");
+        assert_eq!(again.ends_with(", from the beginning"), anew, "{again}");
+    }
+}

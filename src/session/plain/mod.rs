@@ -2,13 +2,15 @@
 
 mod printer;
 mod review;
+mod soak;
 mod unattended;
 
-use crate::event::{Actor, Slot, StepAddr};
+use crate::event::{Actor, Mode, Slot, StepAddr};
 use crate::run::{HOW, Intent, State, left_for_later, over, said};
 use crate::runbook::model::Phase;
 use crate::session::answers::Answers;
 use crate::session::handle::{Handle, Live};
+use crate::site::is_lab;
 use crate::ui::busy;
 use printer::Printer;
 use std::path::PathBuf;
@@ -46,9 +48,26 @@ enum Told {
     Over(bool),
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
     fn say(&mut self, line: String) {
         self.lost |= !(self.out)(line);
+    }
+
+    /// First of all, whether anything may be written, which a screen's title says all the while. Where
+    /// nothing can be recorded, that is said instead.
+    fn opened(out: &'a mut Out<'a>, handle: &Handle) -> Self {
+        let mut lines = Self { out, lost: false, show_only: None };
+        let now = handle.live.borrow().clone();
+        if now.show_only.is_some() {
+            return lines;
+        }
+        let lab = if is_lab(&now.state.header.pins) { " (LAB)" } else { "" };
+        let site = format!("site {}{lab}", now.state.header.site);
+        lines.say(match now.state.header.mode {
+            Mode::Write => format!("WRITE: what is released acts on {site}"),
+            Mode::ReadOnly => format!("READ-ONLY: nothing is sent to {site} but questions"),
+        });
+        lines
     }
 
     /// Says what is new; whether the run is over, and how.
@@ -88,7 +107,7 @@ pub async fn plain<'a>(
     if let Some(answers) = answers {
         return unattended(handle, actor, answers, out).await;
     }
-    let mut out = Lines { out, lost: false, show_only: None };
+    let mut out = Lines::opened(out, handle);
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -147,7 +166,7 @@ pub async fn unattended<'a>(
     answers: &Answers,
     out: &'a mut Out<'a>,
 ) -> bool {
-    let mut out = Lines { out, lost: false, show_only: None };
+    let mut out = Lines::opened(out, handle);
     let mut printer = Printer::default();
     let mut live = handle.live.clone();
     let mut unattended = Unattended::new(answers);

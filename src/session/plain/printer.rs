@@ -3,7 +3,7 @@
 use crate::event::{GateJudged, Lease, Probed, Slot, StepAddr, Verdict};
 use crate::run::{Accepted, OutputLine, State, Status, StepState};
 use crate::runbook::model::Does;
-use crate::session::plain::review;
+use crate::session::plain::{review, soak::Soaks};
 use crate::world::Answer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) struct Printer {
     seen: BTreeMap<StepAddr, Arc<StepState>>,
     statuses: BTreeMap<StepAddr, (Status, u32)>,
     reviewed: BTreeMap<StepAddr, u64>,
+    ways: review::Ways,
+    soaks: Soaks,
     failed: BTreeMap<StepAddr, String>,
     probed: BTreeMap<StepAddr, (Probed, String)>,
     gates: BTreeMap<StepAddr, Vec<(String, String)>>,
@@ -77,6 +79,8 @@ impl Printer {
             self.probe(addr, s);
             self.verdicts(state, addr, s);
         }
+        self.lines.extend(self.ways.news(state));
+        self.lines.extend(self.soaks.news(state));
         self.output(state);
         if let Some(why) = state.aborted.as_ref().filter(|_| !self.aborted) {
             self.aborted = true;
@@ -226,7 +230,7 @@ impl Printer {
         self.lines.extend(plan);
         self.gates.remove(addr);
         self.verdicts(state, addr, s);
-        self.lines.extend(review::release(state, addr, s));
+        self.ways = review::Ways::default();
     }
 
     /// A plan that failed, also long after its review was opened; each review anew.
@@ -291,6 +295,7 @@ impl Printer {
             Some(addr) => {
                 self.moved(state, &addr);
                 self.reviewed.remove(&addr);
+                self.soaks = Soaks::default();
                 state.steps.get(&addr).into_iter().for_each(|s| self.review(state, &addr, s));
             }
             None => say!(self, "between steps"),

@@ -1,6 +1,6 @@
 //! The review of a step in lines: all that the cockpit's says, in its order.
 
-use crate::event::{GateJudged, StepAddr, Verdict};
+use crate::event::{GateJudged, Mode, StepAddr, Verdict};
 use crate::run::{State, Status, StepState};
 use crate::runbook::model::{Does, Hold, OnGuard, Step};
 use crate::site::is_lab;
@@ -39,13 +39,67 @@ pub(super) fn plan(state: &State, addr: &StepAddr, s: &StepState) -> Option<Vec<
     Some(out)
 }
 
-/// What stands behind them.
-pub(super) fn release(state: &State, addr: &StepAddr, s: &StepState) -> Vec<String> {
+/// What stands behind them: how the review in hand goes on, each time that it is another way.
+#[derive(Default)]
+pub(super) struct Ways {
+    told: Option<(u64, String)>,
+}
+
+impl Ways {
+    pub(super) fn news(&mut self, state: &State) -> Vec<String> {
+        let Some(addr) = state.current() else { return Vec::new() };
+        let Some(s) = state.steps.get(&addr) else { return Vec::new() };
+        let Some(way) = way(state, &addr, s) else { return Vec::new() };
+        let old = self.told.replace((s.ticket, way.clone()));
+        if old.as_ref() == Some(&(s.ticket, way.clone())) {
+            return Vec::new();
+        }
+        let digest = s.proposal.as_ref().map(|(_, digest)| &digest[..digest.len().min(12)]);
+        let digest = digest.filter(|_| old.is_none_or(|(ticket, _)| ticket != s.ticket));
+        digest.map(|digest| format!("    proposal {digest}")).into_iter().chain([way]).collect()
+    }
+}
+
+/// Nothing before plan and gates are read; a plan that failed is told by itself.
+fn way(state: &State, addr: &StepAddr, s: &StepState) -> Option<String> {
+    let step = state.step(addr).filter(|_| s.status == Status::Confirming)?;
+    let planned = s.proposal.is_some() || !matches!(step.does, Does::Action(_));
+    if s.gates_at.is_none() || s.proposal_error.is_some() || !planned {
+        return None;
+    }
+    let elsewhere = match &step.does {
+        Does::Manual { .. } => Some("it is done by hand: show, do it yourself, then claim"),
+        Does::Action(_) if state.header.mode == Mode::ReadOnly => Some(
+            "this run is read-only: show gives the command, to be run elsewhere; then claim says \
+             that it was done",
+        ),
+        _ => None,
+    };
+    let lacking: Vec<&str> =
+        s.gates.iter().filter(|g| s.lacks(g)).map(|g| g.gate.as_str()).collect();
+    // By name: what they say moves on, and is printed above.
+    let not_yet = match (&state.line_held, lacking.as_slice()) {
+        (Some((reason, by)), _) => Some(format!("{by} holds the line: {reason}; free it first")),
+        (None, []) => None,
+        (None, lacking) => Some(format!(
+            "{} not pass; wait, or override GATE#MARK REASON",
+            match lacking {
+                [one] => format!("gate {one} does"),
+                all => format!("gates {} do", all.join(", ")),
+            }
+        )),
+    };
     let typed = state.confirm_text(addr);
-    let typed = if typed.is_empty() { String::new() } else { format!(" {typed}") };
-    let digest = s.proposal.as_ref().map(|(_, digest)| &digest[..digest.len().min(12)]);
-    let digest = digest.map(|digest| format!("    proposal {digest}"));
-    digest.into_iter().chain([format!("  to release it: release{typed}")]).collect()
+    let typed = if typed.is_empty() { typed } else { format!(" {typed}") };
+    Some(match (not_yet, elsewhere) {
+        (None, None) => match state.releasable(addr) {
+            Ok(()) => format!("  to release it: release{typed}"),
+            Err(why) => format!("  cannot be released: {why}"),
+        },
+        (None, Some(how)) => format!("  {how}"),
+        (Some(why), None) => format!("  cannot be released yet: {why}"),
+        (Some(why), Some(how)) => format!("  not yet: {why}. Then: {how}"),
+    })
 }
 
 /// Each gate's verdict with what it was judged on, and how old that is; `marks` name failures. Outside
