@@ -49,11 +49,13 @@ fn read_now(machine: &dyn Machine, path: &str) -> Result<Manifest, String> {
         return Err(format!("{path} has more than {LARGEST} bytes; no manifest is that large"));
     }
     let mut documents = serde_yaml_ng::Deserializer::from_str(&text);
-    let (Some(first), None) = (documents.next(), documents.next()) else {
-        return Err(format!("{path} must hold exactly one object"));
-    };
-    let object: Value =
-        serde::Deserialize::deserialize(first).map_err(|e| format!("{path}: {e}"))?;
+    let first = documents.next().ok_or_else(|| format!("{path} is empty; it holds one object"))?;
+    // What is no YAML says where, before anything is said of how many objects there are.
+    let object: Value = serde::Deserialize::deserialize(first)
+        .map_err(|e| format!("{path}: {e}; mend it there"))?;
+    if documents.next().is_some() {
+        return Err(format!("{path} must hold exactly one object; give each a file of its own"));
+    }
     parse(object).map_err(|e| format!("{path}: {e}"))
 }
 

@@ -107,7 +107,9 @@ fn breakers(c: &ComprehensionExpr, context: &Context<'_, '_>) -> Option<String> 
         inner.add_variable_from_value(c.accu_var.clone(), Value::Bool(true));
         if Value::resolve(&c.loop_step, &inner) != Ok(Value::Bool(true)) {
             let name = convert::named(row).unwrap_or_else(|| convert::brief(row));
-            names.push(match lacks(c, row, context) {
+            let mut facts = lacks(c, row, context);
+            facts.retain(|fact| !name.contains(fact.as_str()));
+            names.push(match facts {
                 facts if facts.is_empty() => name,
                 facts => match name.strip_suffix(')') {
                     Some(open) => format!("{open}, {})", facts.join(", ")),
