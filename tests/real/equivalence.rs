@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Steps in order: what is typed to release, and how they end in `RUNBOOK`.
 const STEPS: &[(&str, &str)] = &[
+    ("keep", ""),
     ("orphan", "vault"),
     ("apply", ""),
     ("claims", "vault-1"),
@@ -22,6 +23,9 @@ const STEPS: &[(&str, &str)] = &[
     // Of a voter that is not there, so that nobody mounts them.
     ("create", ""),
 ];
+
+/// Where the StatefulSet's manifest is kept.
+const SETS: [&str; 2] = ["sets", "sets-2"];
 
 /// A way back to the anchor, once something was written after it.
 const RESTORE: &[(&str, &str)] = &[("restore", "restore")];
@@ -39,10 +43,11 @@ fn runbook(site: &Site, name: &str, steps: &[(&str, &str)]) -> String {
 }
 
 /// All steps of `STEPS` and `RESTORE`, as a runbook writes them.
-fn sections(site: &Site) -> [String; 11] {
+fn sections(site: &Site) -> [String; 12] {
     let place = |name: &str| site.dir.join(name).display().to_string();
     let manifest = site.fact("manifest");
     let (anchors, copies) = (place("anchors"), place("anchors-2"));
+    let (sets, other_sets) = (place(SETS[0]), place(SETS[1]));
     let gate = "[[phase.step.gate]]\nthat = 'raft.leader_answers'\nsays = \"a leader answers\"\n";
     let step = |id: &str, does: &str, risk: &str, that: &str| {
         format!(
@@ -56,6 +61,14 @@ fn sections(site: &Site) -> [String; 11] {
     let gone = "size(before) > 0 && before.all(b, !claims.exists(c, c.uid == b.uid))";
     let back = "pods.exists(p, p.name == \"vault-1\" && p.uid != before[0].uid && p.ready == p.containers)";
     [
+        step(
+            "keep",
+            &format!(
+                "do.kube.keep_manifest = {{ name = \"vault\", dir = \"{sets}\", copy_to = \"{other_sets}\", temporary = \"/dev/shm\" }}"
+            ),
+            "",
+            "raft.leader_answers",
+        ),
         step(
             "orphan",
             "do.kube.delete_statefulset = { name = \"vault\" }",
@@ -129,6 +142,7 @@ fn a_native_action_and_its_command_do_the_same() {
     for site in [&native, &twin] {
         site.pin();
         site.control("/lead/vault-2");
+        SETS.iter().for_each(|dir| std::fs::create_dir(site.dir.join(dir)).unwrap());
         (0..5).for_each(|n| keep(site, n, n));
     }
     another_cluster(&native, &twin);
@@ -137,6 +151,8 @@ fn a_native_action_and_its_command_do_the_same() {
     let kept = [&native, &twin].map(archives);
     assert_eq!(kept[0], kept[1]);
     assert_eq!(kept[0].len(), 2, "{kept:?}");
+    let kept = [&native, &twin].map(manifests);
+    assert_eq!(kept[0], kept[1]);
     // What is written after the anchor is gone once it is restored, and what it held is back.
     let anchored = kv(&native);
     for site in [&native, &twin] {
@@ -284,6 +300,20 @@ fn archives(site: &Site) -> BTreeSet<(String, u32, Vec<String>)> {
         }
     }
     found
+}
+
+/// The StatefulSet's manifest as it is kept, the same in both places: its mode and its text.
+fn manifests(site: &Site) -> (u32, String) {
+    use std::os::unix::fs::PermissionsExt;
+    let [one, other] = SETS.map(|dir| {
+        let files: Vec<_> = std::fs::read_dir(site.dir.join(dir)).unwrap().collect();
+        let [Ok(file)] = files.as_slice() else { panic!("{dir}: {files:?}") };
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        (mode, std::fs::read_to_string(file.path()).unwrap())
+    });
+    assert_eq!(one, other);
+    assert!(one.0 == 0o600 && one.1.contains("volumeClaimTemplates"), "{one:?}");
+    one
 }
 
 /// Writes one of the values that are compared.
