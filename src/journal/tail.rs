@@ -73,3 +73,42 @@ fn unwritten(bytes: &[u8], first: usize) -> bool {
     let mut lines = bytes[first..].split(|b| *b == b'\n').skip(1);
     lines.all(|line| line.iter().all(|b| *b == 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the entry 5, at the beginning of a file; `fits` is what is said of a line without its end.
+    fn is_torn(text: &str, fits: bool) -> bool {
+        torn(text.as_bytes(), 0, 5, |_| fits)
+    }
+
+    #[test]
+    fn a_head_is_torn_and_what_stands_behind_a_whole_one_is_not() {
+        assert!(is_torn("{\"seq\":5,\"at\":\"2026", false));
+        // Whole but for its end: as it fits.
+        for fits in [true, false] {
+            assert_eq!(is_torn("{\"seq\":5,\"at\":\"x\"}", fits), fits);
+            assert_eq!(
+                is_torn("{\"seq\":5,\"at\":\"{\"}", fits),
+                fits,
+                "a brace in a text is none"
+            );
+        }
+        assert!(!is_torn("{\"seq\":5,\"at\":\"x\"} and more", true));
+        // A quote that is escaped does not end its text, wherever the escape stands.
+        assert!(is_torn("{\"seq\":5,\"at\":\"x\\\"}y", false));
+        assert!(is_torn("{\"seq\":5,\"at\":\"x\",\\\"}", false));
+    }
+
+    #[test]
+    fn zeroes_are_blocks_behind_a_head() {
+        let head = "{\"seq\":5,\"at\":\"2026";
+        let filled = |text: &str| format!("{text}{}", "x".repeat(BLOCK - text.len()));
+        let zeroes = "\0".repeat(BLOCK);
+        assert!(is_torn(&format!("{}{zeroes}", filled(head)), false));
+        assert!(!is_torn(&format!("{}{zeroes}", filled("x")), false), "that is no head");
+        assert!(is_torn(&zeroes, false), "nothing of it was written");
+        assert!(is_unwritten(zeroes.as_bytes()) && !is_unwritten(head.as_bytes()));
+    }
+}

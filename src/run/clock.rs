@@ -53,3 +53,23 @@ pub(super) fn set_back(state: &State, now: Time) -> Vec<Event> {
     }
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the longest gap all counts; of a longer one so much, or for a guard nothing.
+    #[test]
+    fn a_gap_counts_up_to_the_longest() {
+        let after = |ms: i64| Time(1_000 + ms);
+        let (long, longer) = (after(15_000), after(15_001));
+        assert_eq!((watched(Time(1_000), long), watched(Time(1_000), longer)), (LONGEST, Span(0)));
+        for now in [long, longer] {
+            assert_eq!(observed(Some(Time(1_000)), now), LONGEST);
+        }
+        assert_eq!(
+            (observed(None, long), observed(Some(Time(1_000)), after(7))),
+            (Span(0), Span(7))
+        );
+    }
+}
