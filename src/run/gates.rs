@@ -127,7 +127,7 @@ fn needed(judge: Judge, step: &Step, seen: &Seen<'_>) -> Option<GateJudged> {
     let when = step.when.as_ref().filter(|_| step.acts())?;
     let mut judged = judge(when, seen);
     if judged.verdict == Verdict::Fail {
-        judged.why = format!("not any more, retry asks again: {}", judged.why);
+        judged.why = format!("not any more: {}", judged.why);
     }
     Some(GateJudged { gate: NEEDED.into(), says: "it is still needed".into(), judged })
 }

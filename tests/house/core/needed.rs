@@ -38,13 +38,14 @@ fn what_was_done_by_somebody_else_is_not_done_once_more() {
     let now = run.now;
     run.look(moved(now));
     assert_eq!(run.status(&step.to_string()), Status::Blocked);
-    assert!(why(&run, &step).is_some_and(|why| why.contains("retry asks again")));
+    assert!(why(&run, &step).is_some_and(|why| why.starts_with("not any more: ")));
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     run.prepared(moved(now), Ok(proposal("vault-0", "new")));
     let digest = run.state.steps[&step].proposal.as_ref().unwrap().1.clone();
     let release = Intent::Release { step: step.clone(), digest, typed: "vault-0".into() };
     let refused = run.ask(&driver(), release).unwrap_err();
-    assert!(refused.contains("it is still needed"), "{refused}");
+    assert!(refused.contains("it is still needed: fail (not any more: "), "{refused}");
+    assert!(refused.ends_with("(r, or retry)") && !refused.contains("override"), "{refused}");
     run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
     run.ask(&driver(), Intent::Retry { step: step.clone() }).unwrap();
     run.look(moved(now));
