@@ -39,6 +39,7 @@ use self::wire::Sockets;
 use crate::event::{Pins, Time};
 use crate::site::Site;
 use crate::text::Redactor;
+use crate::world::Change;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -125,6 +126,8 @@ pub struct Remote {
     leaderships: Mutex<BTreeSet<(String, String)>>,
     /// The leader's commit index as it was last counted, when, and the rate then.
     index: Mutex<(i64, Option<Instant>, i64)>,
+    /// Raft as it was read last.
+    raft: Mutex<Option<Change>>,
 }
 
 /// What a site is reached by.
@@ -207,6 +210,7 @@ impl Remote {
             held: Arc::default(),
             leaderships: Mutex::default(),
             index: Mutex::default(),
+            raft: Mutex::default(),
         }
         .holding(Arc::default())
     }
@@ -257,6 +261,17 @@ impl Remote {
     pub fn elections(&self) -> i64 {
         let seen = self.leaderships.lock().unwrap_or_else(PoisonError::into_inner).len();
         i64::try_from(seen.saturating_sub(1)).unwrap_or(i64::MAX)
+    }
+
+    /// Raft was read just now.
+    pub(crate) fn note_raft(&self, change: &Change) {
+        *self.raft.lock().unwrap_or_else(PoisonError::into_inner) = Some(change.clone());
+    }
+
+    /// The latest reading of raft, if it began later than that.
+    pub(crate) fn raft_since(&self, than: Option<Time>) -> Option<Change> {
+        let read = self.raft.lock().unwrap_or_else(PoisonError::into_inner);
+        read.clone().filter(|change| than.is_some() && change.as_of > than)
     }
 
     /// Entries a second since the index was counted before; it is counted once a second.

@@ -161,7 +161,7 @@ impl VoterClient {
         match tokio::time::timeout(deadline.unwrap_or(DEADLINE), response).await {
             Ok(Ok((code, bytes))) => {
                 self.answered.store(true, Ordering::Relaxed);
-                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                let body = crate::text::json(&bytes).unwrap_or(Value::Null);
                 Ok(Asked { code, body, latency: started.elapsed() })
             }
             Ok(Err(e)) => {

@@ -37,13 +37,9 @@ pub(super) fn begin(state: &State, section: &str, reason: &str) -> Result<Vec<Ev
             _ => {}
         }
     }
-    match &state.line_held {
-        // What a breach holds is what one goes back for.
-        Some((_, Actor::System)) => events.push(Event::LineFreed),
-        Some((reason, by)) => {
-            return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
-        }
-        None => {}
+    // What a breach holds is what one goes back for: it does not hold the way back.
+    if let Some((reason, by)) = state.line_held.as_ref().filter(|(_, by)| *by != Actor::System) {
+        return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
     }
     events.push(Event::BackBegan { section: section.to_owned(), reason: reason.to_owned() });
     if section == UNDO {
@@ -65,19 +61,20 @@ pub(super) fn leave(state: &State, reason: &str) -> Result<Vec<Event>, Refusal> 
     let section = back.section.clone();
     let mut events = Vec::new();
     for (addr, s) in state.steps.iter().filter(|(addr, _)| addr.phase == section) {
-        let untouched = matches!(
-            s.status,
-            Status::Pending | Status::Ready | Status::Blocked | Status::NotNeeded | Status::Skipped
-        );
-        match s.status {
-            Status::Confirming => events.push(Event::ReviewClosed { step: addr.clone() }),
-            _ if untouched && s.attempt == 1 => {}
-            _ => {
-                return Err(Refusal::new(format!(
-                    "{addr} is {}: something was done on this way; walk it to its end, or abort",
-                    s.status
-                )));
+        use Status as S;
+        let decided = match s.status {
+            S::Confirming => {
+                events.push(Event::ReviewClosed { step: addr.clone() });
+                false
             }
+            S::Pending | S::Ready | S::Blocked | S::NotNeeded | S::Skipped => false,
+            _ => true,
+        };
+        if decided || s.acted || s.attempt > 1 {
+            return Err(Refusal::new(format!(
+                "{addr} is {}: something was done on this way; walk it to its end, or abort",
+                s.status
+            )));
         }
     }
     events.push(Event::BackDone { section, ends: false, left: Some(reason.to_owned()) });
@@ -107,11 +104,15 @@ pub(super) fn began(state: &mut State, section: &str, reason: &str, by: &Actor) 
     Arc::make_mut(&mut state.steps).retain(|addr, _| addr.phase != section);
     state.back.retain(|b| b.section != section);
     let (section, reason) = (section.to_owned(), reason.to_owned());
-    state.back.push(Back { section, reason, by: by.clone() });
+    let line = state.line_held.take();
+    state.back.push(Back { section, reason, by: by.clone(), line });
 }
 
-/// What was in hand before is taken up again; nobody watched it meanwhile.
+/// What was in hand before is taken up again; nobody watched it meanwhile. What held the line does
+/// so again: it was put aside, and nobody has freed it.
 pub(super) fn done(state: &mut State, section: &str, at: Time) {
+    let line = state.back.iter_mut().filter(|b| b.section == section).find_map(|b| b.line.take());
+    state.line_held = state.line_held.take().or(line);
     state.back.retain(|b| b.section != section);
     resume::fold(state, at);
 }

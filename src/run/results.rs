@@ -130,11 +130,14 @@ fn gates_seen(
     if !matches!(s.status, Status::Ready | Status::Blocked | Status::Confirming) {
         return Vec::new();
     }
-    let judged = gates::judge_briefly(state, addr, world, now);
+    // The first look is told in any case.
+    let first = s.gates.is_empty();
+    let judge = if first { gates::judge } else { gates::judge_briefly };
+    let judged = judge(state, addr, world, now);
     let pass = gates::all_pass(&judged, &s.overrides);
     let mut events = Vec::new();
     if gates::is_news(&s.gates, s.gates_at, &judged, now) {
-        let gates = gates::judge(state, addr, world, now);
+        let gates = if first { judged } else { gates::judge(state, addr, world, now) };
         events.push(Event::GatesJudged { step: addr.clone(), gates });
     }
     if pass && s.status != Status::Confirming && state.line_held.is_none() {
@@ -231,7 +234,7 @@ fn execute(
     if s.status != Status::Released {
         return Vec::new();
     }
-    let gates = gates::judge(state, addr, world, now);
+    let gates = gates::judge_briefly(state, addr, world, now);
     let mut why = gates::lacking(&gates, &s.overrides);
     if let Some((reason, by)) = &state.line_held {
         why.push(format!("{by} holds the line: {reason}"));
@@ -250,6 +253,7 @@ fn execute(
         _ => {}
     }
     if !why.is_empty() {
+        let gates = gates::judge(state, addr, world, now);
         return vec![
             Event::Changed { step: addr.clone(), why, material },
             Event::GatesJudged { step: addr.clone(), gates },

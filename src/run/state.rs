@@ -89,6 +89,9 @@ pub struct Back {
     pub reason: String,
     /// By whom.
     pub by: Actor,
+    /// What held the line when it began, and who.
+    #[serde(default)]
+    pub line: Option<(String, Actor)>,
 }
 
 /// A line of output.

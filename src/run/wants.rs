@@ -12,6 +12,10 @@ use crate::world::Reading;
 /// A step in doubt is looked at so often.
 const DOUBT: Span = Span::secs(5);
 
+/// A verify is looked at no more often than this, and no less.
+const SOONEST: Span = Span(250);
+const RAREST: Span = Span::secs(2);
+
 /// A question to be asked now, and again every `every` while it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Want {
@@ -64,7 +68,10 @@ pub fn question(state: &State) -> Option<Question> {
         Status::Verifying => {
             let verify = step.verify.as_ref();
             let apart = verify.map_or(1000, |v| v.over.0 / u64::from(v.passes.max(2) - 1));
-            question(Look::Verify(addr), Span(apart.clamp(250, 2000)))
+            let apart = Span(apart).clamp(SOONEST, RAREST);
+            // What takes long is asked for less often: a tenth of the wait more is no wait.
+            let waited = if s.settling.passes > 0 { 0 } else { s.settling.looked.0 / 10 };
+            question(Look::Verify(addr), apart.max(Span(waited)).min(RAREST))
         }
         // The world goes on: what was not done, or not to be seen, may be so a while later. What
         // is done waits for a person; a large anchor need not be read again for that.

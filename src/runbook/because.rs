@@ -1,5 +1,6 @@
 //! What an expression was judged on: of its tables the rows that decide, each with what is asked of it.
 
+use crate::event::Verdict;
 use crate::runbook::convert;
 use crate::runbook::expr::conjuncts;
 use crate::runbook::spell::{spell, walked};
@@ -47,8 +48,15 @@ enum How {
 }
 
 /// The rows that decide where it is so; what is not so is told by `why`.
-pub(crate) fn decisive(expr: &IdedExpr, context: &Context<'_, '_>) -> Vec<Decisive> {
-    let holds = |part: &&IdedExpr| Value::resolve(part, context) == Ok(Value::Bool(true));
+pub(crate) fn decisive(
+    expr: &IdedExpr,
+    context: &Context<'_, '_>,
+    verdict: Verdict,
+) -> Vec<Decisive> {
+    // Where the whole is so, each part is, and is not asked again.
+    let holds = |part: &&IdedExpr| {
+        verdict == Verdict::Pass || Value::resolve(part, context) == Ok(Value::Bool(true))
+    };
     let parts: Vec<_> = conjuncts(expr).into_iter().filter(holds).collect();
     let walks: Vec<Walk<'_>> = parts.iter().filter_map(|part| walk(part)).collect();
     // That there are rows says nothing beside what is asked of them.

@@ -10,7 +10,9 @@
 mod clean;
 mod counted;
 mod intake;
+mod json;
 
 pub use clean::{clean_line, clean_output};
 pub use counted::counted;
 pub use intake::{Intake, Redactor};
+pub use json::json;

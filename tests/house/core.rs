@@ -8,6 +8,7 @@ mod clocks;
 pub mod evidence;
 mod held;
 mod leased;
+mod left;
 mod needed;
 mod offers;
 mod overrides;

@@ -17,7 +17,10 @@ pub fn look(world: &mut World, touched: &Touched) {
         None => {
             let old = touched.old.as_deref();
             let last = old.cloned().unwrap_or_default();
-            free_dependents(world, &touched.key, &last);
+            // Nothing belongs to an Event, and many go.
+            if touched.key.kind.id != "events" {
+                free_dependents(world, &touched.key, &last);
+            }
             free_owners(world, &touched.key, &last);
             emptied(world, &touched.key.namespace);
         }

@@ -31,7 +31,7 @@ impl Text {
     /// The object, of that kind.
     #[must_use]
     pub fn value(&self, kind: &Kind) -> Value {
-        let mut object: Value = serde_json::from_str(&self.0).unwrap_or_else(|_| json!({}));
+        let mut object: Value = self.0.parse().unwrap_or_else(|_| json!({}));
         object["apiVersion"] = json!(kind.api_version());
         object["kind"] = json!(kind.kind);
         object

@@ -1,9 +1,10 @@
 //! The kinds that the lab's API server knows.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::cmp::Ordering;
 
-/// A kind.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A kind. No two have the same id.
+#[derive(Debug)]
 pub struct Kind {
     /// Plural, with the group behind a dot where it has one: `statefulsets.apps`.
     pub id: &'static str,
@@ -33,6 +34,26 @@ impl Kind {
             "" => self.version.to_owned(),
             group => format!("{group}/{}", self.version),
         }
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Kind {}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(other.id)
     }
 }
 

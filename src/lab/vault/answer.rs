@@ -113,7 +113,7 @@ impl Ask {
             path: decoded(parts.uri.path()),
             target: target.clone(),
             query,
-            body: serde_json::from_slice(&raw).unwrap_or(Value::Null),
+            body: crate::text::json(&raw).unwrap_or(Value::Null),
             token: header("x-vault-token").or_else(bearer).map(str::to_owned),
             stay: header("x-vault-no-request-forwarding").is_some_and(|v| v == "true"),
             raw,

@@ -256,8 +256,9 @@ impl Expr {
 
     /// The same where several expressions see one thing: what they name is converted once.
     pub(crate) fn judge_seen(&self, seen: &Seen<'_>) -> Judged {
-        let values = self.values(seen.scope, &seen.context());
-        Judged { values, ..self.judge_briefly(seen) }
+        let judged = self.judge_briefly(seen);
+        let values = self.values(seen.scope, &seen.context(), judged.verdict);
+        Judged { values, ..judged }
     }
 
     /// The same without what it was judged on, which takes longer than to judge it, unless that is
@@ -270,7 +271,7 @@ impl Expr {
             Err(why) => (Verdict::Inconclusive, why),
         };
         let values = match why == NOTHING_SAID {
-            true => self.values(scope, &context),
+            true => self.values(scope, &context, verdict),
             false => Vec::new(),
         };
         Judged { verdict, why, values, at: scope.now }
@@ -319,12 +320,17 @@ impl Expr {
     }
 
     /// What it was judged on, for people: rows that decide, and values that it names.
-    fn values(&self, scope: &Scope<'_>, context: &Context<'_, '_>) -> Vec<Observed> {
+    fn values(
+        &self,
+        scope: &Scope<'_>,
+        context: &Context<'_, '_>,
+        verdict: Verdict,
+    ) -> Vec<Observed> {
         let at = |path: &str| {
             let source = Source::of_name(walk::root(path));
             source.and_then(|s| scope.world.sources.get(&s)?.as_of)
         };
-        let rows = because::decisive(self.ast(), context);
+        let rows = because::decisive(self.ast(), context, verdict);
         let told = |path: &str| {
             let inside =
                 |of: &str| of.strip_prefix(path).is_some_and(|rest| !rest.starts_with('.'));

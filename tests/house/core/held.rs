@@ -58,10 +58,19 @@ impl Seen {
 struct Told {
     window: Option<Slot>,
     held: bool,
-    back: Vec<String>,
+    back: Vec<Way>,
     overridden: BTreeMap<StepAddr, Vec<String>>,
     soaked: (u64, Option<Time>),
     at: Time,
+}
+
+/// A way back that is being walked.
+struct Way {
+    section: String,
+    /// The line was held when it began.
+    held: bool,
+    /// Something was done on it, or may have been.
+    acted: bool,
 }
 
 /// How often what the properties are about came about.
@@ -73,6 +82,7 @@ struct Counts {
     set_back: u32,
     reopened: u32,
     refused: u32,
+    left: u32,
 }
 
 impl Told {
@@ -91,15 +101,28 @@ impl Told {
                 assert!(e.actor.asked());
                 (self.window, counts.reopened) = (Some(*window), counts.reopened + 1);
             }
-            Event::BackBegan { section, .. } => self.back.push(section.clone()),
-            Event::BackDone { section, .. } => self.back.retain(|b| b != section),
+            Event::BackBegan { section, .. } => {
+                let held = std::mem::take(&mut self.held);
+                self.back.push(Way { section: section.clone(), held, acted: false });
+            }
+            Event::BackDone { section, left, ends } => {
+                let at = self.back.iter().position(|b| b.section == *section).unwrap();
+                let way = self.back.remove(at);
+                assert!(left.is_none() || !way.acted, "{section} was left, and something was done");
+                counts.left += u32::from(left.is_some());
+                self.held |= way.held && !ends;
+            }
+            Event::Shown { step, .. } | Event::Claimed { step, .. } => self.acted(step),
             Event::ReviewOpened { step } | Event::Changed { step, .. } => {
                 self.overridden.remove(step);
             }
             Event::Overridden { step, gate, .. } => {
                 self.overridden.entry(step.clone()).or_default().push(gate.clone());
             }
-            Event::EffectStarted { step, .. } => self.starts(step, e.at, seen, counts),
+            Event::EffectStarted { step, .. } => {
+                self.starts(step, e.at, seen, counts);
+                self.acted(step);
+            }
             Event::GuardBreached { .. } => counts.breaches += 1,
             Event::SoakEnded { reason: None, .. } => {
                 assert!(self.soaked.0 >= SOAK, "{} ms were seen", self.soaked.0);
@@ -107,6 +130,10 @@ impl Told {
             }
             _ => {}
         }
+    }
+
+    fn acted(&mut self, step: &StepAddr) {
+        self.back.iter_mut().filter(|b| b.section == step.phase).for_each(|b| b.acted = true);
     }
 
     fn starts(&self, step: &StepAddr, at: Time, seen: Seen, counts: &mut Counts) {
@@ -241,12 +268,14 @@ fn nothing_begins_early_under_a_breach_or_while_the_line_is_held() {
             let seen = if world < 9 { Seen::Well } else { Seen::of(world) };
             next(&mut run, what, seen, &mut counts);
             run.entries[from..].iter().for_each(|e| told.entry(e, seen, &mut counts));
+            assert_eq!(run.state.line_held.is_some(), told.held);
             // A breach is never without a held line: who frees it has seen it.
             let last = &run.entries[from..];
             let breached = last.iter().any(|e| matches!(e.event, Event::GuardBreached { .. }));
             assert!(!breached || told.held || !told.back.is_empty(), "a breach held nothing");
             let set_back = last.iter().any(|e| matches!(e.event, Event::ClockSetBack { .. }));
-            assert!(!set_back || told.held || last.iter().any(|e| e.event == Event::LineFreed));
+            let aside = |e: &Entry| matches!(e.event, Event::LineFreed | Event::BackBegan { .. });
+            assert!(!set_back || told.held || last.iter().any(aside));
             from = run.entries.len();
         }
         let executes = run.effects.iter().filter(|e| matches!(e, Effect::Execute { .. })).count();
@@ -260,7 +289,7 @@ fn nothing_begins_early_under_a_breach_or_while_the_line_is_held() {
     tried.unwrap();
     // It is about something.
     let counts = counts.into_inner();
-    let Counts { effects, breaches, soaks, set_back, reopened, refused } = counts;
+    let Counts { effects, breaches, soaks, set_back, reopened, refused, left } = counts;
     let least = [effects, breaches, soaks, set_back, reopened, refused].into_iter().min();
-    assert!(least >= Some(30), "{counts:?}");
+    assert!(least >= Some(30) && left >= 5, "{counts:?}");
 }

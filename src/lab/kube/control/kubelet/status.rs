@@ -78,25 +78,36 @@ pub(in super::super) fn set_condition(
     now: Time,
 ) {
     let status = if holds { "True" } else { "False" };
-    let mut all = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let all = &mut object["status"]["conditions"];
+    if !all.is_array() {
+        *all = json!([]);
+    }
+    let Some(all) = all.as_array_mut() else { return };
     let at = all.iter().position(|c| c["type"] == kind);
-    let since = at
-        .filter(|at| all[*at]["status"] == status)
-        .map_or_else(|| json!(stamp(now)), |at| all[at]["lastTransitionTime"].clone());
+    let as_before = at.map(|at| &all[at]).filter(|c| c["status"] == status);
+    let (reason, message) = why.unzip();
+    let message = message.filter(|m| !m.is_empty());
+    let told = |c: &Value| c["reason"].as_str() == reason && c["message"].as_str() == message;
+    if as_before.is_some_and(told) {
+        return;
+    }
+    let since = match as_before {
+        Some(before) => before["lastTransitionTime"].clone(),
+        None => json!(stamp(now)),
+    };
     let mut condition = json!({
         "type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": since,
     });
-    if let Some((reason, message)) = why {
+    if let Some(reason) = reason {
         condition["reason"] = json!(reason);
-        if !message.is_empty() {
-            condition["message"] = json!(message);
-        }
+    }
+    if let Some(message) = message {
+        condition["message"] = json!(message);
     }
     match at {
         Some(at) => all[at] = condition,
         None => all.push(condition),
     }
-    object["status"]["conditions"] = json!(all);
 }
 
 fn conditions(pod: &mut Value, run: &Run, now: Time) {
