@@ -25,6 +25,10 @@ killed KILLS="1000":
 killed-real KILLS="20":
     HOLDPOINT_KILLS={{KILLS}} tests/real/run kills_on_real --ignored
 
+# on real servers: what was done is undone, and three voters that moved go back
+back-real:
+    tests/real/run what_was_done_is_undone --ignored
+
 # as many places of a whole run's journal cut and flipped: long
 damaged PLACES="10000":
     HOLDPOINT_PLACES={{PLACES}} cargo test --locked --test house whole_runs_journal -- --nocapture

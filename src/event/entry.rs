@@ -230,6 +230,8 @@ pub enum Event {
     SoakStarted { step: StepAddr },
     /// A watched check broke.
     SoakBroken { step: StepAddr, why: String },
+    /// A watched check could not be judged: its clock stands until it can.
+    SoakUnseen { step: StepAddr, why: String },
     /// Observed time so far, in milliseconds, journalled coarsely.
     SoakCounted { step: StepAddr, observed_ms: u64 },
     /// The soak is over; with a reason if it was ended early.
@@ -343,6 +345,7 @@ impl Event {
             | E::Chosen { step, .. }
             | E::SoakStarted { step }
             | E::SoakBroken { step, .. }
+            | E::SoakUnseen { step, .. }
             | E::SoakCounted { step, .. }
             | E::SoakEnded { step, .. } => Some(step),
             E::Opened { .. }

@@ -58,7 +58,9 @@ fn of(at: Time, event: &Event) -> Vec<Catch> {
         Event::StepBlocked { step, why } => one("gate", step.place(), why),
         Event::PhaseBlocked { phase, why } => one("phase", phase.clone(), why),
         Event::VerifyFailed { step, why } => one("verify", step.place(), why),
-        Event::SoakBroken { step, why } => one("soak", step.place(), why),
+        Event::SoakBroken { step, why } | Event::SoakUnseen { step, why } => {
+            one("soak", step.place(), why)
+        }
         Event::Changed { step, why, .. } => one("release", step.place(), &why.join("; ")),
         Event::EffectEnded { step, outcome, .. } => match outcome {
             Outcome::Ok => Vec::new(),

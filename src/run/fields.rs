@@ -171,16 +171,19 @@ fn check(s: &mut StepState, entry: &Entry) {
 fn soak(s: &mut StepState, entry: &Entry) {
     match &entry.event {
         Event::SoakStarted { .. } => {
-            s.soak =
-                SoakState { observed_ms: 0, last: Some(entry.at), broken: s.soak.broken.take() };
+            let broken = s.soak.broken.take();
+            s.soak = SoakState { last: Some(entry.at), broken, ..SoakState::default() };
         }
         Event::SoakBroken { why, .. } => {
             s.soak.broken = Some(why.clone());
-            s.soak.last = None;
+            (s.soak.last, s.soak.unseen) = (None, None);
+        }
+        Event::SoakUnseen { why, .. } => {
+            (s.soak.last, s.soak.unseen) = (None, Some(why.clone()));
         }
         Event::SoakCounted { observed_ms, .. } => {
             s.soak.observed_ms = *observed_ms;
-            s.soak.last = Some(entry.at);
+            (s.soak.last, s.soak.unseen) = (Some(entry.at), None);
         }
         _ => {}
     }

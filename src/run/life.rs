@@ -153,7 +153,7 @@ pub enum Move {
     Choose,
     /// `SoakStarted`
     SoakStart,
-    /// `SoakBroken`, `SoakCounted`
+    /// `SoakBroken`, `SoakUnseen`, `SoakCounted`
     Soak,
     /// `SoakEnded`
     SoakEnd,
@@ -235,7 +235,9 @@ impl Move {
             Event::Skipped { .. } => Self::Skip,
             Event::Chosen { .. } => Self::Choose,
             Event::SoakStarted { .. } => Self::SoakStart,
-            Event::SoakBroken { .. } | Event::SoakCounted { .. } => Self::Soak,
+            Event::SoakBroken { .. } | Event::SoakUnseen { .. } | Event::SoakCounted { .. } => {
+                Self::Soak
+            }
             Event::SoakEnded { .. } => Self::SoakEnd,
             _ => return None,
         })

@@ -35,7 +35,10 @@ pub(crate) fn system(state: &State, intent: &Intent, now: Time) -> Vec<Event> {
         Intent::Leased { news } => lease::seen(state, news),
         Intent::Observed { change } => {
             let mut events = vec![Event::Observed { change: change.clone() }];
-            if !state.runbook.guards.is_empty() || !state.runbook.backouts.is_empty() {
+            // What names nothing of it is judged as time passes.
+            let guards = state.runbook.guards.iter().map(|g| &g.that);
+            let offers = state.runbook.backouts.iter().filter_map(|b| b.when.as_ref());
+            if guards.chain(offers).any(|e| e.sources.contains(&change.source)) {
                 let mut world = state.world.clone();
                 world.apply(change);
                 events.extend(watched(state, &world, now));

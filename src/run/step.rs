@@ -18,6 +18,9 @@ pub struct SoakState {
     pub last: Option<Time>,
     /// What broke last.
     pub broken: Option<String>,
+    /// Why nobody knows how it is now; what was counted stands meanwhile.
+    #[serde(default)]
+    pub unseen: Option<String>,
 }
 
 /// How far a verify has settled. Only what was looked at counts, for it and against it.

@@ -12,9 +12,11 @@ use crate::world::Reading;
 /// A step in doubt is looked at so often.
 const DOUBT: Span = Span::secs(5);
 
-/// A verify is looked at no more often than this, and no less.
+/// A verify is looked at no more often than this; while it passes, no less than that.
 const SOONEST: Span = Span(250);
-const RAREST: Span = Span::secs(2);
+const SETTLING: Span = Span::secs(2);
+/// One that does not pass is looked at no less often.
+const RAREST: Span = Span::secs(5);
 
 /// A question to be asked now, and again every `every` while it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub fn question(state: &State) -> Option<Question> {
         Status::Verifying => {
             let verify = step.verify.as_ref();
             let apart = verify.map_or(1000, |v| v.over.0 / u64::from(v.passes.max(2) - 1));
-            let apart = Span(apart).clamp(SOONEST, RAREST);
+            let apart = Span(apart).clamp(SOONEST, SETTLING);
             // What takes long is asked for less often: a tenth of the wait more is no wait.
             let waited = if s.settling.passes > 0 { 0 } else { s.settling.looked.0 / 10 };
             question(Look::Verify(addr), apart.max(Span(waited)).min(RAREST))

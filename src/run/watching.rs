@@ -7,6 +7,7 @@ use crate::run::gates;
 use crate::run::probing::left;
 use crate::run::state::{GuardState, State};
 use crate::run::step::StepState;
+use crate::run::still;
 use crate::runbook::model::{Does, OnBreach, OnGuard, Step};
 use crate::runbook::{Expr, Seen};
 use crate::world::{Source, Status, World};
@@ -60,8 +61,10 @@ pub(super) fn soak(
     let scope = state.scope(Some(addr), world, &[], now);
     let seen = Seen::new(&scope);
     let gates: Vec<_> = watch.iter().map(|g| gates::one(Expr::judge_briefly, g, &seen)).collect();
-    let lacking = gates::lacking(&gates, &std::collections::BTreeMap::new());
-    if let Some(why) = lacking.first() {
+    let none = std::collections::BTreeMap::new();
+    let (failing, others): (Vec<_>, Vec<_>) =
+        gates.into_iter().partition(|g| g.judged.verdict == Verdict::Fail);
+    if let Some(why) = gates::lacking(&failing, &none).first() {
         let mut events = Vec::new();
         // Once a breach, and again only when its reason changes.
         if s.soak.last.is_some() || s.soak.broken.as_ref() != Some(why) {
@@ -69,7 +72,17 @@ pub(super) fn soak(
         }
         return events;
     }
-    if s.soak.last.is_none() && *on_breach == OnBreach::Restart {
+    if let Some(why) = gates::lacking(&others, &none).into_iter().next() {
+        // What nobody saw neither counts nor breaks: a soak of a day does not begin anew for a
+        // server that was away for a minute. One that is broken stays so.
+        let other = |old: &String| still(old) != still(&why);
+        let news = s.soak.last.is_some() || s.soak.unseen.as_ref().is_some_and(other);
+        return match news {
+            true => vec![Event::SoakUnseen { step: addr.clone(), why }],
+            false => Vec::new(),
+        };
+    }
+    if s.soak.last.is_none() && s.soak.unseen.is_none() && *on_breach == OnBreach::Restart {
         return vec![Event::SoakStarted { step: addr.clone() }];
     }
     let observed_ms = s.soak.observed_ms + clock::observed(s.soak.last, now).0;

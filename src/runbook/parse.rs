@@ -42,7 +42,7 @@ pub fn load(text: &str) -> Result<Loaded, Vec<Problem>> {
         return Err(vec![Problem::error(0..0, message, "is this the right file?")]);
     }
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut lint = Lint { problems: errors.iter().map(|e| of_toml(e, 0..0)).collect() };
+    let mut lint = Lint::new(errors.iter().map(|e| of_toml(e, 0..0)).collect());
     lint.problems.truncate(10);
     if !lint.problems.is_empty() {
         return Err(lint.problems);

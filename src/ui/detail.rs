@@ -225,6 +225,9 @@ fn what(page: &mut Page, state: &State, addr: &StepAddr, s: &StepState) {
             let done = crate::event::Span(s.soak.observed_ms).brief();
             let text = format!("watched for {done} of {}", filled(state, addr, length));
             page.say("soak", &text, theme::calm());
+            if let Some(unseen) = &s.soak.unseen {
+                page.say("unseen", unseen, theme::caution());
+            }
             if let Some(broken) = &s.soak.broken {
                 page.say("broke", broken, theme::caution());
             }

@@ -316,6 +316,7 @@ fn a_gap_or_an_illegal_move_is_an_error_and_changes_nothing() {
         (seq + 1, Event::Probed { step: at(), verdict: Probed::Done, why: "x".into() }),
         (seq + 1, Event::SoakCounted { step: at(), observed_ms: 1 }),
         (seq + 1, Event::SoakBroken { step: at(), why: "x".into() }),
+        (seq + 1, Event::SoakUnseen { step: at(), why: "x".into() }),
         (seq + 1, Event::Overridden { step: at(), gate: "healthy".into(), reason: "x".into() }),
         (seq + 1, Event::ProposalFailed { step: at(), why: "x".into() }),
         (

@@ -134,7 +134,7 @@ pub fn plain(site: &Site, answers: &str, mut meanwhile: impl FnMut()) -> (Option
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(420);
+    let end = Instant::now() + Duration::from_secs(900);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;

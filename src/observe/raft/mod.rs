@@ -17,6 +17,9 @@ use std::time::Duration;
 const CATCH_UP_LOOKS: u32 = 15;
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(100);
 
+/// A voter that is well has answered by then.
+const SOON: Duration = Duration::from_millis(300);
+
 pub(crate) async fn read(remote: &Remote) -> Change {
     if remote.voters.is_empty() {
         return Change {
@@ -85,9 +88,7 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
             return probe;
         }
     };
-    let get = |path| voter.ask(&base, Method::GET, path, None, None);
-    let (health, leader, seal) =
-        tokio::join!(get("sys/health"), get("sys/leader"), get("sys/seal-status"));
+    let (health, leader, seal) = asked_openly(voter, &base).await;
     match health {
         Ok(asked) => {
             probe.health = (Answer::Answers, i64::from(asked.code));
@@ -111,11 +112,38 @@ async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {
             }
         }
     }
-    if let Ok(Asked { body, code: 200, .. }) = seal {
+    if let Some(body) = seal {
         probe.seal = Some((flag(&body, "sealed"), flag(&body, "initialized")));
         probe.cluster_id = text(&body, "cluster_id");
     }
     probe
+}
+
+type Answered = Result<Asked, Silence>;
+
+/// Health, leader and seal, which every voter tells without a token. Its health says how it is
+/// sealed as well; one that hangs answers everything but that, and is asked for its seal too.
+async fn asked_openly(voter: &VoterClient, base: &str) -> (Answered, Answered, Option<Value>) {
+    let get = |path| voter.ask(base, Method::GET, path, None, None);
+    let both = futures::future::join(get("sys/health"), get("sys/leader"));
+    tokio::pin!(both);
+    let says = |health: &Asked| health.body.get("sealed").is_some_and(Value::is_boolean);
+    let soon = match tokio::time::timeout(SOON, &mut both).await {
+        Ok((Ok(health), leader)) if says(&health) => {
+            let seal = Some(health.body.clone());
+            return (Ok(health), leader, seal);
+        }
+        soon => soon.ok(),
+    };
+    let rest = async {
+        match soon {
+            Some(both) => both,
+            None => both.await,
+        }
+    };
+    let ((health, leader), seal) = tokio::join!(rest, get("sys/seal-status"));
+    let seal = seal.ok().filter(|asked| asked.code == 200).map(|asked| asked.body);
+    (health, leader, seal)
 }
 
 /// What an answer says instead of what was asked for, in a line: `500: no decryption key`.

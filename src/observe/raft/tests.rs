@@ -81,6 +81,32 @@ async fn three_voters_on_three_paths_each_get_their_own_verdict() {
     assert!(started.elapsed() < Duration::from_secs(8), "the silent ones were asked at once");
 }
 
+/// Its health says whether it is sealed; that is asked for by itself only where health is silent.
+#[tokio::test]
+async fn a_voter_whose_health_says_its_seal_is_not_asked_for_it_again() {
+    let told = |asked: &str, sealed: bool| match asked.ends_with("sys/health") {
+        true => {
+            let body = json!({"sealed": sealed, "initialized": true, "cluster_id": "id"});
+            Reply::Json(if sealed { 503 } else { 200 }, body)
+        }
+        false => well(asked, (!sealed).then_some("2026"), 90),
+    };
+    let leader = Responder::start(move |asked, _| told(asked, false)).await;
+    let sealed = Responder::start(move |asked, _| told(asked, true)).await;
+    let silent = Responder::start(|asked, _| match asked {
+        a if a.ends_with("sys/health") => Reply::Hold,
+        a => well(a, None, 90),
+    })
+    .await;
+    let (_, raft) =
+        look(&[("a", leader.url.clone()), ("b", sealed.url.clone()), ("c", silent.url.clone())])
+            .await;
+    let told: Vec<_> = raft.voters.iter().map(|v| (v.verdict, v.sealed)).collect();
+    assert_eq!(told, [(V::Healthy, false), (V::Sealed, true), (V::Hung, false)]);
+    let asked = |of: &Responder| of.seen().iter().filter(|a| a.contains("seal-status")).count();
+    assert_eq!([asked(&leader), asked(&sealed), asked(&silent)], [0, 0, 1]);
+}
+
 #[tokio::test]
 async fn a_deadlocked_leader_is_named_and_its_hung_peers_are_not_asked_for_more() {
     let hung = Responder::start(|asked, _| match asked {

@@ -17,6 +17,7 @@ struct Seen {
     observed_ms: u64,
     broken: bool,
     why: Option<String>,
+    unseen: Option<String>,
 }
 
 impl Soaks {
@@ -42,9 +43,10 @@ impl Soaks {
             addr: addr.clone(),
             attempt: s.attempt,
             observed_ms: s.soak.observed_ms,
-            broken: s.soak.last.is_none() && s.soak.broken.is_some(),
+            broken: s.soak.last.is_none() && s.soak.unseen.is_none() && s.soak.broken.is_some(),
             // Figures that move by themselves make no other breach.
             why: s.soak.broken.as_deref().map(still),
+            unseen: s.soak.unseen.as_deref().map(still),
         };
         let old = self.seen.take().filter(|o| o.addr == *addr && o.attempt == s.attempt);
         let was = old.as_ref().is_some_and(|o| o.broken);
@@ -62,6 +64,17 @@ impl Soaks {
             OnBreach::Restart => format!("soak {addr} is observed again, from the beginning"),
             OnBreach::Pause => format!("soak {addr} is observed again, from {so_far} on"),
         };
+        let unseen = old.as_ref().and_then(|o| o.unseen.as_ref());
+        if let Some(why) = s.soak.unseen.as_ref().filter(|_| unseen != now.unseen.as_ref()) {
+            self.seen = Some(now);
+            return vec![format!(
+                "soak {addr} is not observed: {why}; its clock stands at {so_far}"
+            )];
+        }
+        if unseen.is_some() && now.unseen.is_none() && !now.broken && !missed {
+            self.seen = Some(now);
+            return vec![format!("soak {addr} is observed again, from {so_far} on")];
+        }
         let lines = match (was, now.broken) {
             (false, true) => vec![broke],
             (true, true) if another => vec![format!("soak {addr} is still BROKEN: {why}")],
@@ -146,5 +159,32 @@ mod tests {
                 (Some(9), 60_000, hung, &["soak a[x]/soak is observed again, from 1m00 on"]),
             ],
         );
+    }
+
+    #[test]
+    fn a_clock_that_stands_because_nobody_sees_it_is_no_breach() {
+        let addr: StepAddr = "a[x]/soak".parse().unwrap();
+        let (mut soaks, mut s) = (Soaks::default(), StepState::new());
+        s.soak.observed_ms = 60_000;
+        let mut look = |last: Option<i64>, unseen: Option<&str>, broken: Option<&str>| {
+            s.soak.last = last.map(Time);
+            s.soak.unseen = unseen.map(str::to_owned);
+            s.soak.broken = broken.map(str::to_owned);
+            soaks.looked(&addr, &s, OnBreach::Restart).join("|")
+        };
+        assert_eq!(look(Some(1), None, None), "");
+        let said = look(None, Some("unsealed: no path, 3s old"), None);
+        let stands = "its clock stands at 1m00";
+        assert_eq!(
+            said,
+            format!("soak a[x]/soak is not observed: unsealed: no path, 3s old; {stands}")
+        );
+        assert_eq!(look(None, Some("unsealed: no path, 5s old"), None), "");
+        let said = look(None, Some("unsealed: no route"), None);
+        assert_eq!(said, format!("soak a[x]/soak is not observed: unsealed: no route; {stands}"));
+        assert_eq!(look(Some(9), None, None), "soak a[x]/soak is observed again, from 1m00 on");
+        look(None, Some("unsealed: no route"), None);
+        let said = look(None, None, Some("unsealed: fail"));
+        assert_eq!(said, "soak a[x]/soak BROKEN: unsealed: fail; its clock begins anew");
     }
 }

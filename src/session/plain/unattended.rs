@@ -326,7 +326,8 @@ impl<'a> Unattended<'a> {
         let over = patience.is_some_and(|p| soaked.since.elapsed() >= p || soaked.restarts > TRIES);
         self.soaked = Some(soaked);
         if over {
-            let why = s.soak.broken.clone().unwrap_or_default();
+            let why =
+                s.soak.unseen.as_ref().or(s.soak.broken.as_ref()).cloned().unwrap_or_default();
             return Go::Stop(format!("{addr} gets nowhere: {why}"));
         }
         Go::On

@@ -156,7 +156,7 @@ impl Told {
         let (was, last) = self.soaked;
         match &e.event {
             Event::SoakStarted { .. } => self.soaked = (0, Some(e.at)),
-            Event::SoakBroken { .. } => self.soaked.1 = None,
+            Event::SoakBroken { .. } | Event::SoakUnseen { .. } => self.soaked.1 = None,
             Event::SoakCounted { observed_ms, .. } => {
                 let gap = last.map_or(0, |last| e.at.since(last).0).min(GAP);
                 assert!(*observed_ms <= was + gap, "{was} and {gap} are not {observed_ms}");

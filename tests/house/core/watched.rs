@@ -362,10 +362,50 @@ fn a_soak_that_breaks_again_for_the_same_reason_starts_again() {
         run.pass(5_000);
         run.look(well(run.now));
         assert_eq!(clock(&run), 5_000);
-        let told = [bad(run.now), bad(run.now), lost(run.now), bad(run.now), bad(run.now)]
+        let told = [bad(run.now), bad(run.now), lost(run.now), bad(run.now)]
             .map(|changes| run.look(changes).len());
-        assert_eq!(told, [1, 0, 1, 1, 0]);
+        assert_eq!(told, [1, 0, 0, 0], "broken stays broken while nobody sees it");
         run.look(well(run.now));
         assert_eq!(clock(&run), 0);
     }
+}
+
+/// What nobody sees counts nothing and breaks nothing; what is seen to be broken then does.
+#[test]
+fn a_soak_that_is_not_seen_stands() {
+    let mut run = Run::new(SOAK, Mode::Write);
+    run.observe(well(run.now));
+    for _ in 0..3 {
+        run.look(well(run.now));
+    }
+    let lost = |at, why: &str| -> Vec<Change> {
+        let status = holdpoint::world::Status::Unreachable { why: why.into() };
+        well(at).into_iter().map(|c| Change { status: status.clone(), ..c }).collect()
+    };
+    let clock = |run: &Run| run.state.steps.values().map(|s| s.soak.observed_ms).sum::<u64>();
+    let unseen = |run: &Run| run.state.steps.values().any(|s| s.soak.unseen.is_some());
+    run.pass(5_000);
+    run.look(well(run.now));
+    for round in 0..2 {
+        run.pass(2_000);
+        let whys = ["no path", "no path", "no route"];
+        let told = whys.map(|why| run.look(lost(run.now, why)).len());
+        assert_eq!(told, [1, 0, 1], "{round}: once, and when it is for another reason");
+        assert!(unseen(&run));
+        run.pass(600_000);
+        run.look(well(run.now));
+        assert_eq!((clock(&run), unseen(&run)), (5_000, false), "{round}");
+        let again = holdpoint::session::fold(&run.entries).unwrap();
+        assert_eq!(format!("{:?}", again.steps), format!("{:?}", run.state.steps));
+    }
+    run.pass(1_000);
+    run.look(well(run.now));
+    assert_eq!(clock(&run), 6_000);
+    run.look(lost(run.now, "no path"));
+    let mut silent = raft("vault-2");
+    silent.leader_answers = false;
+    run.look(vec![live(Source::Raft, run.now, Update::Raft(Box::new(silent)))]);
+    assert!(!unseen(&run));
+    run.look(well(run.now));
+    assert_eq!(clock(&run), 0, "it begins anew");
 }
