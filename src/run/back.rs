@@ -70,7 +70,8 @@ pub(super) fn leave(state: &State, reason: &str) -> Result<Vec<Event>, Refusal> 
             S::Pending | S::Ready | S::Blocked | S::NotNeeded | S::Skipped => false,
             _ => true,
         };
-        if decided || s.acted || s.attempt > 1 {
+        // One that was only asked again did nothing, whichever attempt it is.
+        if decided || s.acted {
             return Err(Refusal::new(format!(
                 "{addr} is {}: something was done on this way; walk it to its end, or abort",
                 s.status

@@ -142,7 +142,7 @@ fn on_step(
         }
         Intent::Release { digest, typed, .. } => {
             moved(Move::Release)?;
-            release(state, &addr, step, s, digest, typed)
+            release(state, &addr, s, digest, typed)
         }
         Intent::Override { gate, seen, reason, .. } => {
             moved(Move::Annotate)?;
@@ -230,14 +230,12 @@ fn reconsider(
 fn release(
     state: &State,
     addr: &StepAddr,
-    step: &Step,
     s: &StepState,
     digest: &str,
     typed: &str,
 ) -> Result<Vec<Event>, Refusal> {
     state.releasable(addr)?;
-    let plan = s.proposal.as_ref().filter(|_| matches!(step.does, Does::Action(_)));
-    if plan.is_some_and(|(_, now)| now != digest) {
+    if s.proposal.as_ref().is_some_and(|(_, now)| now != digest) {
         return Err(Refusal::new("the plan changed while you looked; read it again"));
     }
     let wanted = state.confirm_text(addr);

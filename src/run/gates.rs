@@ -159,3 +159,59 @@ pub(crate) fn lacking(gates: &[GateJudged], overrides: &Overrides) -> Vec<String
         .map(|g| format!("{}: {} ({})", g.says, g.judged.verdict, g.judged.why))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(gate: &str, verdict: Verdict, why: &str) -> GateJudged {
+        let judged = Judged { verdict, why: why.into(), values: Vec::new(), at: Time(0) };
+        GateJudged { gate: gate.into(), says: "so".into(), judged }
+    }
+
+    /// What was overridden is a failure with its verdict: false is worse than not known.
+    #[test]
+    fn an_override_is_of_one_verdict_and_one_reason() {
+        let given = Override {
+            reason: "known".into(),
+            verdict: Verdict::Inconclusive,
+            failure: "no answer".into(),
+        };
+        let overrides = Overrides::from([("a".to_owned(), given)]);
+        for (gate, verdict, why, covers) in [
+            ("a", Verdict::Inconclusive, "no answer", true),
+            ("a", Verdict::Fail, "no answer", false),
+            ("a", Verdict::Inconclusive, "no path", false),
+            ("b", Verdict::Inconclusive, "no answer", false),
+        ] {
+            let gate = judged(gate, verdict, why);
+            assert_eq!(covered(&gate, &overrides).is_some(), covers, "{gate:?}");
+            assert_eq!(lacks(&gate, &overrides), !covers, "{gate:?}");
+        }
+        assert!(!lacks(&judged("a", Verdict::Pass, ""), &overrides));
+    }
+
+    /// Whoever reads the journal of a step that waits is told what is another, and now and then the rest.
+    #[test]
+    fn the_same_judgement_is_news_after_five_seconds() {
+        let old = [judged("a", Verdict::Fail, "no")];
+        let at = Time(60_000);
+        let news = |new: GateJudged, after: i64| {
+            let now = Time(at.0 + after);
+            is_news(&old, Some(at), &[new], now)
+        };
+        let same = || judged("a", Verdict::Fail, "no");
+        assert!(!news(same(), 0) && !news(same(), 4_999));
+        assert!(news(same(), 5_000));
+        assert!(news(same(), -60_000), "its time is to come: the clock was set back");
+        assert!(is_news(&old, None, &old, at), "nobody was told");
+        for other in [
+            judged("b", Verdict::Fail, "no"),
+            judged("a", Verdict::Inconclusive, "no"),
+            judged("a", Verdict::Fail, "not so"),
+        ] {
+            assert!(news(other, 0));
+        }
+        assert!(is_news(&old, Some(at), &[], at));
+    }
+}

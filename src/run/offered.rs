@@ -6,7 +6,7 @@ use crate::run::life::Status;
 use crate::run::state::State;
 use crate::run::window;
 use crate::runbook::Seen;
-use crate::runbook::model::{Backout, Does, Phase, Then, UNDO};
+use crate::runbook::model::{Backout, Then};
 use serde_json::Value;
 
 /// Ways back whose condition holds now and did not, or the other way round; judged on what the
@@ -34,19 +34,20 @@ pub(super) fn offers(state: &State, seen: &Seen<'_>) -> Vec<Event> {
 }
 
 /// Ways back that fit what was done, once the window has no time for what is left; and no more, once
-/// it has. Asked as time passes, not with each observation.
+/// it has, or they do not fit any more. Asked as time passes, not with each observation.
 pub(super) fn in_time(state: &State, now: Time) -> Vec<Event> {
     if state.running.is_some() || state.going_back() {
         return Vec::new();
     }
     let short = if soaks(state) { None } else { window::short(state, now) };
     let ways = state.runbook.backouts.iter().filter(|b| b.when.is_none());
-    let ways = ways.map(|b| (&b.phase, Some(b))).chain([(&state.runbook.undo, None)]);
+    let ways = ways.map(|b| (&b.phase.id, Some(b))).chain([(&state.runbook.undo.id, None)]);
     let mut events = Vec::new();
-    for (phase, backout) in ways {
-        let section = phase.id.clone();
-        match (&short, state.offers.contains_key(&section)) {
-            (Some(judged), false) if fits(state, phase, backout, now) => {
+    for (section, backout) in ways {
+        let section = section.clone();
+        let judged = short.as_ref().filter(|_| fits(state, backout, now));
+        match (judged, state.offers.contains_key(&section)) {
+            (Some(judged), false) => {
                 events.push(Event::Offered { section, judged: judged.clone() });
             }
             (None, true) => events.push(Event::Withdrawn { section }),
@@ -56,16 +57,16 @@ pub(super) fn in_time(state: &State, now: Time) -> Vec<Event> {
     events
 }
 
-/// The window bounds releases, not soaks: while one is watched nobody is late.
+/// The window bounds releases, not soaks: while one is watched nobody is late. No effect runs here, so
+/// a step that does is one.
 fn soaks(state: &State) -> bool {
-    let Some(addr) = state.current() else { return false };
-    let runs = state.steps.get(&addr).is_some_and(|s| s.status == Status::Running);
-    runs && state.step(&addr).is_some_and(|step| matches!(step.does, Does::Soak { .. }))
+    let step = state.current().and_then(|addr| state.steps.get(&addr));
+    step.is_some_and(|s| s.status == Status::Running)
 }
 
 /// Something was done that can be taken back, and by this way: one that ends the run and has
 /// somebody to walk it for, or `undo`, where nothing that was done says that it cannot be undone.
-fn fits(state: &State, phase: &Phase, backout: Option<&Backout>, now: Time) -> bool {
+fn fits(state: &State, backout: Option<&Backout>, now: Time) -> bool {
     let undoable = state.undoable();
     if undoable.is_empty() {
         return false;
@@ -73,9 +74,9 @@ fn fits(state: &State, phase: &Phase, backout: Option<&Backout>, now: Time) -> b
     let Some(backout) = backout else {
         let can =
             |addr| state.step(addr).and_then(|s| s.undo.as_ref()).is_some_and(|u| u.none.is_none());
-        return phase.id == UNDO && undoable.iter().all(can);
+        return undoable.iter().all(can);
     };
-    let somebody = phase.each.as_ref().is_none_or(|each| {
+    let somebody = backout.phase.each.as_ref().is_none_or(|each| {
         let of = each.of.eval(&state.scope(None, &state.world, &[], now)).ok();
         of.as_ref().and_then(Value::as_array).is_some_and(|items| !items.is_empty())
     });

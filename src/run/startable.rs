@@ -6,7 +6,7 @@ use crate::run::intent::Refusal;
 use crate::run::life::Status;
 use crate::run::state::State;
 use crate::run::step::StepState;
-use crate::runbook::model::{Does, NEEDED, Risk, Step};
+use crate::runbook::model::{Does, Risk, Step};
 
 impl State {
     /// A step that was not needed; or one that was and can be taken back, so that doing it
@@ -64,8 +64,7 @@ impl State {
             return Err(Refusal::new("the gates are still being read; wait a moment"));
         }
         if let Some(lack) = gates::lacking(&s.gates, &s.overrides).first() {
-            let done = s.gates.iter().find(|g| s.lacks(g)).is_some_and(|g| g.gate == NEEDED);
-            let what = match done && s.is_done_already() {
+            let what = match s.gates.iter().find(|g| s.lacks(g)).is_some_and(StepState::says_done) {
                 // Overridden, it would hit what took the place of what it was for.
                 true => "leave its review, and ask again whether it is needed (r, or retry)",
                 false => "wait until it passes, or override it with a reason",

@@ -155,7 +155,12 @@ impl StepState {
     /// What it is there for is so already: whether it is needed may be asked again.
     #[must_use]
     pub fn is_done_already(&self) -> bool {
-        self.gates.iter().any(|g| g.gate == NEEDED && g.judged.verdict == Verdict::Fail)
+        self.gates.iter().any(Self::says_done)
+    }
+
+    /// A gate says so.
+    pub(crate) fn says_done(gate: &GateJudged) -> bool {
+        gate.gate == NEEDED && gate.judged.verdict == Verdict::Fail
     }
 
     /// Every gate passes or is overridden.

@@ -35,3 +35,51 @@ pub(super) fn result_type(spec: Option<&Verb>) -> Ty {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::verbs::verb;
+
+    /// The fields of an object, or of the rows of a list.
+    fn fields(ty: &Ty) -> String {
+        match ty {
+            Ty::Object(_, fields) => fields
+                .iter()
+                .map(|(name, ty)| format!("{name}: {ty}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Ty::List(of) => format!("[{}]", fields(of)),
+            _ => String::new(),
+        }
+    }
+
+    /// A name that is misspelt behind `before` is found only where it is known what a plan saw.
+    #[test]
+    fn what_a_plan_saw_has_names() {
+        for (name, wanted) in [
+            ("kube.delete_statefulset", "[name: string, uid: string]"),
+            ("kube.delete_claims", "[name: string, uid: string]"),
+            ("kube.delete_pod", "[name: string, uid: string]"),
+            ("kube.remove_protection", "[name: string, uid: string]"),
+            ("kube.keep_manifest", "[name: string, uid: string]"),
+            ("vault.peers_file", "[name: string, uid: string]"),
+            ("kube.create_claims", "[name: string]"),
+            ("kube.apply", "uid: string"),
+            ("vault.snapshot_restore", "index: int"),
+            ("vault.step_down", ""),
+        ] {
+            let spec = verb(name);
+            assert!(spec.is_some(), "{name}");
+            assert_eq!(fields(&before_type(spec)), wanted, "{name}");
+        }
+        assert_eq!(fields(&before_type(None)), "");
+    }
+
+    /// What an action returns is what its verb says that it does.
+    #[test]
+    fn what_an_action_returned_has_names() {
+        assert_eq!(fields(&result_type(verb("kube.delete_claims"))), "at: timestamp, count: int");
+        assert_eq!(fields(&result_type(None)), "");
+    }
+}

@@ -63,7 +63,7 @@ pub(crate) fn decisive(
     let again = |at: usize, walk: &Walk<'_>| {
         let list = spelled(walk);
         let same = |(other, w): (usize, &Walk<'_>)| {
-            other != at && spelled(w) == list && (w.how != How::Those || other < at)
+            spelled(w) == list && (w.how != How::Those || other < at)
         };
         walk.how == How::Those && walks.iter().enumerate().any(same)
     };

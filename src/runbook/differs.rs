@@ -62,11 +62,7 @@ pub fn along(all: &[Difference], named: &BTreeSet<Part>) -> BTreeSet<Part> {
         _ => None,
     };
     let orders = |d: &Difference| match &d.part {
-        Part::Phase(id) | Part::Back(id)
-            if d.how != How::Another || d.fields.iter().any(|f| f == "step") =>
-        {
-            Some(Knot::Steps(id.clone()))
-        }
+        Part::Phase(id) | Part::Back(id) => Some(Knot::Steps(id.clone())),
         _ => None,
     };
     loop {
@@ -118,22 +114,26 @@ pub fn merged(old: &str, new: &str, taken: &BTreeSet<Part>) -> Result<String, St
                     let at = ids(new.get(key));
                     all.sort_by_key(|phase| at.iter().position(|id| *id == of(phase)));
                 }
-                Some(Value::Array(all))
+                some(all)
             }
             "backout" => {
                 let mut all = is(&Part::Back);
                 sections(&mut all, (&old, &new), key, &|id| Part::Back(id), taken);
-                Some(Value::Array(all))
+                some(all)
             }
-            "guard" => Some(Value::Array(is(&Part::Guard))),
-            "followup" => Some(Value::Array(is(&Part::Followup))),
+            "guard" => some(is(&Part::Guard)),
+            "followup" => some(is(&Part::Followup)),
             _ if taken.contains(&Part::Top(key.clone())) => new.get(key).cloned(),
             _ => old.get(key).cloned(),
         };
-        let value = value.filter(|v| !v.as_array().is_some_and(|all| all.is_empty()));
         text.extend(value.map(|value| (key.clone(), value)));
     }
     toml::to_string(&text).map_err(|e| e.to_string())
+}
+
+/// A list of parts; one that has none any more is not written.
+fn some(all: Vec<Value>) -> Option<Value> {
+    (!all.is_empty()).then_some(Value::Array(all))
 }
 
 fn of(value: &Value) -> String {
@@ -195,6 +195,9 @@ title = "A"
 [[guard]]
 id = "quorum"
 that = 'true'
+[[followup]]
+id = "old"
+in = "1d"
 [[phase]]
 id = "roll"
 title = "Roll"
@@ -243,6 +246,7 @@ title = "By hand"
             one("roll/claims", &["- gate[healthy].that = \"a\"", "+ gate[healthy].that = \"b\""])
         );
         assert_eq!(said("title = \"A\"", "title = \"B\""), one("title", &["- \"A\"", "+ \"B\""]));
+        assert_eq!(said("title = \"A\"", "title = []"), one("title", &["- \"A\"", "+ []"]));
         let gone = said("[[phase.step]]\nid = \"http\"\ntitle = \"It answers\"\n", "");
         assert_eq!(gone[0].1, ["- step = [\"http\"]"]);
         assert_eq!(gone[1].1, ["- id = \"http\"", "- title = \"It answers\""]);
@@ -257,6 +261,8 @@ title = "By hand"
             .replace("== 200", "== 503")
             .replace("title = \"A\"", "title = \"B\"")
             .replace("\"By hand\"", "\"Alone\"")
+            .replace("that = 'true'", "that = 'false'")
+            .replace("in = \"1d\"", "in = \"2d\"")
             .replace("[[phase]]\nid = \"final\"", &format!("{step}[[phase]]\nid = \"final\""));
         let all = redline(OLD, &new);
         assert!(all.len() > 5, "{all:?}");
@@ -285,6 +291,64 @@ title = "By hand"
             let taken = along(&all, &BTreeSet::from([Part::Phase("final".into())]));
             assert_eq!(taken, all.iter().map(|d| d.part.clone()).collect());
             assert_eq!(redline(&merged(old, new, &taken).unwrap(), new), []);
+        }
+    }
+
+    /// A part by the words that name it.
+    fn named(all: &[Difference], part: &str) -> BTreeSet<Part> {
+        all.iter().map(|d| d.part.clone()).filter(|p| p.to_string() == part).collect()
+    }
+
+    fn read(text: &str) -> Table {
+        text.parse().unwrap()
+    }
+
+    /// In which order things come is one part, and what they say others.
+    #[test]
+    fn an_order_is_taken_by_itself() {
+        let from = |text: &str| OLD.find(text).unwrap();
+        let (claims, pod) =
+            (from("[[phase.step]]\nid = \"claims\""), from("[[phase.step]]\nid = \"pod\""));
+        let (roll, last) = (from("[[phase]]\nid = \"roll\""), from("[[phase]]\nid = \"final\""));
+        let back = from("[[backout]]");
+        let swapped = |a: usize, b: usize, end: usize| {
+            format!("{}{}{}{}", &OLD[..a], &OLD[b..end], &OLD[a..b], &OLD[end..])
+        };
+        for (new, order) in [
+            (swapped(roll, last, back), "the order of phases"),
+            (swapped(claims, pod, last), "phase roll"),
+        ] {
+            let both = new.replace("title = \"A\"", "title = \"B\"");
+            let all = redline(OLD, &both);
+            let (order, title) = (named(&all, order), named(&all, "title"));
+            assert_eq!((all.len(), order.len(), title.len()), (2, 1, 1), "{all:?}");
+            assert_eq!(read(&merged(OLD, &both, &along(&all, &order)).unwrap()), read(&new));
+            let titled = OLD.replace("title = \"A\"", "title = \"B\"");
+            assert_eq!(read(&merged(OLD, &both, &along(&all, &title)).unwrap()), read(&titled));
+        }
+    }
+
+    /// A phase that is new comes with the order of phases, also where it is one of its steps that is
+    /// named.
+    #[test]
+    fn a_step_takes_along_what_its_phase_takes_along() {
+        let (at, back) =
+            (OLD.find("[[phase]]\nid = \"final\"").unwrap(), OLD.find("[[backout]]").unwrap());
+        let gone = format!("{}{}", &OLD[..at], &OLD[back..]);
+        let all = redline(&gone, OLD);
+        let taken = along(&all, &named(&all, "final/http"));
+        assert_eq!(taken, all.iter().map(|d| d.part.clone()).collect());
+    }
+
+    /// Nothing of a kind is no list of it; and what is an empty list is one.
+    #[test]
+    fn what_is_gone_leaves_no_empty_list() {
+        let guard = "[[guard]]\nid = \"quorum\"\nthat = 'true'\n";
+        let new = OLD.replace(guard, "").replace("title = \"A\"", "title = []");
+        for (old, new) in [(OLD, new.as_str()), (new.as_str(), OLD)] {
+            let all = redline(old, new).into_iter().map(|d| d.part).collect();
+            assert_eq!(read(&merged(old, new, &all).unwrap()), read(new));
+            assert_eq!(read(&merged(old, new, &BTreeSet::new()).unwrap()), read(old));
         }
     }
 }

@@ -169,6 +169,16 @@ fn nothing_passes_on_figures_that_nobody_told() {
     }
     let why = of("raft.voters.exists(v, v.behind > 5)", VoterVerdict::Down, untold).why;
     assert!(why.contains("behind is not known of vault-2 (down)"), "{why}");
+    // It answers the leader, and nobody else: how far it is is known, how fast it is not.
+    let unheard = |w: &mut World| {
+        told(w);
+        w.raft.voters[2].code = 0;
+    };
+    let level = "raft.voters.all(v, v.behind == 0)";
+    assert_eq!(of(level, VoterVerdict::Down, unheard).verdict, Pass);
+    let fast = of("raft.voters.all(v, v.latency_ms < 100)", VoterVerdict::Down, unheard);
+    assert_eq!(fast.verdict, Inconclusive);
+    assert!(fast.why.contains("latency_ms is not known of vault-2 (down)"), "{}", fast.why);
 }
 
 /// Of a table the rows that are named are shown, and not how many it has.

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Status};
+use holdpoint::run::{Intent, Status, wants};
 use holdpoint::world::*;
 
 /// The claims are deleted where they are on the old class.
@@ -80,4 +80,123 @@ fn whether_it_is_needed_is_not_guessed_before_an_effect() {
     assert!(run.state.running.is_none());
     let changed = &run.state.steps[&step].changed;
     assert!(changed.iter().any(|why| why.contains("needed: inconclusive")), "{changed:?}");
+    assert!(!changed.iter().any(|why| why.contains("not any more")), "{changed:?}");
+}
+
+/// What is not well and done already.
+fn unwell_and_moved(at: Time) -> Vec<Change> {
+    let mut bad = raft("vault-2");
+    bad.voters[0].healthy = false;
+    let mut changes = moved(at);
+    changes[0] = live(Source::Raft, at, Update::Raft(Box::new(bad)));
+    changes
+}
+
+/// Done already is what is known not to be needed: not what is needed, what is not known, or what
+/// another gate holds.
+#[test]
+fn only_what_is_known_not_to_be_needed_is_done_already() {
+    let mut run = Run::new(&where_old(), Mode::Write);
+    let step = run.reach_first_step();
+    let done = |run: &Run| run.state.steps[&step].is_done_already();
+    assert!(!done(&run));
+    let unwell = unwell_and_moved(run.now).remove(0);
+    run.look(vec![unwell]);
+    assert_eq!((run.state.steps[&step].status, done(&run)), (Status::Blocked, false));
+    run.pass(60_000);
+    run.look(vec![]);
+    let gates = &run.state.steps[&step].gates;
+    let gate = gates.iter().find(|g| g.gate == "needed").unwrap();
+    assert_eq!((gate.judged.verdict, done(&run)), (Verdict::Inconclusive, false));
+    run.look(moved(run.now));
+    assert!(done(&run));
+}
+
+/// A review points to asking again where that is what it lacks: not where another gate comes first, and
+/// not where an override lets it go on.
+#[test]
+fn what_a_review_lacks_says_what_helps() {
+    let refusal = |changes: &dyn Fn(Time) -> Vec<Change>, overrides: &[&str]| {
+        let mut run = Run::new(&where_old(), Mode::Write);
+        let step = run.reach_first_step();
+        run.pass(60_000);
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        run.prepared(changes(run.now), Ok(proposal("vault-0", "uid-vault-0")));
+        for gate in overrides {
+            let known = run.overriding(&step, gate, "known");
+            run.ask(&driver(), known).unwrap();
+        }
+        run.state.releasable(&step).unwrap_err().to_string()
+    };
+    let why = refusal(&unwell_and_moved, &[]);
+    assert!(why.starts_with("every voter is healthy") && why.contains("override it"), "{why}");
+    let why = refusal(&unwell_and_moved, &["healthy"]);
+    assert!(why.starts_with("it is still needed") && why.contains("ask again"), "{why}");
+    let why = refusal(&unwell_and_moved, &["needed"]);
+    assert!(why.starts_with("every voter is healthy") && why.contains("override it"), "{why}");
+    // Claims that nobody read again.
+    let stale = |at: Time| vec![well(at).remove(0)];
+    let why = refusal(&stale, &[]);
+    assert!(why.starts_with("it is still needed: inconclusive"), "{why}");
+    assert!(why.contains("override it"), "{why}");
+}
+
+/// What waits may not be needed any more: it is asked before its gates say so. In its review it is not.
+#[test]
+fn what_waits_is_asked_again_whether_it_is_needed() {
+    let mut run = Run::new(&where_old(), Mode::Write);
+    let (step, _) = run.reach_review();
+    let again = || Intent::Retry { step: step.clone() };
+    let why = run.ask(&driver(), again()).unwrap_err();
+    assert!(why.contains("leave its review first"), "{why}");
+    run.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    run.ask(&driver(), again()).unwrap();
+    assert_eq!(
+        (run.state.steps[&step].status, run.state.steps[&step].attempt),
+        (Status::Pending, 2)
+    );
+    run.look(moved(run.now));
+    assert_eq!(run.state.steps[&step].status, Status::NotNeeded);
+    // That is all that may be asked of it.
+    let skip = Intent::Skip { step: step.clone(), reason: "seen".into() };
+    assert!(run.ask(&driver(), skip).is_err());
+    assert_eq!(run.state.steps[&step].status, Status::NotNeeded);
+    run.ask(&driver(), again()).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Pending);
+}
+
+/// What destroyed something is done, whether or not it has a `when`: it is not asked again.
+#[test]
+fn what_destroyed_something_is_not_asked_again() {
+    let mut run = Run::new(&where_old(), Mode::Write);
+    let (step, effect) = run.reach_running();
+    let result = serde_json::json!({});
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result });
+    for _ in 0..3 {
+        run.look(vec![live(Source::Claims, run.now, Update::Claims(Rows::all(vec![])))]);
+        run.pass(1000);
+    }
+    assert_eq!(run.state.steps[&step].status, Status::Done);
+    assert!(!run.state.asked_again(&step, run.now));
+    assert!(run.ask(&driver(), Intent::Retry { step: step.clone() }).is_err());
+    assert_eq!(run.state.steps[&step].status, Status::Done);
+}
+
+/// What only looks does no harm: nobody reads for it once more whether it is needed.
+#[test]
+fn what_only_looks_is_not_held_by_whether_it_is_needed() {
+    let check = "title = \"{{ voter }} is well\"\n";
+    let text = RUNBOOK.replacen(
+        check,
+        &format!("{check}hold = \"release\"\nwhen = 'size(pods) > 0'\n"),
+        1,
+    );
+    let mut run = Run::new(&text, Mode::Write);
+    let first = run.reach_first_step();
+    run.ask(&driver(), Intent::Skip { step: first, reason: "seen".into() }).unwrap();
+    let step = run.reach_first_step();
+    assert_eq!((step.step.as_str(), run.state.steps[&step].status), ("check", Status::Ready));
+    assert!(!run.state.steps[&step].gates.iter().any(|g| g.gate == "needed"));
+    assert!(!wants(&run.state).unwrap().reading.contains(&Source::Pods));
 }

@@ -1,8 +1,9 @@
 //! What is turned down, and that it says what would help.
 
+use crate::core::back::{go, ways};
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Intent, Status};
+use holdpoint::run::{Intent, Status, apply, decide};
 use holdpoint::world::{Source, Update};
 use serde_json::json;
 
@@ -191,4 +192,163 @@ fn a_step_is_handed_over_only_where_it_could_be_released() {
         run.ask(&driver(), Intent::HoldLine { reason: "another".into() }).unwrap();
         run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
     }
+}
+
+/// Of a run that is over, or goes on elsewhere, nothing more is asked, and what comes late is nothing.
+#[test]
+fn a_run_that_is_over_is_asked_for_nothing() {
+    let hold = || Intent::HoldLine { reason: "wait".into() };
+    let mut over = Run::new(RUNBOOK, Mode::Write);
+    over.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap();
+    let mut moved = Run::new(RUNBOOK, Mode::Write);
+    let event = Event::Moved { to: "/runs/there".into() };
+    let entry = Entry { seq: moved.state.seq + 1, at: moved.now, actor: Actor::System, event };
+    apply(&mut moved.state, &entry).unwrap();
+    for (run, said) in [(&over, "the run is closed"), (&moved, "goes on in /runs/there")] {
+        let why = decide(&run.state, &driver(), &hold(), run.now).unwrap_err();
+        assert!(why.to_string().contains(said), "{why}");
+    }
+    let late = decide(&over.state, &Actor::System, &Intent::Continued, over.now);
+    assert_eq!(late.unwrap(), []);
+}
+
+/// Each reason is something, and no book.
+#[test]
+fn a_reason_is_something_and_no_book() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    let long = |n: usize| "x".repeat(n);
+    for (reason, said) in [(" ".to_owned(), "a reason is needed"), (long(2001), "shorten it")] {
+        for intent in [
+            Intent::HoldLine { reason: reason.clone() },
+            Intent::Skip { step: step.clone(), reason: reason.clone() },
+            Intent::TakeLease { reason: reason.clone() },
+            Intent::Abort { reason: reason.clone() },
+        ] {
+            let why = run.ask(&driver(), intent).unwrap_err();
+            assert!(why.contains(said), "{why}");
+        }
+    }
+    // Nobody who takes what nobody holds has to say why.
+    let why = run.ask(&driver(), Intent::TakeLease { reason: String::new() }).unwrap_err();
+    assert!(!why.contains("reason"), "{why}");
+    run.ask(&driver(), Intent::HoldLine { reason: long(2000) }).unwrap();
+    run.ask(&driver(), Intent::FreeLine).unwrap();
+    let why = run.ask(&driver(), Intent::FreeLine).unwrap_err();
+    assert!(why.contains("the line is not held"), "{why}");
+}
+
+/// What runs is waited for, whatever is given up.
+#[test]
+fn no_run_is_given_up_while_an_effect_runs() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    let why = run.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap_err();
+    assert!(why.contains("is running; wait for its result, then abort"), "{why}");
+    let outcome = Outcome::Unknown("no answer".into());
+    run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
+    let why = run.ask(&driver(), Intent::Accept { step: step.clone() }).unwrap_err();
+    assert!(why.contains("its probe has not answered yet"), "{why}");
+    let why = run.ask(&driver(), Intent::Abort { reason: "enough".into() }).unwrap_err();
+    assert!(why.contains("its probe has not answered yet"), "{why}");
+    assert_eq!((run.state.ended, run.state.steps[&step].status), (None, Status::InDoubt));
+}
+
+/// A word is taken back; what Holdpoint itself did is not.
+#[test]
+fn only_what_was_done_elsewhere_is_taken_back() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, _) = run.reach_review();
+    let back = || Intent::Unclaim { step: step.clone() };
+    run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    let mut shown = run.fork();
+    shown.ask(&driver(), back()).unwrap();
+    assert_eq!(shown.state.steps[&step].status, Status::Ready);
+    run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
+    let ticket = run.state.steps[&step].ticket;
+    let (verdict, why, result) = (Probed::Done, "they are gone".into(), json!({}));
+    let at = step.clone();
+    run.system(Intent::Probed { step: at, ticket, verdict, why, result, changes: vec![] });
+    assert_eq!(run.state.steps[&step].status, Status::Verifying);
+    run.ask(&driver(), back()).unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Ready);
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (_, effect) = run.reach_running();
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: json!({}) });
+    assert_eq!(run.state.steps[&step].status, Status::Verifying);
+    let why = run.ask(&driver(), back()).unwrap_err();
+    assert!(why.contains("Holdpoint ran this step itself"), "{why}");
+}
+
+/// What a person does is nothing to be released, and what only looks nothing to be shown.
+#[test]
+fn what_is_done_by_hand_is_shown_and_what_looks_is_released() {
+    let by_hand = RUNBOOK.replacen(
+        "do.kube.delete_claims = { of_pod = \"{{ voter }}\" }",
+        "hold = \"release\"\nmanual.instruction = \"Delete them.\"",
+        1,
+    );
+    for mode in [Mode::Write, Mode::ReadOnly] {
+        let mut run = Run::new(&by_hand, mode);
+        let step = run.reach_first_step();
+        run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+        run.prepared_or_not(well(run.now), None);
+        let why = run.state.releasable(&step).unwrap_err().to_string();
+        assert!(why.contains("Holdpoint cannot do this step"), "{why}");
+        assert!(run.state.showable(&step).is_ok());
+    }
+    let title = "title = \"{{ voter }} is well\"";
+    let looks = RUNBOOK.replacen(title, &format!("{title}\nhold = \"release\""), 1);
+    let mut run = Run::new(&looks, Mode::Write);
+    let first = run.reach_first_step();
+    run.ask(&driver(), Intent::Skip { step: first, reason: "seen".into() }).unwrap();
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.look(well(run.now));
+    assert!(run.state.releasable(&step).is_ok());
+    let why = run.state.showable(&step).unwrap_err().to_string();
+    assert!(why.contains("it only looks"), "{why}");
+}
+
+/// A review says why there is no plan, and that a gate that passes needs no override.
+#[test]
+fn a_review_without_a_plan_says_why() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let step = run.reach_first_step();
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared(well(run.now), Err("forbidden: list claims".into()));
+    let why = run.state.releasable(&step).unwrap_err().to_string();
+    assert_eq!(why, "forbidden: list claims");
+    let known = run.overriding(&step, "healthy", "known");
+    let why = run.ask(&driver(), known).unwrap_err();
+    assert!(why.contains("there is nothing to override"), "{why}");
+}
+
+/// A way back is left as long as nothing was done on it: asked again, a step did nothing.
+#[test]
+fn asking_again_on_a_way_back_is_nothing_done() {
+    let step = "[[backout.step]]\nid = \"by-hand\"\n";
+    let text = ways().replacen(step, &format!("{step}when = 'raft.leader_answers'\n"), 1);
+    let leave = || Intent::LeaveBack { reason: "it came back".into() };
+    let mut run = Run::new(&text, Mode::Write);
+    run.reach_first_step();
+    run.ask(&driver(), go("aside")).unwrap();
+    for _ in 0..3 {
+        run.look(well(run.now));
+    }
+    let step = run.state.current().unwrap();
+    let mut again = run.fork();
+    again.ask(&driver(), Intent::Retry { step: step.clone() }).unwrap();
+    let s = &again.state.steps[&step];
+    assert_eq!((s.status, s.attempt), (Status::Pending, 2));
+    again.ask(&driver(), leave()).unwrap();
+    assert!(!again.state.going_back());
+    // Handed over and taken back, nobody did it; tried again after that, it may have been done.
+    run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    run.prepared_or_not(well(run.now), None);
+    run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
+    run.ask(&driver(), Intent::Unclaim { step: step.clone() }).unwrap();
+    run.fork().ask(&driver(), leave()).unwrap();
+    run.ask(&driver(), Intent::Retry { step }).unwrap();
+    assert!(run.ask(&driver(), leave()).unwrap_err().contains("something was done"));
 }

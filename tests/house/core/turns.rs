@@ -138,6 +138,36 @@ fn what_was_not_needed_is_asked_anew_only_where_the_run_still_is() {
     assert!(retry(&mut run, "a/never").unwrap_err().contains("belongs to what is over"));
 }
 
+/// What failed may have failed because an earlier step was needed after all: that one is asked anew
+/// beside it, and done before it is tried again.
+#[test]
+fn beside_a_step_that_failed_another_is_asked_anew() {
+    let verify = "[phase.step.verify]\nthat = 'raft.leader_answers'";
+    let look = format!("title = \"Look\"\nhold = \"release\"\n{verify}");
+    let text = TURNS.replacen(&look, &format!("{look}\nwithin = \"10s\""), 1);
+    let mut run = Run::new(&text, Mode::Write);
+    reach(&mut run, "a/look");
+    run.ask(&driver(), Intent::Review { step: addr("a/look") }).unwrap();
+    run.look(leads(&run, "vault-2"));
+    let (digest, typed) = (String::new(), String::new());
+    run.ask(&driver(), Intent::Release { step: addr("a/look"), digest, typed }).unwrap();
+    run.prepared_or_not(leads(&run, "vault-2"), None);
+    for _ in 0..12 {
+        run.pass(1000);
+        let silent = Raft { leader_answers: false, ..raft("vault-1") };
+        run.look(vec![live(Source::Raft, run.now, Update::Raft(Box::new(silent)))]);
+    }
+    assert_eq!(run.status("a/look"), Status::Failed);
+    retry(&mut run, "a/maybe").unwrap();
+    for _ in 0..3 {
+        run.look(leads(&run, "vault-1"));
+    }
+    assert_eq!((run.status("a/maybe"), run.state.current()), (Status::Done, Some(addr("a/look"))));
+    assert_eq!(run.status("a/look"), Status::Failed);
+    retry(&mut run, "a/look").unwrap();
+    assert_eq!(run.status("a/look"), Status::Ready);
+}
+
 /// Whether a step is needed is not decided on data that is stale or missing: it waits,
 /// says why once, and says so anew when the reason changes.
 #[test]

@@ -4,11 +4,11 @@ use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::run::{Intent, Status, WINDOW};
 
-const MINUTE: i64 = 60_000;
+pub const MINUTE: i64 = 60_000;
 
 /// Four hours, of which 45 minutes are kept; each voter takes twenty minutes, and the last one
 /// is soaked.
-fn timed() -> String {
+pub fn timed() -> String {
     let window = "owner = \"tests\"\n[window]\nlength = \"4h\"\nbackout_reserve = \"45m\"\n";
     let small = RUNBOOK.replacen("owner = \"tests\"\n", window, 1).replacen(
         "confirm = ",

@@ -123,6 +123,49 @@ fn what_passes_is_told_by_the_rows_that_decide() {
     }
 }
 
+/// Of two jobs and ten pods: the rows for which all of it is so, each once and with what was asked of
+/// it once, in the order in which they are asked for.
+#[test]
+fn only_rows_that_decide_are_told() {
+    let jobs = [job("backup", Some(Time(0))), job("another", Some(Time(0)))];
+    let pod = "size(pods.filter(p, p.name == \"pod-1\"))";
+    let backup = "cronjobs.exists(j, j.name == \"backup\" && !j.suspended)";
+    for (text, told) in [
+        (backup.to_owned(), "cronjobs: backup (not suspended)"),
+        (format!("{pod} > 0 && {backup}"), "pods: pod-1; cronjobs: backup (not suspended)"),
+        (
+            format!("{pod} > 0 && {backup} && {pod} < 5"),
+            "pods: pod-1; cronjobs: backup (not suspended)",
+        ),
+        (
+            "pods.exists(p, p.name < \"pod-6\")".into(),
+            "pods: pod-0, pod-1, pod-2, pod-3, pod-4, pod-5",
+        ),
+        ("pods.exists(p, p.name < \"pod-7\")".into(), "pods: 7 of them"),
+        (
+            "cronjobs.exists(j, j.name == \"backup\" && j.last_success != null && \
+             now - j.last_success < duration(\"24h\"))"
+                .into(),
+            "cronjobs: backup (last_success 1970-01-01T00:00:00.000Z, 0s ago); now: 1970-01-01T00:00:00.000Z",
+        ),
+        // Not each of them is so, and none is: there is no row to be told.
+        ("!pods.all(p, p.status == \"Done\")".into(), "pods: 10 items"),
+        ("size(pods.filter(p, p.status == \"Done\")) == 0".into(), "pods: 10 items"),
+        // What holds for each row of another table has no row that answers.
+        (
+            "pods.exists(p, p.name == \"pod-1\" && cronjobs.all(j, j.name != p.name))".into(),
+            "pods: pod-1",
+        ),
+    ] {
+        let none = BTreeMap::new();
+        let judged =
+            judgement(&text, VoterVerdict::Healthy, &none, |w| with_jobs(w, jobs.to_vec()));
+        assert_eq!(judged.verdict, Verdict::Pass, "{text}: {}", judged.why);
+        let shown = judged.values.iter().map(|v| format!("{}: {}", v.name, v.value));
+        assert_eq!(shown.collect::<Vec<_>>().join("; "), told, "{text}");
+    }
+}
+
 /// Where a list's size is asked for, the list is not told.
 #[test]
 fn a_size_is_told_as_a_size() {
