@@ -87,12 +87,15 @@ pub(crate) fn settled(run: &Reopened, wish: Wish, asks: bool) -> Result<Changed,
         taken(&found, &wish.parts).map_err(|why| format!("{path} changed since, and {why}"))?;
     let (accepted, left): (Vec<Found>, Vec<Found>) =
         found.into_iter().partition(|(d, _)| taken.contains(&d.part));
-    let mut notice = format!("accepted of {path}: {}", names(&accepted));
+    // A line for the cockpit, which shows no other: by the file's name alone.
+    let file = path.rsplit('/').next().unwrap_or(&path);
+    let mut notice = format!("accepted of {file}: {}", names(&accepted));
     let runbook = match left.as_slice() {
         [] => text,
         left => {
-            let left = lines(left).join("\n");
-            notice = format!("{notice}; left as they were:\n{left}");
+            let parts: Vec<_> = left.iter().map(|(d, _)| clean_line(&d.part.to_string())).collect();
+            let (parts, left) = (parts.join(", "), lines(left).join("\n"));
+            notice = format!("{notice}; left as they were: {parts}\n{left}");
             merged(state.text(), &text, &taken)?
         }
     };
@@ -205,15 +208,29 @@ fn asked(state: &State, found: &[Found]) -> Wish {
         let all = free.join(", ");
         outln!("Which are accepted? Type names with commas between, or all, of: {all}");
         outln!("Enter alone accepts none: the run goes on with {}:", before(state));
-        match typed().as_deref() {
-            None => return wish,
-            Some("all") => wish.parts = free,
-            Some(names) => wish.parts = names.split(',').map(|n| n.trim().to_owned()).collect(),
+        loop {
+            wish.parts = match typed().as_deref() {
+                None => return wish,
+                Some("all") => free.clone(),
+                Some(names) => names.split(',').map(|n| n.trim().to_owned()).collect(),
+            };
+            let Some(why) = refused(found, &wish.parts) else { break };
+            // Before a reason is typed for it.
+            outln!("{why}. Type names of: {all}; Enter alone accepts none:");
         }
     }
     outln!("Why is it accepted? Type a reason; Enter alone goes on with {}:", before(state));
     wish.reason = typed();
     wish
+}
+
+/// Why these cannot be accepted by name.
+fn refused(found: &[Found], parts: &[String]) -> Option<String> {
+    let of = |name: &String| match found.iter().find(|(d, _)| d.part.to_string() == *name) {
+        None => Some(format!("{} is none of what changed", clean_line(name))),
+        Some((_, why)) => Some(format!("{} is refused: {}", clean_line(name), why.as_ref()?)),
+    };
+    parts.iter().find_map(of).or_else(|| taken(found, parts).err())
 }
 
 /// A line that is typed; none where it is empty. Whoever cannot be asked accepts nothing.

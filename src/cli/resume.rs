@@ -7,7 +7,7 @@ use crate::cli::runs::{Row, is_watch, list};
 use crate::cli::verify::locate;
 use crate::cli::{ended, lab, refuse, runtime, site, standing};
 use crate::event::{Actor, Mode, Role, StepAddr};
-use crate::journal::{JournalError, Verdict};
+use crate::journal::{JournalError, ReadError, Verdict};
 use crate::remote::Remote;
 use crate::run::{State, Status, StepState, over};
 use crate::runbook::model::Does;
@@ -159,6 +159,9 @@ fn open(dir: &Path) -> Result<Reopened, String> {
     };
     let reopened = reopen(dir).map_err(|e| match e {
         OpenError::Journal(JournalError::Locked(_)) => standing::held(dir),
+        OpenError::Damaged(_) | OpenError::Read(ReadError::NoHeader) => {
+            format!("{e}; {}", standing::verify(dir))
+        }
         e => e.to_string(),
     })?;
     let state = &reopened.state;

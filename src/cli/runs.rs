@@ -1,8 +1,8 @@
 //! `holdpoint runs`: which runs there are, how each stands, and where.
 
-use crate::cli::{due, refuse, site};
+use crate::cli::{due, refuse, site, standing};
 use crate::event::{Event, Header, Time};
-use crate::journal::{Read, Verdict, is_written, read};
+use crate::journal::{Read, ReadError, Verdict, is_written, read};
 use crate::run::State;
 use crate::session::{fold, goes_on, left_behind};
 use crate::site::is_lab;
@@ -65,6 +65,8 @@ pub(crate) enum Stands {
     Watched,
     /// Its journal is damaged; it can be looked at.
     Damaged,
+    /// Its process ended before anything began.
+    NotBegun,
     /// It cannot be read.
     Unreadable,
 }
@@ -107,7 +109,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     if args.due {
         return due::list(&asked);
     }
-    let rows = match list(&site::runs(args.state.as_deref())) {
+    let runs = site::runs(args.state.as_deref());
+    let rows = match list(&runs) {
         Ok(rows) => rows,
         Err(why) => return refuse(&why),
     };
@@ -119,9 +122,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if rows.is_empty() {
-        outln!("there are no runs in {}", site::runs(args.state.as_deref()).display());
+        outln!("there are no runs in {}", runs.display());
     }
-    print(&rows, site::clock()());
+    print(&runs, &rows, site::clock()());
     ExitCode::SUCCESS
 }
 
@@ -158,6 +161,13 @@ fn row(dir: &Path) -> Row {
     };
     let read = match read(dir) {
         Ok(read) => read,
+        // Another process may be about to write that very line.
+        Err(ReadError::NotBegun { .. }) if is_written(dir) => {
+            return Row { stands: Stands::Running, why: None, ..nothing(String::new()) };
+        }
+        Err(e @ ReadError::NotBegun { .. }) => {
+            return Row { stands: Stands::NotBegun, ..nothing(e.to_string()) };
+        }
         Err(e) => return nothing(e.to_string()),
     };
     if read.entries.is_empty() {
@@ -222,7 +232,7 @@ pub(crate) fn at(state: &State) -> Option<String> {
     Some(format!("{addr} {status}"))
 }
 
-fn print(rows: &[Row], now: Time) {
+fn print(runs: &Path, rows: &[Row], now: Time) {
     let word = |row: &Row| {
         let word = match row.stands {
             Stands::Running => "running",
@@ -234,9 +244,16 @@ fn print(rows: &[Row], now: Time) {
             Stands::Moved => "moved",
             Stands::LeftBehind => "left behind",
             Stands::Damaged => "damaged",
+            Stands::NotBegun => "not begun",
             Stands::Unreadable => "unreadable",
         };
         word.to_owned()
+    };
+    let why = |row: &Row| {
+        let why = row.why.clone()?;
+        let more = matches!(row.stands, Stands::Damaged | Stands::Unreadable);
+        let verify = more.then(|| format!("; {}", standing::verify(&runs.join(&row.run))));
+        Some(why + &verify.unwrap_or_default())
     };
     // A lab has a clock of its own.
     let age = |row: &Row, at: Option<Time>| match at {
@@ -250,7 +267,7 @@ fn print(rows: &[Row], now: Time) {
     };
     let mut table = vec![["RUN", "STANDS", "AT", "OPENED", "LAST", "SITE"].map(str::to_owned)];
     table.extend(rows.iter().map(|row| {
-        let at = row.at.clone().or_else(|| row.why.clone()).unwrap_or_else(|| "-".into());
+        let at = row.at.clone().or_else(|| why(row)).unwrap_or_else(|| "-".into());
         let (opened, last) = (age(row, row.opened), age(row, row.last));
         [row.run.clone(), word(row), at, opened, last, site(row)]
     }));

@@ -26,21 +26,27 @@ pub(crate) fn held(dir: &Path) -> String {
     )
 }
 
+/// What says more of a journal.
+pub(crate) fn verify(dir: &Path) -> String {
+    format!("holdpoint verify {}", quoted(&dir.display().to_string()))
+}
+
 fn told(runs: &Path, row: &Row) -> Option<String> {
     let (run, dir) = (&row.run, runs.join(&row.run));
-    let path = quoted(&dir.display().to_string());
+    let (path, verify) = (quoted(&dir.display().to_string()), verify(&dir));
     let why = row.why.clone().unwrap_or_default();
     match row.stands {
         Stands::Running => Some(held(&dir)),
         Stands::Moved => Some(format!("{run} {why}; resume it there, by that path")),
         Stands::LeftBehind => Some(why),
         Stands::Damaged => Some(format!(
-            "{run} is damaged: {why}; holdpoint verify {path} says where, holdpoint resume {path} shows \
+            "{run} is damaged: {why}; {verify} says where, holdpoint resume {path} shows \
              what stands before that"
         )),
         Stands::Unreadable => {
-            Some(format!("{run} cannot be read: {why}; look at it with holdpoint verify {path}"))
+            Some(format!("{run} cannot be read: {why}; look at it with {verify}"))
         }
+        Stands::NotBegun => Some(format!("{run}: {why}")),
         Stands::Open | Stands::Torn | Stands::Done | Stands::GivenUp | Stands::Watched => None,
     }
 }

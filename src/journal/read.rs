@@ -3,7 +3,7 @@
 use crate::event::{Entry, Event, FORMAT};
 use crate::journal::FILE;
 use crate::journal::format::{SEPARATOR, ZERO_HASH, hash};
-use crate::journal::tail::torn;
+use crate::journal::tail::{is_unwritten, torn};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -77,8 +77,16 @@ pub enum ReadError {
         /// Its version.
         found: u32,
     },
+    /// It ended before its header was durable: nothing followed from it.
+    #[error(
+        "there is no valid header: {what}; nothing was begun in it, and its directory can be put away or removed"
+    )]
+    NotBegun {
+        /// What is there.
+        what: &'static str,
+    },
     /// No header, nor anything else that looks like an entry.
-    #[error("there is no valid header; is this a journal?")]
+    #[error("there is no valid header: it is no journal, or a damaged one")]
     NoHeader,
 }
 
@@ -139,7 +147,7 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Read, ReadError> {
             }
             Err(why) => {
                 read.verdict = match read.entries.is_empty() {
-                    true if !any_entry(bytes) => return Err(ReadError::NoHeader),
+                    true if !any_entry(bytes) => return Err(no_header(bytes)),
                     true => tampered(&read, offset, why),
                     false => damage(&read, bytes, offset, why),
                 };
@@ -150,7 +158,7 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Read, ReadError> {
         read.valid_bytes = offset as u64;
     }
     match read.entries.last() {
-        None => Err(ReadError::NoHeader),
+        None => Err(no_header(bytes)),
         Some(last) => {
             if matches!(last.event, Event::Ended { .. }) {
                 read.verdict = Verdict::Complete;
@@ -213,6 +221,18 @@ fn damage(read: &Read, bytes: &[u8], offset: usize, why: String) -> Verdict {
     }
     let bytes = (bytes.len() - offset) as u64;
     Verdict::Torn { after: seq.saturating_sub(1), offset: offset as u64, bytes }
+}
+
+/// Why there is none. Where blocks are missing, more than a header may be.
+fn no_header(bytes: &[u8]) -> ReadError {
+    let fits = |line: &[u8]| parse(line, ZERO_HASH, 0).is_ok();
+    match bytes {
+        [] => ReadError::NotBegun { what: "the journal is empty" },
+        _ if torn(bytes, 0, 0, fits) && !is_unwritten(bytes) => {
+            ReadError::NotBegun { what: "the journal's first line was cut" }
+        }
+        _ => ReadError::NoHeader,
+    }
 }
 
 /// Some line of it begins or ends as an entry does: a journal, however damaged.

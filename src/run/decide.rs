@@ -6,11 +6,12 @@ use crate::run::intent::{Intent, Refusal};
 use crate::run::life::{Move, Status, legal};
 use crate::run::state::State;
 use crate::run::step::StepState;
-use crate::run::{back, lease, poll, redline, results, resume, window};
+use crate::run::{anew, back, lease, poll, redline, results, resume, window};
 use crate::runbook::model::{Does, Step};
 
 /// Reasons, branches and typed names longer than this are a mistake.
 const LONGEST_REASON: usize = 2000;
+const NO_TURN: &str = "its turn has not come";
 
 /// The events that an intent leads to. An empty list: nothing to do, as for a late or
 /// repeated answer.
@@ -36,7 +37,7 @@ pub fn decide(
         may(actor)?;
         return person(state, intent, now);
     }
-    Ok(results::system(state, intent, now))
+    Ok(anew::told(state, intent, results::system(state, intent, now)))
 }
 
 fn may(actor: &Actor) -> Result<(), Refusal> {
@@ -115,7 +116,8 @@ fn on_step(
     now: Time,
 ) -> Result<Vec<Event>, Refusal> {
     let (Some(step), Some(s)) = (state.step(addr), state.steps.get(addr)) else {
-        return Err(Refusal::new(format!("there is no step {addr} now; its turn has not come")));
+        let why = state.held().unwrap_or_else(|| NO_TURN.into());
+        return Err(Refusal::new(format!("there is no step {addr} now; {why}")));
     };
     if matches!(intent, Intent::Retry { .. }) && state.asked_again(addr, now) {
         return reconsider(state, addr, s, now);
@@ -124,7 +126,7 @@ fn on_step(
         let turn = state.current().map_or("no step".into(), |c| c.to_string());
         return Err(Refusal::new(format!("it is not {addr}'s turn; {turn} comes first")));
     }
-    let moved = |by: Move| legal(s.status, by).map_err(|e| Refusal::new(hint(e.from, intent)));
+    let moved = |by: Move| legal(s.status, by).map_err(|_| Refusal::new(hint(state, s, intent)));
     let addr = addr.clone();
     match intent {
         Intent::Review { .. } => {
@@ -307,12 +309,14 @@ pub(super) fn over(s: &StepState) -> Result<(), Refusal> {
 
 fn accept(addr: StepAddr, s: &StepState) -> Result<Vec<Event>, Refusal> {
     use crate::event::Probed;
+    if s.status == Status::InDoubt {
+        over(s)?;
+    }
     match (s.status, &s.probed) {
         (Status::InDoubt, Some((Probed::Done, _))) => Ok(vec![Event::Checking { step: addr }]),
         (Status::InDoubt, Some((_, why))) => Err(Refusal::new(format!(
             "its probe does not say done: {why}; retry it, or skip it with a reason"
         ))),
-        (Status::InDoubt, None) => Err(Refusal::new("its probe has not answered yet")),
         _ => Err(Refusal::new("only a step in doubt is accepted")),
     }
 }
@@ -346,7 +350,8 @@ pub fn reasonable(reason: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn hint(status: Status, intent: &Intent) -> String {
+fn hint(state: &State, s: &StepState, intent: &Intent) -> String {
+    let status = s.status;
     let what = match intent {
         Intent::Review { .. } => "reviewed",
         Intent::CloseReview { .. } => "left",
@@ -362,7 +367,7 @@ fn hint(status: Status, intent: &Intent) -> String {
         _ => "changed that way",
     };
     let remedy = match status {
-        Status::Pending => "its turn has not come",
+        Status::Pending => NO_TURN,
         Status::Ready | Status::Blocked => "open its review first (Enter)",
         Status::Confirming => "leave its review first (Esc)",
         Status::Released | Status::Running | Status::Claimed | Status::Verifying => {
@@ -372,5 +377,12 @@ fn hint(status: Status, intent: &Intent) -> String {
         Status::Failed | Status::InDoubt => "retry it, or skip it with a reason",
         _ => "it is over",
     };
+    // What stands in the way of that as well.
+    let first = match status {
+        Status::Pending => state.held(),
+        Status::InDoubt => over(s).err().map(|refusal| refusal.0),
+        _ => None,
+    };
+    let remedy = first.as_deref().unwrap_or(remedy);
     format!("a step that is {status} cannot be {what}; {remedy}")
 }

@@ -8,6 +8,7 @@
 //! *results* are harmless, since each carries the ticket of the question it answers.
 
 mod advance;
+mod anew;
 mod apply;
 mod back;
 mod clock;
@@ -38,6 +39,7 @@ mod wants;
 mod watching;
 mod window;
 
+pub use anew::planned_anew;
 pub use apply::{ApplyError, apply};
 pub use decide::{decide, reasonable};
 pub use due::{due_judged, due_reading};

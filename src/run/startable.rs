@@ -1,6 +1,7 @@
 //! What may be begun in a step's review, whoever is to do it, and what may be asked again.
 
 use crate::event::{Mode, StepAddr, Time};
+use crate::run::back;
 use crate::run::gates;
 use crate::run::intent::Refusal;
 use crate::run::life::Status;
@@ -55,10 +56,24 @@ impl State {
         self.startable(step, s)
     }
 
+    /// Who holds the line and why, and what to do about it.
+    #[must_use]
+    pub fn held(&self) -> Option<String> {
+        let (reason, by) = self.line_held.as_ref()?;
+        Some(format!("{by} holds the line: {reason}; free it first (h, or free)"))
+    }
+
+    /// Ways back that could be begun now.
+    #[must_use]
+    pub fn ways_open(&self) -> Vec<&str> {
+        let ways = self.runbook.ways_back().map(|way| way.id.as_str());
+        ways.filter(|id| self.ended.is_none() && back::begin(self, id, "").is_ok()).collect()
+    }
+
     /// Line, gates and plan of a step in its review, whoever is to do it.
     fn startable(&self, step: &Step, s: &StepState) -> Result<(), Refusal> {
-        if let Some((reason, by)) = &self.line_held {
-            return Err(Refusal::new(format!("{by} holds the line: {reason}; free it first")));
+        if let Some(held) = self.held() {
+            return Err(Refusal::new(held));
         }
         if s.gates_at.is_none() {
             return Err(Refusal::new("the gates are still being read; wait a moment"));
@@ -72,7 +87,9 @@ impl State {
             return Err(Refusal::new(format!("{lack}; {what}")));
         }
         match (&s.proposal, &s.proposal_error) {
-            (_, Some(why)) => Err(Refusal::new(why.clone())),
+            (_, Some(why)) => Err(Refusal::new(format!(
+                "{why}; it is looked at again every few seconds while this review is open"
+            ))),
             (None, None) if matches!(step.does, Does::Action(_)) => {
                 Err(Refusal::new("the plan is still being resolved; wait a moment"))
             }

@@ -2,7 +2,9 @@
 
 use crate::event::{EffectId, Outcome};
 use crate::observe;
-use crate::run::{Effect, Intent, Look, Question, doubted, question, reading};
+use crate::run::{
+    Effect, Intent, Look, Purpose, Question, doubted, planned_anew, question, reading,
+};
 use crate::session::engine::Engine;
 use crate::session::work::work;
 use serde_json::Value;
@@ -12,6 +14,28 @@ use tokio::time::Instant;
 
 /// An answer that takes longer is lost.
 const LOST: Duration = Duration::from_secs(20);
+/// One that may read a large file, or wait for a disk that hangs.
+const LOST_LATE: Duration = LOST.saturating_mul(15);
+/// So long after one failed a plan is made anew.
+const ANEW: Duration = Duration::from_secs(5);
+
+/// Plans for reviews.
+#[derive(Default)]
+pub(super) struct Planning {
+    /// One is made anew.
+    asked: bool,
+    /// When that began, or when one was told last.
+    at: Option<Instant>,
+}
+
+impl Planning {
+    /// One was made, or cannot be.
+    pub(super) fn heard(&mut self, intent: &Intent) {
+        if matches!(intent, Intent::Prepared { purpose: Purpose::Review, .. }) {
+            *self = Self { asked: false, at: Some(Instant::now()) };
+        }
+    }
+}
 
 impl Engine {
     /// The effect is not started: the step fails, and is released anew on fresh data.
@@ -38,8 +62,8 @@ impl Engine {
         // in flight only when its answer must be lost.
         let wait = match (&self.asked_last, self.looking) {
             (Some(last), _) if *last != question => Duration::ZERO,
-            // A probe may read a large file, or wait for a disk that hangs: not twice at once.
-            (_, true) if matches!(look, Look::Doubt(_)) => LOST * 15,
+            // Not twice at once.
+            (_, true) if matches!(look, Look::Doubt(_)) => LOST_LATE,
             (_, true) => LOST,
             (_, false) => every.duration(),
         };
@@ -61,6 +85,18 @@ impl Engine {
             // The loop may have ended.
             let _ = results.send(Intent::Looked { look, ticket, changes }).await;
         });
+    }
+
+    /// Makes the plan of an open review anew that could not be made, one at a time.
+    pub(super) fn plan_anew(&mut self) {
+        let wait = if self.planning.asked { LOST_LATE } else { ANEW };
+        let waits = self.planning.at.is_some_and(|at| at.elapsed() < wait);
+        if waits || self.show_only.is_some() {
+            return;
+        }
+        let Some(effect) = planned_anew(&self.state) else { return };
+        self.planning = Planning { asked: true, at: Some(Instant::now()) };
+        self.start_effect(effect);
     }
 
     pub(super) fn start_effect(&self, effect: Effect) {

@@ -7,6 +7,7 @@ use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Look, State, apply, decide};
 use crate::runbook::namespaces;
+use crate::session::asking::Planning;
 use crate::session::handle::{Ask, Handle, Live, Place};
 use crate::session::lease::Keeper;
 use crate::session::moving::Moving;
@@ -38,6 +39,7 @@ pub struct Engine {
     pub(super) asked_last: Option<(Look, u64)>,
     pub(super) looking: bool,
     pub(super) looked_at: Option<Instant>,
+    pub(super) planning: Planning,
     guarded_at: Instant,
     pub(super) keeper: Option<Keeper>,
     /// Which effect is to end before it is through.
@@ -108,6 +110,7 @@ impl Engine {
             asked_last: None,
             looking: false,
             looked_at: None,
+            planning: Planning::default(),
             guarded_at: Instant::now(),
             keeper,
             stops: Stops::default(),
@@ -169,6 +172,7 @@ impl Engine {
                 _ = tick.tick() => self.tick().await,
             }
             self.want();
+            self.plan_anew();
         }
     }
 
@@ -191,6 +195,7 @@ impl Engine {
         if self.asked_last.as_ref().is_some_and(answers) {
             self.looking = false;
         }
+        self.planning.heard(&intent);
         // A refusal of the system is only ever about a run that is over.
         let _ = self.take(&Actor::System, &intent).await;
     }

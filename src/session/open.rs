@@ -1,7 +1,7 @@
 //! A run's beginning: its directory, its header, its first state; and folding it back.
 
 use crate::event::{Entry, Event, Header};
-use crate::journal::{Disk, FileDisk, JournalError, Writer};
+use crate::journal::{Disk, FileDisk, JournalError, ReadError, Verdict, Writer};
 use crate::remote::Clock;
 use crate::run::{State, apply};
 use crate::runbook::{self, model::Runbook};
@@ -77,6 +77,12 @@ pub enum OpenError {
     /// The run goes on elsewhere, or may.
     #[error("{0}")]
     LeftBehind(String),
+    /// Nothing can be read of its journal.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The very first entry is damaged.
+    #[error("the journal is {0}; nothing stands before that")]
+    Damaged(Verdict),
     /// A journal that this version cannot fold.
     #[error("the journal cannot be folded: {0}")]
     Fold(String),

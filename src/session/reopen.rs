@@ -44,9 +44,9 @@ pub struct Resumed {
 /// Locks a run's journal and folds it; nothing is changed yet.
 pub fn reopen(dir: &Path) -> Result<Reopened, OpenError> {
     let (disk, bytes) = FileDisk::reopen(dir)?;
-    let read = read_bytes(&bytes).map_err(|e| OpenError::Fold(e.to_string()))?;
+    let read = read_bytes(&bytes)?;
     if read.entries.is_empty() {
-        return Err(OpenError::Fold(format!("it is {}", read.verdict)));
+        return Err(OpenError::Damaged(read.verdict));
     }
     let state = fold(&read.entries)?;
     let began = |e: &&Entry| matches!(e.event, Event::EffectStarted { .. });

@@ -6,6 +6,7 @@ use crate::observe;
 use crate::remote::Remote;
 use crate::run::{Effect, Intent, Purpose, undone_by};
 use crate::runbook::model::Call;
+use crate::runbook::verbs::changes_cluster;
 use crate::session::lease::Keeper;
 use crate::session::say::Voice;
 use crate::world::Reading;
@@ -29,7 +30,9 @@ pub(super) async fn work(
             return;
         }
         Effect::Prepare { step, ticket, purpose, call, reading } => {
-            if let (Purpose::Execute, Some(_), Some(keeper)) = (purpose, &call, &keeper) {
+            // Only where the effect goes by it: an API server that hangs keeps nothing else.
+            let by_lease = call.as_ref().is_some_and(|call| changes_cluster(&call.verb));
+            if let (Purpose::Execute, true, Some(keeper)) = (purpose, by_lease, &keeper) {
                 // Reported before this is answered: the gate goes by it.
                 keeper.look().await;
             }

@@ -150,6 +150,10 @@ pub(crate) fn lines(state: &State, width: usize, now: Time, whole: bool) -> Vec<
         page.say("why", &filled(state, &addr, why), theme::calm());
     }
     what(&mut page, state, &addr, s);
+    let ways = if s.status == Status::InDoubt { state.ways_open() } else { Vec::new() };
+    if !ways.is_empty() {
+        page.say("back", &format!("B goes back instead: {}", ways.join(", ")), theme::calm());
+    }
     page.gates(s, now);
     if let Some(v) = &s.verify {
         let passes = format!("{} passes in a row", s.settling.passes);

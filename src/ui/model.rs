@@ -78,14 +78,18 @@ pub struct Review {
     pub typed: String,
     /// First line shown of what may be longer than the screen.
     pub scroll: usize,
+    /// It was shown why there is no plan.
+    pub failed: bool,
 }
 
 impl Review {
     /// Of a step as it is now.
     #[must_use]
     pub fn new(step: StepAddr, state: &State, opened: Time) -> Self {
-        let ticket = state.steps.get(&step).map_or(0, |s| s.ticket);
-        Self { step, ticket, opened, typed: String::new(), scroll: 0 }
+        let s = state.steps.get(&step);
+        let ticket = s.map_or(0, |s| s.ticket);
+        let failed = s.is_some_and(|s| s.proposal_error.is_some());
+        Self { step, ticket, opened, typed: String::new(), scroll: 0, failed }
     }
 }
 
@@ -223,7 +227,7 @@ impl Model {
         {
             self.overlay = Overlay::None;
         }
-        let Overlay::Review(review) = &self.overlay else { return };
+        let Overlay::Review(review) = &mut self.overlay else { return };
         let s = state.steps.get(&review.step);
         let stands = matches!(
             s.map(|s| s.status),
@@ -231,9 +235,13 @@ impl Model {
         );
         if !stands || state.current().as_ref() != Some(&review.step) {
             self.overlay = Overlay::None;
-        } else if s.is_some_and(|s| s.ticket != review.ticket) {
+        } else if s
+            .is_some_and(|s| s.ticket != review.ticket || review.failed && s.proposal.is_some())
+        {
             // Armed anew, so that a key meant for what was there does not fall on this.
             self.overlay = Overlay::Review(Review::new(review.step.clone(), state, now));
+        } else {
+            review.failed = s.is_some_and(|s| s.proposal_error.is_some());
         }
     }
 }

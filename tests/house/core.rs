@@ -2,6 +2,7 @@
 //! order of answers makes it do anything twice.
 
 mod alone;
+mod anew;
 mod arbitrary;
 pub mod back;
 mod clocks;

@@ -27,3 +27,37 @@ fn what_is_said_of_a_damaged_journal_is_so() {
         assert_eq!(std::fs::read(&file).unwrap(), bytes);
     }
 }
+
+/// What a process leaves that ended at once is told from damage, with what follows from it.
+#[test]
+fn a_directory_in_which_nothing_was_begun_is_told_from_a_damaged_one() {
+    let (dir, run) = left();
+    let file = run.join(FILE);
+    let bytes = std::fs::read(&file).unwrap();
+    let header = bytes.iter().position(|b| *b == b'\n').unwrap();
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let resume = ["resume", name, "--headless"];
+    let all = [&["runs"][..], &resume, &["resume", "--headless"], &["verify", name]];
+    for (length, what) in
+        [(0, "is empty"), (1, "first line was cut"), (header, "first line was cut")]
+    {
+        std::fs::write(&file, &bytes[..length]).unwrap();
+        for args in all {
+            let (_, told) = holdpoint(dir.path(), args);
+            let begun = "nothing was begun in it, and its directory can be put away or removed";
+            assert!(told.contains(what) && told.contains(begun), "{length}, {args:?}: {told}");
+            assert!(!told.contains("holdpoint verify"), "{length}, {args:?}: {told}");
+        }
+        assert!(holdpoint(dir.path(), &["runs"]).1.contains("not begun"), "{length}");
+    }
+    let mut other = bytes.clone();
+    other[header / 2] ^= 1;
+    for damaged in [other.as_slice(), b"no journal\n"] {
+        std::fs::write(&file, damaged).unwrap();
+        for args in &all[..3] {
+            let (_, told) = holdpoint(dir.path(), args);
+            assert!(told.contains(&format!("holdpoint verify runs/{name}")), "{args:?}: {told}");
+            assert!(!told.contains("nothing was begun"), "{args:?}: {told}");
+        }
+    }
+}

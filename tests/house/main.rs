@@ -11,6 +11,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod accepted;
 mod afterwards;
 mod bad_input;
 mod beside;

@@ -77,7 +77,7 @@ fn what_outlives_its_holdpoint_is_found_and_not_started_twice() {
     writeln!(stdin, "retry").unwrap();
     let said = until(dir.join("person"), "it still runs: pid ");
     // Nor is it undone, or left behind, while it is at work.
-    for line in ["back undo it went wrong", "skip we go on", "retry"] {
+    for line in ["back undo it went wrong", "skip we go on", "accept", "retry"] {
         writeln!(stdin, "{line}").unwrap();
     }
     writeln!(stdin, "quit").unwrap();
@@ -86,7 +86,7 @@ fn what_outlives_its_holdpoint_is_found_and_not_started_twice() {
     let run = std::fs::read_dir(dir.join("runs")).unwrap().next().unwrap().unwrap().path();
     let refused = |e: &holdpoint::event::Entry| matches!(&e.event, Event::Refused { why, .. } if why.contains("it still runs"));
     let entries = read(&run).unwrap().entries;
-    assert_eq!(entries.iter().filter(|e| refused(e)).count(), 4, "{said}");
+    assert_eq!(entries.iter().filter(|e| refused(e)).count(), 5, "{said}");
     assert!(
         !entries.iter().any(|e| matches!(e.event, Event::BackBegan { .. } | Event::Skipped { .. }))
     );

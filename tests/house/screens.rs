@@ -72,6 +72,9 @@ struct Shown {
     must: &'static [&'static str],
 }
 
+/// In doubt one may go back, too.
+const GO_BACK: &str = "B go back…";
+
 fn shown(run: Run, overlay: Overlay, must: &'static [&'static str]) -> Shown {
     let now = Time(run.now.0 + 1000);
     Shown {
@@ -234,8 +237,8 @@ fn states() -> Vec<(&'static str, Shown)> {
         ("confirming", shown(confirming, overlay, &["uid-vault-0", "Type vault-0", "vault-▏"])),
         ("running", shown(running, Overlay::None, &["RUNNING"])),
         ("failed", shown(failed, Overlay::None, &["FAILED", "r retry"])),
-        ("in-doubt", shown(partly, Overlay::None, &["IN DOUBT", "partly done: data-", "r retry"])),
-        ("in-doubt-done", shown(proven, Overlay::None, &["IN DOUBT", "done: data-", "a accept"])),
+        ("in-doubt", shown(partly, Overlay::None, &["partly done: data-", "r retry", GO_BACK])),
+        ("in-doubt-done", shown(proven, Overlay::None, &["done: data-", "a accept", GO_BACK])),
         ("stale", shown(stale, Overlay::None, &["stale since 5m01"])),
         ("forbidden", shown(forbidden, Overlay::None, &["forbidden"])),
         ("hung-leader", shown(hung, Overlay::None, &["HUNG"])),

@@ -240,7 +240,8 @@ fn command(state: &State, line: &str) -> Typed {
         _ => {}
     }
     let Some(step) = state.current() else {
-        return Typed::Say("no step's turn has come yet".into());
+        let held = state.held().map(|held| format!(": {held}")).unwrap_or_default();
+        return Typed::Say(format!("no step's turn has come yet{held}"));
     };
     whole(match word {
         "review" => Intent::Review { step },

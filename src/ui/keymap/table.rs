@@ -103,8 +103,13 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     {
         step(&mut keys, state, addr, s);
     }
-    // What is offered stands where the smallest footer has room for it.
-    if !state.offers.is_empty() && state.ended.is_none() && state.running.is_none() {
+    // What is offered stands where the smallest footer has room for it; so does what is left to do
+    // about a doubt.
+    let goes_back = state.ended.is_none() && state.running.is_none();
+    let doubted = |addr| state.steps.get(addr).is_some_and(|s| s.status == Status::InDoubt);
+    let near = !state.offers.is_empty()
+        || current.as_ref().is_some_and(doubted) && !state.ways_open().is_empty();
+    if goes_back && near {
         keys.push(key("B", WAYS_BACK, "go back…"));
     }
     if let Some(row) = super::base::asked_again(model, state) {
@@ -133,8 +138,8 @@ fn base(model: &Model, state: &State) -> Vec<Key> {
     if model.zoomed || !model.follows || !model.view(model.focus).filter.is_empty() {
         keys.push(key("Esc", "back: no filter, no zoom, to the step in hand", ""));
     }
-    if state.ended.is_none() && state.running.is_none() {
-        if state.offers.is_empty() {
+    if goes_back {
+        if !near {
             keys.push(key("B", WAYS_BACK, ""));
         }
         if state.going_back() {

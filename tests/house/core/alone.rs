@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Effect, Intent, Status};
+use holdpoint::run::{Effect, Intent, Status, planned_anew};
 
 /// One step that needs nobody, of each kind.
 fn alone(does: &str, mode: Mode) -> Run {
@@ -110,4 +110,19 @@ do.vault.step_down = { node = "{{ evidence.old[0].name }}" }
     let why = s.proposal_error.clone().unwrap();
     assert!(why.contains("cannot be filled in"), "{why}");
     assert!(run.entries.iter().all(|e| !matches!(e.event, Event::Released { .. })));
+}
+
+/// Its person was shown that it failed, and so is shown what it would do before it is done.
+#[test]
+fn a_step_whose_plan_comes_late_is_not_released_by_itself() {
+    let mut run = alone(ACTION, Mode::Write);
+    run.look(well(run.now));
+    run.prepared(well(run.now), Err("no answer".into()));
+    let again = planned_anew(&run.state).unwrap();
+    run.effects.push(again);
+    run.prepared(well(run.now), Ok(proposal("vault-2", "uid")));
+    let step = run.state.current().unwrap();
+    let s = &run.state.steps[&step];
+    assert_eq!((s.status, s.proposal_error.as_ref()), (Status::Confirming, None));
+    assert!(run.state.releasable(&step).is_ok());
 }

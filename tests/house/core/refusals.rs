@@ -4,6 +4,7 @@ use crate::core::back::{go, ways};
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::run::{Intent, Status, apply, decide};
+use holdpoint::ui::{Model, keys};
 use holdpoint::world::{Source, Update};
 use serde_json::json;
 
@@ -63,16 +64,17 @@ fn a_refusal_says_what_was_asked_and_what_would_help() {
     refused(&mut run, Status::Shown, "claim it done, or take it back", &fit);
     run.ask(&driver(), Intent::Claim { step: step.clone() }).unwrap();
     refused(&mut run, Status::Claimed, "wait for its result", &["taken back"]);
-    for (outcome, status) in [
-        (Outcome::Failed("no".into()), Status::Failed),
-        (Outcome::Unknown("no answer".into()), Status::InDoubt),
+    let unprobed = "its probe has not answered yet, and it may still run; wait for that";
+    for (outcome, status, remedy) in [
+        (Outcome::Failed("no".into()), Status::Failed, "retry it, or skip it with a reason"),
+        (Outcome::Unknown("no answer".into()), Status::InDoubt, unprobed),
     ] {
         let mut run = Run::new(RUNBOOK, Mode::Write);
         let (_, effect) = run.reach_running();
         refused(&mut run, Status::Running, "wait for its result", &["changed that way"]);
         run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
         let fit = ["skipped", "retried"];
-        refused(&mut run, status, "retry it, or skip it with a reason", &fit);
+        refused(&mut run, status, remedy, &fit);
     }
 }
 
@@ -343,12 +345,62 @@ fn asking_again_on_a_way_back_is_nothing_done() {
     assert_eq!((s.status, s.attempt), (Status::Pending, 2));
     again.ask(&driver(), leave()).unwrap();
     assert!(!again.state.going_back());
-    // Handed over and taken back, nobody did it; tried again after that, it may have been done.
+    // Handed over it may have been done, also where it was taken back.
     run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
     run.prepared_or_not(well(run.now), None);
     run.ask(&driver(), Intent::Show { step: step.clone() }).unwrap();
     run.ask(&driver(), Intent::Unclaim { step: step.clone() }).unwrap();
-    run.fork().ask(&driver(), leave()).unwrap();
+    assert!(run.ask(&driver(), leave()).unwrap_err().contains("something was done"));
     run.ask(&driver(), Intent::Retry { step }).unwrap();
     assert!(run.ask(&driver(), leave()).unwrap_err().contains("something was done"));
+}
+
+/// What still runs, or may, is waited for, whatever is asked; no way back is offered meanwhile.
+#[test]
+fn what_may_still_run_is_waited_for() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    let outcome = Outcome::Unknown("no answer".into());
+    run.system(Intent::EffectEnded { effect, outcome, result: json!(null) });
+    for (verdict, says) in [
+        (None, "its probe has not answered yet, and it may still run; wait for that"),
+        (Some(Probed::Running), "it still runs: pid 7: let it end"),
+        (Some(Probed::Unknown), "retry it, or skip it with a reason"),
+    ] {
+        if let Some(verdict) = verdict {
+            let ticket = run.state.steps[&step].ticket;
+            let (step, why) = (step.clone(), "pid 7: let it end".into());
+            let (result, changes) = (json!(null), vec![]);
+            run.system(Intent::Probed { step, ticket, verdict, why, result, changes });
+        }
+        let over = verdict == Some(Probed::Unknown);
+        for asked in [Intent::Accept { step: step.clone() }, Intent::Review { step: step.clone() }]
+        {
+            let why = run.ask(&driver(), asked).unwrap_err();
+            assert!(why.ends_with(says) && why.contains("retry") == over, "{verdict:?}: {why}");
+        }
+        assert_eq!(run.state.ways_open(), if over { vec!["undo"] } else { vec![] });
+        let goes_back = keys(&Model::default(), &run.state).into_iter().find(|k| k.keys == "B");
+        assert_eq!(goes_back.unwrap().short.is_empty(), !over, "{verdict:?}");
+    }
+    run.ask(&driver(), Intent::HoldLine { reason: "a call".into() }).unwrap();
+    assert!(run.state.ways_open().is_empty(), "a person's hold is freed first");
+}
+
+/// No turn comes while the line is held: by whom and why is what helps.
+#[test]
+fn a_held_line_is_named_where_a_turn_does_not_come() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    run.observe(well(run.now));
+    for _ in 0..2 {
+        run.look(well(run.now));
+    }
+    let step = run.state.current().unwrap();
+    assert_eq!(run.state.steps[&step].status, Status::Pending);
+    run.ask(&driver(), Intent::HoldLine { reason: "a soak is watched".into() }).unwrap();
+    for step in [step, "one[vault-2]/claims".parse().unwrap()] {
+        let why = run.ask(&driver(), Intent::Review { step }).unwrap_err();
+        let held = "ana holds the line: a soak is watched; free it first (h, or free)";
+        assert!(why.ends_with(held) && !why.contains("turn"), "{why}");
+    }
 }

@@ -241,3 +241,54 @@ fn a_lease_that_the_fault_holds_is_renewed_until_somebody_takes_it() {
         assert_eq!(lost.count(), 1);
     });
 }
+
+/// A review that was opened while the API server did not answer has its plan once it is back, and
+/// nobody has to leave it for that.
+#[test]
+fn a_plan_that_the_api_server_kept_is_made_when_it_is_back() {
+    on_lab_time(async {
+        let playing = begin(play(), driver()).await.unwrap();
+        let step = "only/first";
+        until(&playing, |l| status(l, step) == Some(Status::Ready)).await;
+        playing.lab.with(|w| fault(w, "api-outage", true));
+        let review = Intent::Review { step: step.parse().unwrap() };
+        playing.handle.ask(&driver(), review).await.unwrap();
+        let failed = |l: &Live| l.state.steps[&step.parse().unwrap()].proposal_error.is_some();
+        until(&playing, failed).await;
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        playing.lab.with(|w| fault(w, "api-outage", false));
+        until(&playing, |l| l.state.releasable(&step.parse().unwrap()).is_ok()).await;
+        release(&playing, step).await.unwrap();
+        until(&playing, |l| status(l, step) == Some(Status::Done)).await;
+        let entries = playing.end(false).await.unwrap().entries;
+        let count = |of: fn(&Event) -> bool| entries.iter().filter(|e| of(&e.event)).count();
+        assert_eq!(count(|e| matches!(e, Event::ReviewOpened { .. })), 1);
+        assert_eq!(count(|e| matches!(e, Event::ProposalFailed { .. })), 1);
+        assert_eq!(count(|e| matches!(e, Event::Proposed { .. })), 1);
+    });
+}
+
+/// What is Vault's own does not wait for an API server that may hang.
+#[test]
+fn the_lease_is_asked_for_only_before_what_goes_by_it() {
+    on_lab_time(async {
+        let playing = begin(play(), driver()).await.unwrap();
+        let steps = ["only/first", "only/down", "only/second"];
+        for step in steps {
+            // Renewed in the very moment of the last time it would be no news.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            released(&playing, step).await;
+        }
+        let entries = playing.end(false).await.unwrap().entries;
+        let asked = steps.map(|step| {
+            let step = step.parse().unwrap();
+            let of = |e: &&Entry| e.event.step() == Some(&step);
+            let from = |e: &&Entry| of(e) && matches!(e.event, Event::Released { .. });
+            let to = |e: &&Entry| of(e) && matches!(e.event, Event::EffectStarted { .. });
+            let (from, to) = (entries.iter().find(from).unwrap(), entries.iter().find(to).unwrap());
+            let between = entries.iter().filter(|e| (from.seq..to.seq).contains(&e.seq));
+            between.filter(|e| matches!(e.event, Event::Lease { .. })).count()
+        });
+        assert_eq!(asked, [1, 0, 1]);
+    });
+}
