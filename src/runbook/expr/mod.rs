@@ -17,7 +17,7 @@ use cel::{Context, Program};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Longest expression, in bytes: a much longer one could overflow the parser's stack.
 pub const LONGEST: usize = 4000;
@@ -46,14 +46,19 @@ struct Shown {
     /// As it is shown, `size(raft.voters)`.
     name: String,
     path: String,
-    program: Arc<Program>,
+    /// Compiled when it is shown first: many never are.
+    program: Arc<OnceLock<Option<Program>>>,
 }
 
 impl Shown {
-    fn new((path, sized): (String, bool)) -> Option<Self> {
+    fn new((path, sized): (String, bool)) -> Self {
         let name = if sized { format!("size({path})") } else { path.clone() };
-        let program = Arc::new(Program::compile(&name).ok()?);
-        Some(Self { name, path, program })
+        Self { name, path, program: Arc::default() }
+    }
+
+    fn value(&self, context: &Context<'_, '_>) -> Option<cel::Value> {
+        let program = self.program.get_or_init(|| Program::compile(&self.name).ok());
+        program.as_ref()?.execute(context).ok()
     }
 }
 
@@ -118,7 +123,7 @@ impl Expr {
         // Of a table whose rows are named it says nothing how many there are.
         let named = |table: &str| paths.keys().any(|p| p.starts_with(&format!("{table}[")));
         let shown = paths.iter().filter(|(path, _)| !named(path));
-        let paths = shown.filter_map(|(path, sized)| Shown::new((path.clone(), *sized))).collect();
+        let paths = shown.map(|(path, sized)| Shown::new((path.clone(), *sized))).collect();
         let asks = Arc::new(reach::asks(program.expression()));
         let evidence = Arc::new(walk::members(program.expression(), "evidence"));
         Ok(Self {
@@ -338,7 +343,8 @@ impl Expr {
                 || (!rows.is_empty() && Source::of_name(path).is_some())
         };
         let named = self.paths.iter().filter(|shown| !told(&shown.path));
-        let named = named.filter_map(|Shown { name, path, program }| {
+        let named = named.filter_map(|shown| {
+            let Shown { name, path, .. } = shown;
             let source = Source::of_name(walk::root(path));
             // A long table is told by its length: it need not be looked at.
             let whole = source.filter(|s| s.name() == path.as_str());
@@ -346,7 +352,7 @@ impl Expr {
             let sized = rows.filter(|_| name != path).map(|n| n.to_string());
             let value = match sized.or_else(|| rows.and_then(convert::many)) {
                 Some(value) => value,
-                None => convert::brief(&program.execute(context).ok()?),
+                None => convert::brief(&shown.value(context)?),
             };
             Some(Observed { name: name.clone(), value, at: at(path) })
         });
