@@ -79,7 +79,7 @@ pub enum ReadError {
     },
     /// It ended before its header was durable: nothing followed from it.
     #[error(
-        "there is no valid header: {what}; nothing was begun in it, and its directory can be put away or removed"
+        "there is no valid header: {what}; nothing was begun in it, and its directory can be put away"
     )]
     NotBegun {
         /// What is there.

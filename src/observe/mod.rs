@@ -35,7 +35,7 @@ mod watch;
 pub use self::asked::{ASKED_FOR, describe, logs};
 pub use self::judge::{Active, Probe, assemble, leading, verdict};
 
-use crate::event::{Span, Time};
+use crate::event::Time;
 use crate::remote::{Clock, Remote, Trouble};
 use crate::world::{Change, Reach, Reading, Source, Status, Update};
 use std::collections::BTreeSet;
@@ -118,6 +118,9 @@ const fn period(source: Source) -> Duration {
     }
 }
 
+/// Gates look every second or two as well: what they read at the same moment is there by then.
+const BEHIND: Duration = Duration::from_millis(50);
+
 /// A sign of life is journalled at least this often while nothing changes; of a source that
 /// is stale soon, more often.
 const SIGN_OF_LIFE: u64 = 5_000;
@@ -167,8 +170,11 @@ async fn ask_again_and_again(remote: &Remote, source: Source, out: &Sender<Chang
                 return;
             }
         }
-        let age = age.map_or(Duration::ZERO, Span::duration);
-        tokio::time::sleep(period(source).saturating_sub(age)).await;
+        let wait = match age {
+            Some(age) => period(source).saturating_sub(age.duration()),
+            None => period(source) + BEHIND,
+        };
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -22,9 +22,8 @@ pub fn planned_anew(state: &State) -> Option<Effect> {
     Some(Effect::Prepare { step, ticket, purpose: Purpose::Review, call: Some(call), reading })
 }
 
-/// What is told of one: the same failure once more is no news. Whoever was shown that it failed
-/// sees the plan before anything follows from it.
-pub(super) fn told(state: &State, intent: &Intent, mut events: Vec<Event>) -> Vec<Event> {
+/// What is told of one: the same failure once more is no news.
+pub(super) fn told(state: &State, intent: &Intent, events: Vec<Event>) -> Vec<Event> {
     let Intent::Prepared { step, purpose: Purpose::Review, .. } = intent else { return events };
     let before = state.steps.get(step).and_then(|s| s.proposal_error.as_ref());
     let Some(before) = before else { return events };
@@ -32,6 +31,5 @@ pub(super) fn told(state: &State, intent: &Intent, mut events: Vec<Event>) -> Ve
     if events.iter().any(same) {
         return Vec::new();
     }
-    events.retain(|e| !matches!(e, Event::Released { .. }));
     events
 }

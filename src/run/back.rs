@@ -113,7 +113,11 @@ pub(super) fn began(state: &mut State, section: &str, reason: &str, by: &Actor) 
 /// so again: it was put aside, and nobody has freed it.
 pub(super) fn done(state: &mut State, section: &str, at: Time) {
     let line = state.back.iter_mut().filter(|b| b.section == section).find_map(|b| b.line.take());
-    state.line_held = state.line_held.take().or(line);
+    // Held by somebody else meanwhile, it is held for both: who frees it has read both.
+    state.line_held = match (state.line_held.take(), line) {
+        (Some((held, by)), Some((before, _))) => Some((format!("{held}; {before}"), by)),
+        (held, line) => held.or(line),
+    };
     state.back.retain(|b| b.section != section);
     resume::fold(state, at);
 }

@@ -91,7 +91,10 @@ fn review(s: &mut StepState, entry: &Entry) {
             s.proposal = Some((proposal.clone(), digest.clone()));
             s.proposal_error = None;
         }
-        Event::ProposalFailed { why, .. } => s.proposal_error = Some(why.clone()),
+        Event::ProposalFailed { why, .. } => {
+            s.proposal_error = Some(why.clone());
+            s.unplanned = true;
+        }
         Event::Overridden { gate, reason, .. } => {
             if let Some(found) = s.gates.iter().find(|g| g.gate == *gate) {
                 let (reason, verdict) = (reason.clone(), found.judged.verdict);

@@ -144,13 +144,13 @@ fn gates_seen(
         events.push(Event::GatesJudged { step: addr.clone(), gates });
     }
     if pass && s.status != Status::Confirming && state.line_held.is_none() {
-        events.extend(by_itself(state, addr));
+        events.extend(by_itself(state, addr, s));
     }
     events
 }
 
 /// What a step whose gates pass does without being asked.
-fn by_itself(state: &State, addr: &StepAddr) -> Vec<Event> {
+fn by_itself(state: &State, addr: &StepAddr, s: &StepState) -> Vec<Event> {
     let Some(step) = state.step(addr) else { return Vec::new() };
     if !matches!(step.hold, Hold::None | Hold::Witness) {
         return Vec::new();
@@ -159,7 +159,7 @@ fn by_itself(state: &State, addr: &StepAddr) -> Vec<Event> {
     match &step.does {
         Does::Check => checking(state, addr, step),
         Does::Soak { .. } => vec![Event::SoakStarted { step: addr }],
-        Does::Action(_) if state.header.mode == Mode::Write => {
+        Does::Action(_) if state.header.mode == Mode::Write && !s.unplanned => {
             vec![Event::ReviewOpened { step: addr }]
         }
         _ => Vec::new(),
@@ -215,6 +215,7 @@ fn reviewed(
     }
     // What cannot begin by itself stays in its review, for a person to see.
     let alone = matches!(step.hold, Hold::None | Hold::Witness)
+        && !s.unplanned
         && !matches!(step.does, Does::Manual { .. })
         && (state.header.mode == Mode::Write || !acts)
         && (matches!(proposal, Some(Ok(_))) || !acts);

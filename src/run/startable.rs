@@ -2,6 +2,7 @@
 
 use crate::event::{Mode, StepAddr, Time};
 use crate::run::back;
+use crate::run::follow::rendered;
 use crate::run::gates;
 use crate::run::intent::Refusal;
 use crate::run::life::Status;
@@ -40,7 +41,7 @@ impl State {
                 "Holdpoint cannot do this step: see it (c, or show), do it yourself and claim it done",
             ));
         }
-        self.startable(step, s)
+        self.startable(addr, step, s)
     }
 
     /// Why a step in its review is not to be done elsewhere now. What stops Holdpoint from doing
@@ -53,7 +54,7 @@ impl State {
         if !step.acts() {
             return Err(Refusal::new("this step has no command; it only looks"));
         }
-        self.startable(step, s)
+        self.startable(addr, step, s)
     }
 
     /// Who holds the line and why, and what to do about it.
@@ -71,7 +72,7 @@ impl State {
     }
 
     /// Line, gates and plan of a step in its review, whoever is to do it.
-    fn startable(&self, step: &Step, s: &StepState) -> Result<(), Refusal> {
+    fn startable(&self, addr: &StepAddr, step: &Step, s: &StepState) -> Result<(), Refusal> {
         if let Some(held) = self.held() {
             return Err(Refusal::new(held));
         }
@@ -87,9 +88,12 @@ impl State {
             return Err(Refusal::new(format!("{lack}; {what}")));
         }
         match (&s.proposal, &s.proposal_error) {
-            (_, Some(why)) => Err(Refusal::new(format!(
-                "{why}; it is looked at again every few seconds while this review is open"
-            ))),
+            (_, Some(why)) => Err(Refusal::new(match rendered(self, addr) {
+                Ok(_) => format!(
+                    "{why}; it is looked at again every few seconds while this review is open"
+                ),
+                Err(_) => format!("{why}; leave the review, and open it again when they can"),
+            })),
             (None, None) if matches!(step.does, Does::Action(_)) => {
                 Err(Refusal::new("the plan is still being resolved; wait a moment"))
             }

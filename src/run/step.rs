@@ -82,6 +82,9 @@ pub struct StepState {
     pub proposal: Option<(Box<Proposal>, String)>,
     /// Why it could not be resolved.
     pub proposal_error: Option<String>,
+    /// It could not once, in this attempt: only a person begins it then.
+    #[serde(default)]
+    pub unplanned: bool,
     /// What differed between release and effect; stays until the next release.
     pub changed: Vec<String>,
     /// Of that, that it would have acted on something else than what was released.
@@ -124,6 +127,7 @@ impl StepState {
             polled: BTreeMap::new(),
             proposal: None,
             proposal_error: None,
+            unplanned: false,
             changed: Vec::new(),
             other_objects: false,
             verify: None,

@@ -67,7 +67,8 @@ pub(super) fn soak(
     if let Some(why) = gates::lacking(&failing, &none).first() {
         let mut events = Vec::new();
         // Once a breach, and again only when its reason changes.
-        if s.soak.last.is_some() || s.soak.broken.as_ref() != Some(why) {
+        let counted = s.soak.last.is_some() || s.soak.unseen.is_some();
+        if counted || s.soak.broken.as_ref() != Some(why) {
             events.push(Event::SoakBroken { step: addr.clone(), why: why.clone() });
         }
         return events;

@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(250);
 const LATE: Duration = Duration::from_secs(5);
 /// A journal that is to be moved away has so long to answer.
 const ANSWERS: Duration = Duration::from_secs(2);
-/// Guards are judged at least this often.
+/// Guards are judged at least this often, also while what none of them names changes all the time.
 const GUARDS: Duration = Duration::from_secs(1);
 
 /// The loop's own state.
@@ -165,8 +165,6 @@ impl Engine {
                 Some(moving) = self.moves.recv() => self.moved(moving).await,
                 Some(intent) = inbox.recv() => self.result(intent).await,
                 Some(change) = observed.recv() => {
-                    // Each change has them judged.
-                    self.guarded_at = Instant::now();
                     self.result(Intent::Observed { change: Box::new(change) }).await;
                 }
                 _ = tick.tick() => self.tick().await,

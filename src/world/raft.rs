@@ -87,9 +87,9 @@ pub struct Voter {
     pub latency_ms: i64,
     /// It says so itself, in `sys/leader`.
     pub is_self: bool,
-    /// Sealed, as `sys/seal-status` says.
+    /// Sealed, as `sys/health` says, or `sys/seal-status`.
     pub sealed: bool,
-    /// Initialised, as `sys/seal-status` says.
+    /// Initialised, as `sys/health` says, or `sys/seal-status`.
     pub initialized: bool,
     /// Its own applied index, from its own `sys/leader`; 0 when unknown.
     pub applied: i64,

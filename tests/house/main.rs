@@ -45,6 +45,7 @@ mod screens;
 mod served;
 mod soak;
 mod standing;
+mod starved;
 mod stopped;
 mod support;
 mod survey;

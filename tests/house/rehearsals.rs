@@ -78,7 +78,7 @@ pub fn what(text: &str, faults: &[&str], answers: Answers, world: World) -> Play
     Play {
         text: text.into(),
         path: "vault-raft-to-block.toml".into(),
-        params: vec!["soak=10s".into()],
+        params: vec!["soak=6s".into()],
         site: lab_site().unwrap(),
         world,
         faults: faults.iter().map(|f| f.parse().unwrap()).collect(),

@@ -39,6 +39,8 @@ pub(super) struct Unattended<'a> {
 struct Soaked {
     addr: StepAddr,
     observed_ms: u64,
+    /// Whether nobody knew how it is.
+    unseen: bool,
     /// Since when not a second more of it counts.
     since: Instant,
     restarts: u32,
@@ -308,18 +310,19 @@ impl<'a> Unattended<'a> {
     /// A soak takes as long as it takes. One that never gets anywhere is given up only by who
     /// was given a limit: on a lab nobody comes to mend what breaks it.
     fn soaks(&mut self, addr: &StepAddr, s: &StepState) -> Go {
-        let now = s.soak.observed_ms;
+        let (now, unseen) = (s.soak.observed_ms, s.soak.unseen.is_some());
         let soaked = match self.soaked.take().filter(|soaked| soaked.addr == *addr) {
-            Some(soaked) if soaked.observed_ms == now => soaked,
+            Some(soaked) if soaked.observed_ms == now && soaked.unseen == unseen => soaked,
             Some(Soaked { observed_ms, restarts, .. }) => Soaked {
                 addr: addr.clone(),
                 observed_ms: now,
+                unseen,
                 since: Instant::now(),
                 restarts: restarts + u32::from(now < observed_ms),
             },
             None => {
                 let addr = addr.clone();
-                Soaked { addr, observed_ms: now, since: Instant::now(), restarts: 0 }
+                Soaked { addr, observed_ms: now, unseen, since: Instant::now(), restarts: 0 }
             }
         };
         let patience = self.answers.patience.map(|p| p.duration());

@@ -84,3 +84,50 @@ fn a_review_is_armed_anew_when_its_plan_comes_late() {
     run.pass(600);
     assert_eq!(typed(&mut model, &run), "v");
 }
+
+/// What would begin by itself does not once its plan could not be made: neither with the late plan
+/// nor when its review is left, nor in a process that takes the run up.
+#[test]
+fn a_late_plan_of_what_begins_by_itself_waits_for_a_person() {
+    let waits = "do.kube.wait = { pod = \"{{ voter }}\", until = \"ready\", within = \"1m\" }";
+    let text = RUNBOOK.replacen("risk = \"destructive\"", "hold = \"none\"", 1).replacen(
+        "do.kube.delete_claims = { of_pod = \"{{ voter }}\" }",
+        waits,
+        1,
+    );
+    let text = text.lines().filter(|l| !l.starts_with("confirm =")).collect::<Vec<_>>().join("\n");
+    let mut run = Run::new(&text, Mode::Write);
+    let step = run.reach_first_step();
+    run.look(well(run.now));
+    assert_eq!(run.state.steps[&step].status, Status::Confirming, "it begins by itself");
+    let mut well_planned = run.fork();
+    well_planned.effects.clone_from(&run.effects);
+    well_planned.prepared(well(run.now), Ok(proposal("vault-0", "uid")));
+    assert_eq!(well_planned.state.steps[&step].status, Status::Released);
+    run.prepared(well(run.now), Err("no identity".into()));
+    let waits = |run: &mut Run, status: Status| {
+        for _ in 0..3 {
+            run.pass(3_000);
+            run.look(well(run.now));
+        }
+        assert_eq!(run.state.steps[&step].status, status);
+    };
+    let mut left = run.fork();
+    left.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    waits(&mut left, Status::Ready);
+    anew(&mut run, Ok(proposal("vault-0", "uid")));
+    waits(&mut run, Status::Confirming);
+    let mut left = run.fork();
+    left.ask(&driver(), Intent::CloseReview { step: step.clone() }).unwrap();
+    waits(&mut left, Status::Ready);
+    let again = holdpoint::session::fold(&left.entries).unwrap();
+    assert!(again.steps[&step].unplanned);
+    // A person begins it.
+    left.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();
+    left.prepared(well(left.now), Ok(proposal("vault-0", "uid")));
+    assert_eq!(left.state.steps[&step].status, Status::Confirming);
+    let digest = left.state.steps[&step].proposal.clone().unwrap().1;
+    let typed = left.state.confirm_text(&step);
+    left.ask(&driver(), Intent::Release { step: step.clone(), digest, typed }).unwrap();
+    assert_eq!(left.state.steps[&step].status, Status::Released);
+}

@@ -148,3 +148,13 @@ fn a_way_back_that_returns_leaves_the_line_held() {
     let again = holdpoint::session::fold(&run.entries).unwrap();
     assert_eq!(again.line_held, by_guard());
 }
+
+/// Somebody else may hold the line on the way back: it is held for both then.
+#[test]
+fn a_line_that_is_held_on_the_way_back_stays_so_for_both() {
+    let mut run = back_from_a_breach();
+    run.ask(&driver(), Intent::HoldLine { reason: "a call".into() }).unwrap();
+    run.ask(&driver(), forward()).unwrap();
+    let both = "a call; guard quorum breached".to_owned();
+    assert_eq!(run.state.line_held, Some((both, driver())));
+}

@@ -401,11 +401,18 @@ fn a_soak_that_is_not_seen_stands() {
     run.pass(1_000);
     run.look(well(run.now));
     assert_eq!(clock(&run), 6_000);
-    run.look(lost(run.now, "no path"));
     let mut silent = raft("vault-2");
     silent.leader_answers = false;
-    run.look(vec![live(Source::Raft, run.now, Update::Raft(Box::new(silent)))]);
-    assert!(!unseen(&run));
-    run.look(well(run.now));
-    assert_eq!(clock(&run), 0, "it begins anew");
+    // Broken for the same reason as before, it is broken again.
+    for round in 0..2 {
+        run.look(lost(run.now, "no path"));
+        let bad = live(Source::Raft, run.now, Update::Raft(Box::new(silent.clone())));
+        assert_eq!(run.look(vec![bad]).len(), 1, "{round}");
+        assert!(!unseen(&run));
+        run.look(well(run.now));
+        assert_eq!(clock(&run), 0, "{round}: it begins anew");
+        run.pass(3_000);
+        run.look(well(run.now));
+        assert_eq!(clock(&run), 3_000, "{round}");
+    }
 }

@@ -3,6 +3,7 @@
 use crate::support::*;
 use holdpoint::event::*;
 use holdpoint::run::{Intent, Status, WINDOW};
+use holdpoint::world::{Rows, Source, Update};
 
 pub const MINUTE: i64 = 60_000;
 
@@ -281,4 +282,37 @@ fn no_override_lets_anything_begin_before_the_window_opens() {
     assert!(after(&mut run, &step, 1).1.contains("it opens in 9m00"));
     let why = run.state.releasable(&step).unwrap_err().to_string();
     assert!(why.contains("it opens in 9m00"), "{why}");
+}
+
+/// What runs when the window closes runs to its end, and is verified; only what comes next waits.
+#[test]
+fn what_runs_as_the_window_closes_runs_to_its_end() {
+    let (mut run, _) = begun(0);
+    let (step, effect) = run.reach_running();
+    let before = run.entries.len();
+    for _ in 0..10 {
+        run.pass(30 * MINUTE);
+        run.observe(well(run.now));
+        run.system(Intent::Tick);
+    }
+    assert!(run.state.window.is_some_and(|w| w.end < run.now), "it is closed");
+    assert_eq!(run.state.running, Some((effect, step.clone())));
+    let stops = |e: &Entry| matches!(e.event, Event::Stopping { .. } | Event::LineHeld { .. });
+    assert!(!run.entries[before..].iter().any(stops));
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: serde_json::json!({}) });
+    for _ in 0..3 {
+        run.look(vec![live(Source::Claims, run.now, Update::Claims(Rows::all(vec![])))]);
+        run.pass(1_000);
+    }
+    assert_eq!(run.state.steps[&step].status, Status::Done);
+    // What comes next waits for another window.
+    for _ in 0..30 {
+        run.look(well(run.now));
+        run.pass(1_000);
+    }
+    let next = run.state.current().unwrap();
+    assert_eq!(next.to_string(), "one[vault-1]/claims");
+    let gates = &run.state.steps[&next].gates;
+    let late = gates.iter().find(|g| g.gate == WINDOW).unwrap();
+    assert_eq!(late.judged.verdict, Verdict::Fail);
 }
