@@ -158,3 +158,19 @@ fn a_line_that_is_held_on_the_way_back_stays_so_for_both() {
     let both = "a call; guard quorum breached".to_owned();
     assert_eq!(run.state.line_held, Some((both, driver())));
 }
+
+/// What was found out on it is something as well: it is walked to its end.
+#[test]
+fn a_way_back_with_a_step_that_is_done_is_not_left() {
+    let by_hand = "[[backout.step]]\nid = \"by-hand\"";
+    let check = "[[backout.step]]\nid = \"look\"\ntitle = \"Look\"\n\
+                 [backout.step.verify]\nthat = 'raft.leader_answers'\n";
+    let mut run = aside(&ways().replacen(by_hand, &format!("{check}{by_hand}"), 1));
+    for _ in 0..8 {
+        run.look(well(run.now));
+        run.pass(1_000);
+    }
+    assert_eq!(run.status("aside[vault-0]/look"), Status::Done);
+    let why = run.ask(&driver(), forward()).unwrap_err();
+    assert!(why.contains("aside[vault-0]/look is done"), "{why}");
+}

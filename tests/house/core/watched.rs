@@ -2,8 +2,9 @@
 
 use crate::support::*;
 use holdpoint::event::*;
-use holdpoint::run::{Effect, Intent, Look, Status};
+use holdpoint::run::{Effect, Intent, Look, Status, wants};
 use holdpoint::world::*;
+use serde_json::json;
 
 #[test]
 fn a_guard_is_debounced_and_then_holds_the_release() {
@@ -388,7 +389,7 @@ fn a_soak_that_is_not_seen_stands() {
     run.look(well(run.now));
     for round in 0..2 {
         run.pass(2_000);
-        let whys = ["no path", "no path", "no route"];
+        let whys = ["no path, seen 3s ago", "no path, seen 5s ago", "no route"];
         let told = whys.map(|why| run.look(lost(run.now, why)).len());
         assert_eq!(told, [1, 0, 1], "{round}: once, and when it is for another reason");
         assert!(unseen(&run));
@@ -414,5 +415,31 @@ fn a_soak_that_is_not_seen_stands() {
         run.pass(3_000);
         run.look(well(run.now));
         assert_eq!(clock(&run), 3_000, "{round}");
+    }
+}
+
+/// What takes long is looked at less often, and as often as it settles once it passes.
+#[test]
+fn a_verify_that_does_not_pass_is_looked_at_less_and_less_often() {
+    let mut run = Run::new(&RUNBOOK.replace("within = \"10s\"", "within = \"10m\""), Mode::Write);
+    let (_, effect) = run.reach_running();
+    run.system(Intent::EffectEnded { effect, outcome: Outcome::Ok, result: json!({}) });
+    let every = |run: &Run| wants(&run.state).unwrap().every;
+    let first = every(&run);
+    assert!(first <= Span::secs(2), "{first}");
+    let mut last = first;
+    for _ in 0..6 {
+        for _ in 0..4 {
+            run.pass(5_000);
+            run.look(well(run.now));
+        }
+        let now = every(&run);
+        assert!(now >= last && now <= Span::secs(5), "{last} {now}");
+        last = now;
+    }
+    assert_eq!(last, Span::secs(5));
+    run.look(vec![live(Source::Claims, run.now, Update::Claims(Rows::all(vec![])))]);
+    if let Some(want) = wants(&run.state).filter(|w| matches!(w.look, Look::Verify(_))) {
+        assert_eq!(want.every, first, "it settles");
     }
 }
