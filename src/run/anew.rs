@@ -13,7 +13,7 @@ use crate::run::state::State;
 pub fn planned_anew(state: &State) -> Option<Effect> {
     let step = state.current()?;
     let s = state.steps.get(&step)?;
-    let failed = s.proposal.is_none() && s.proposal_error.is_some();
+    let failed = s.proposal_error.is_some();
     if s.status != Status::Confirming || !failed || s.gates_at.is_none() || !s.gates_pass() {
         return None;
     }

@@ -20,6 +20,7 @@ mod refusals;
 mod scheduled;
 mod shipped;
 mod slept;
+mod soaks;
 pub mod turns;
 mod watched;
 mod windows;

@@ -1,9 +1,8 @@
 //! Guards are judged as time passes, however much happens that none of them names.
 
-use crate::rehearsals::{on_lab_time, operator, small};
+use crate::rehearsals::{on_lab_time, operator, small, what};
 use crate::support::driver;
 use holdpoint::cli::lab::play::{BEGINS, Play, begin};
-use holdpoint::cli::lab::rehearse::lab_site;
 use holdpoint::event::{Event, Span};
 use holdpoint::lab::kube::{Key, kind};
 use serde_json::{Value, json};
@@ -37,17 +36,7 @@ that = 'pods.exists(p, p.namespace == "vault")'
 says = "there are pods"
 "#
     );
-    let play = Play {
-        text,
-        path: "late.toml".into(),
-        params: vec![],
-        site: lab_site().unwrap(),
-        world: small(),
-        faults: vec![],
-        answers: operator(),
-        runs: None,
-        nonce: "0000".into(),
-    };
+    let play = Play { params: vec![], ..what(&text, &[], operator(), small()) };
     let played = on_lab_time(async {
         let playing = begin(play, driver()).await.unwrap();
         let class = Key::new(kind("storageclasses.storage.k8s.io").unwrap(), "", "nfs-proxmox");
