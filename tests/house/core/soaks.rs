@@ -162,3 +162,14 @@ fn a_soak_that_is_not_seen_stands() {
         assert_eq!(clock(&run), 3_000, "{round}");
     }
 }
+
+/// What runs is not ended as a soak is: its result is waited for.
+#[test]
+fn an_effect_is_not_ended_as_a_soak() {
+    let mut run = Run::new(RUNBOOK, Mode::Write);
+    let (step, effect) = run.reach_running();
+    let end = Intent::EndSoak { step: step.clone(), reason: "long enough".into() };
+    let why = run.ask(&driver(), end).unwrap_err();
+    assert!(why.contains("an effect is running, not a soak"), "{why}");
+    assert_eq!(run.state.running, Some((effect, step)));
+}
