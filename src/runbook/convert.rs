@@ -1,52 +1,14 @@
-//! Values between JSON and CEL.
-//!
-//! A text in exactly the form that [`Time`] writes is a timestamp in expressions: the
-//! world's own times are always of that form, and servers' times (without milliseconds)
-//! never are.
+//! Values of expressions, as JSON and in words.
 
 use crate::event::{Span, Time};
 use crate::text::counted;
-use cel::common::types::{
-    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp,
-};
-use cel::common::value::Val;
 use cel::objects::KeyRef;
 use serde_json::Value;
-use std::collections::HashMap;
 
 /// What is told one by one.
 const FEW: usize = 6;
 
-/// A JSON value as expressions see it.
-pub(crate) fn to_val(value: &Value) -> Box<dyn Val> {
-    match value {
-        Value::Null => Box::new(CelNull),
-        Value::Bool(b) => Box::new(CelBool::from(*b)),
-        Value::Number(n) => match n.as_i64() {
-            Some(i) => Box::new(CelInt::from(i)),
-            None => Box::new(CelDouble::from(n.as_f64().unwrap_or(f64::NAN))),
-        },
-        Value::String(s) => match time(s) {
-            Some(time) => Box::new(CelTimestamp::from(time)),
-            None => Box::new(CelString::from(s.clone())),
-        },
-        Value::Array(list) => {
-            Box::new(CelList::from(list.iter().map(to_val).collect::<Vec<Box<dyn Val>>>()))
-        }
-        Value::Object(map) => {
-            let of = |(k, v): (&String, _)| (CelMapKey::from(k.clone()), to_val(v));
-            Box::new(CelMap::from(map.iter().map(of).collect::<HashMap<_, Box<dyn Val>>>()))
-        }
-    }
-}
-
-fn time(s: &str) -> Option<chrono::DateTime<chrono::FixedOffset>> {
-    if s.len() != 24 || !s.ends_with('Z') || s.as_bytes()[10] != b'T' || s.as_bytes()[19] != b'.' {
-        return None;
-    }
-    chrono::DateTime::parse_from_rfc3339(s).ok()
-}
-
+/// A value of expressions as JSON.
 pub(crate) fn to_json(value: &cel::Value) -> Value {
     match value {
         cel::Value::Bool(b) => Value::Bool(*b),

@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::runbook::empty::{Vacuous, vacuous};
 use crate::runbook::types::{Inference, Ty};
-use crate::runbook::{EvalError, Expr, Template};
+use crate::runbook::{Expr, Template};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
@@ -23,22 +23,11 @@ impl Names {
 /// Collects problems while compiling.
 pub(crate) struct Lint {
     pub problems: Vec<Problem>,
-    /// What was compiled: gates of many steps say the same.
-    known: BTreeMap<String, Expr>,
 }
 
 impl Lint {
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
-        Self { problems, known: BTreeMap::new() }
-    }
-
-    fn compiled(&mut self, text: &str) -> Result<Expr, EvalError> {
-        if let Some(known) = self.known.get(text) {
-            return Ok(known.clone());
-        }
-        let expr = Expr::new(text)?;
-        self.known.insert(text.to_owned(), expr.clone());
-        Ok(expr)
+        Self { problems }
     }
 
     pub(crate) fn error(
@@ -61,7 +50,7 @@ impl Lint {
 
     /// Compiles an expression and checks names and types; its type comes with it.
     pub(crate) fn typed(&mut self, text: &Spanned<String>, names: &Names) -> Option<(Expr, Ty)> {
-        match self.compiled(text.get_ref()) {
+        match Expr::known(text.get_ref()) {
             Ok(expr) => {
                 let ty = self.infer(&expr, text.span(), names);
                 self.empty_all(&expr, &text.span());

@@ -26,6 +26,7 @@ mod spell;
 mod steps;
 mod table;
 mod undo;
+mod valued;
 mod walk;
 mod why;
 

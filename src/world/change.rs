@@ -2,8 +2,8 @@
 
 use crate::event::Time;
 use crate::world::{
-    Claim, Class, CronJob, Http, Node, Pod, Raft, Reach, Secret, Source, Standing, StatefulSet,
-    Status, Volume, World,
+    Claim, Class, CronJob, Http, Node, Pod, Raft, Reach, Secret, Shared, Source, Standing,
+    StatefulSet, Status, Volume, World,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub enum Update {
     /// Only the standing changed, or only a sign of life came.
     Nothing,
     /// The whole of raft.
-    Raft(Box<Raft>),
+    Raft(Shared<Raft>),
     /// Claims.
     Claims(Rows<Claim>),
     /// Volumes.
@@ -142,7 +142,7 @@ impl World {
     pub fn apply(&mut self, change: &Change) {
         match &change.update {
             Update::Nothing => {}
-            Update::Raft(raft) => self.raft = (**raft).clone(),
+            Update::Raft(raft) => self.raft = raft.clone(),
             Update::Claims(rows) => self.claims.apply(rows),
             Update::Volumes(rows) => self.volumes.apply(rows),
             Update::Classes(rows) => self.classes.apply(rows),

@@ -10,6 +10,7 @@ mod change;
 mod kube;
 mod raft;
 mod reach;
+mod shared;
 mod source;
 mod table;
 
@@ -19,6 +20,7 @@ pub use kube::{
 };
 pub use raft::{Answer, Raft, Voter, VoterVerdict};
 pub use reach::{Reach, Reading};
+pub use shared::Shared;
 pub use source::{Http, Source, Standing, Status};
 pub use table::{Iter, Table};
 
@@ -31,7 +33,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct World {
     /// Vault's raft, each voter asked by itself.
-    pub raft: Raft,
+    pub raft: Shared<Raft>,
     /// PersistentVolumeClaims of all namespaces; `pods` and `of_pod` of those where pods are
     /// looked at.
     pub claims: Table<Claim>,

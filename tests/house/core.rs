@@ -50,7 +50,7 @@ fn a_step_goes_its_way_and_the_leader_is_last() {
     // The leadership moves to the voter that would be next: it is the last one then.
     for _ in 0..8 {
         let now = run.now;
-        let moved = vec![live(Source::Raft, now, Update::Raft(Box::new(raft("vault-1"))))];
+        let moved = vec![live(Source::Raft, now, Update::Raft(raft("vault-1").into()))];
         run.look(moved);
     }
     let order: Vec<_> = run.state.phases[0]
@@ -124,7 +124,7 @@ fn what_does_not_pass_is_not_released() {
         spoil(&mut bad);
         let now = run.now;
         run.prepared(
-            vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))],
+            vec![live(Source::Raft, now, Update::Raft(bad.into()))],
             Ok(proposal("vault-0", "uid-vault-0")),
         );
         let digest = run.state.steps[&step].proposal.as_ref().unwrap().1.clone();
@@ -163,7 +163,7 @@ fn a_step_is_blocked_as_long_as_its_gates_do_not_pass() {
     let step = run.reach_first_step();
     let mut bad = raft("vault-2");
     bad.voters[0].healthy = false;
-    let unwell = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(bad.clone())))];
+    let unwell = |at| vec![live(Source::Raft, at, Update::Raft(bad.clone().into()))];
     let now = run.now;
     let review = |run: &mut Run, changes| {
         run.ask(&driver(), Intent::Review { step: step.clone() }).unwrap();

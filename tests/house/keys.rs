@@ -297,7 +297,7 @@ fn what_its_gates_hold_back_is_shown_and_not_handed_over() {
     let mut bad = raft("vault-2");
     bad.voters[0].healthy = false;
     let now = run.now;
-    let bad = vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))];
+    let bad = vec![live(Source::Raft, now, Update::Raft(bad.into()))];
     run.prepared(bad, Ok(proposal("vault-0", "uid-vault-0")));
     let overlay = Overlay::Command { step: step.clone(), scroll: 0 };
     let mut model = Model { overlay, ..Model::default() };
@@ -318,7 +318,7 @@ fn an_override_is_of_what_stood_there_when_it_was_asked_for() {
     let picture = |at, ill: usize| {
         let mut bad = raft("vault-2");
         bad.voters[ill].healthy = false;
-        vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+        vec![live(Source::Raft, at, Update::Raft(bad.into()))]
     };
     run.prepared(picture(run.now, 0), Ok(proposal("vault-0", "uid-vault-0")));
     let overlay = Overlay::Review(Review::new(step.clone(), &run.state, Time(0)));

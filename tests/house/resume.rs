@@ -81,7 +81,7 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
     run.system(Intent::EffectEnded { effect, outcome: ok, result: serde_json::json!({}) });
     let gone = |run: &Run| {
         vec![
-            live(Source::Raft, run.now, Update::Raft(Box::new(raft("vault-2")))),
+            live(Source::Raft, run.now, Update::Raft(raft("vault-2").into())),
             live(Source::Claims, run.now, Update::Claims(Rows::all(vec![]))),
         ]
     };
@@ -109,7 +109,7 @@ fn time_that_nobody_saw_counts_neither_for_nor_against_it() {
     let down = vec![live(
         Source::Raft,
         run.now,
-        Update::Raft(Box::new(Raft { leader_answers: false, ..raft("vault-2") })),
+        Update::Raft(Raft { leader_answers: false, ..raft("vault-2") }.into()),
     )];
     run.observe(down);
     run.system(Intent::Tick);

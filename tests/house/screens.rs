@@ -114,8 +114,8 @@ fn states() -> Vec<(&'static str, Shown)> {
     bad.voters[0].verdict = VoterVerdict::Sealed;
     bad.voters[0].sealed = true;
     let now = blocked.now;
-    blocked.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(bad.clone())))]);
-    blocked.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
+    blocked.observe(vec![live(Source::Raft, now, Update::Raft(bad.clone().into()))]);
+    blocked.look(vec![live(Source::Raft, now, Update::Raft(bad.into()))]);
 
     let mut confirming = Run::new(RUNBOOK, Mode::Write);
     confirming.reach_review();
@@ -167,7 +167,7 @@ fn states() -> Vec<(&'static str, Shown)> {
     raft_hung.hung_leader = "vault-2".into();
     raft_hung.leader_answers = false;
     raft_hung.unsealed = 2;
-    let seen = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(raft_hung.clone())))];
+    let seen = |at| vec![live(Source::Raft, at, Update::Raft(raft_hung.clone().into()))];
     hung.observe(seen(hung.now));
     hung.look(seen(hung.now));
     let mut breached = hung.fork();
@@ -299,7 +299,7 @@ fn late() -> Shown {
     let mut ends = raft("vault-2");
     ends.token_ends = Some(Time(run.now.0 + 900_000));
     let now = run.now;
-    run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(ends)))]);
+    run.observe(vec![live(Source::Raft, now, Update::Raft(ends.into()))]);
     shown(run, Overlay::None, &["39m59", "to 20:00Z", "token 14m59, the steps need 30m00 or more"])
 }
 

@@ -166,7 +166,7 @@ pub fn well(at: Time) -> Vec<Change> {
     let claims = ["vault-0", "vault-1", "vault-2"]
         .map(|v| claim(&format!("data-{v}"), "nfs-proxmox", &format!("uid-{v}")));
     vec![
-        live(Source::Raft, at, Update::Raft(Box::new(raft("vault-2")))),
+        live(Source::Raft, at, Update::Raft(raft("vault-2").into())),
         live(Source::Claims, at, Update::Claims(Rows::all(claims.into()))),
         live(
             Source::Volumes,

@@ -67,13 +67,7 @@ pub(crate) async fn read(remote: &Remote) -> Change {
         Status::Live
     };
     let as_of = (status == Status::Live).then_some(at);
-    Change {
-        source: Source::Raft,
-        status,
-        as_of,
-        reach: None,
-        update: Update::Raft(Box::new(raft)),
-    }
+    Change { source: Source::Raft, status, as_of, reach: None, update: Update::Raft(raft.into()) }
 }
 
 async fn probe(voter: &VoterClient, kube: Option<&kube::Client>) -> Probe {

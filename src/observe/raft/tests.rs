@@ -49,7 +49,7 @@ async fn look(voters: &[(&str, String)]) -> (Change, Raft) {
 async fn look_at(remote: &std::sync::Arc<Remote>) -> (Change, Raft) {
     let change = read(remote).await;
     let Update::Raft(raft) = change.update.clone() else { panic!("{change:?}") };
-    (change, *raft)
+    (change, (*raft).clone())
 }
 
 #[tokio::test]

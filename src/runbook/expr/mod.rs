@@ -1,6 +1,7 @@
 //! CEL expressions and `{{ }}` templates: compiled once, judged on fresh data only.
 
 mod hangs;
+mod known;
 mod seen;
 mod template;
 

@@ -1,13 +1,15 @@
 //! What an expression sees, made as it is asked for: most expressions name two or three
 //! names, and a cluster's tables are large.
 
+use crate::event::Time;
 use crate::runbook::convert;
 use crate::runbook::expr::Scope;
+use crate::runbook::valued::{Boxed, val};
 use crate::world::{Raft, Source, World};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, Env};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Names beside the sources' own.
@@ -21,8 +23,9 @@ static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 /// A scope's values, each converted when it is first named.
 pub(crate) struct Seen<'a> {
     pub(super) scope: &'a Scope<'a>,
-    raft: &'a Raft,
-    found: [OnceLock<Option<Box<dyn Val>>>; NAMES],
+    /// Instead of the one that was observed.
+    raft: Option<&'a Raft>,
+    found: [OnceLock<Option<Boxed>>; NAMES],
 }
 
 impl<'a> Seen<'a> {
@@ -32,12 +35,12 @@ impl<'a> Seen<'a> {
     }
 
     pub(crate) fn new(scope: &'a Scope<'a>) -> Self {
-        Self::supposing(scope, &scope.world.raft)
+        Self { scope, raft: None, found: [const { OnceLock::new() }; NAMES] }
     }
 
     /// With that raft instead of the one observed.
     pub(super) fn supposing(scope: &'a Scope<'a>, raft: &'a Raft) -> Self {
-        Self { scope, raft, found: [const { OnceLock::new() }; NAMES] }
+        Self { scope, raft: Some(raft), found: [const { OnceLock::new() }; NAMES] }
     }
 
     /// For programs.
@@ -60,47 +63,69 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn value(&self, name: &str) -> Option<Value> {
+    fn value(&self, name: &str) -> Option<Boxed> {
         let scope = self.scope;
-        let of = |v: Result<Value, serde_json::Error>| Some(v.unwrap_or(Value::Null));
-        match name {
-            "before" => scope.before.cloned(),
-            "result" => scope.result.cloned(),
-            "item" => scope.item.map(|(_, value, began)| json!({"name": value, "began": began})),
-            _ if scope.item.is_some_and(|(var, ..)| var == name) => {
-                scope.item.map(|(_, value, _)| json!(value))
+        Some(match name {
+            "before" => val(scope.before?),
+            "result" => val(scope.result?),
+            "item" => {
+                let (_, name, began) = scope.item?;
+                val(&Item { name, began })
             }
-            "params" => of(serde_json::to_value(scope.params)),
-            "site" => of(serde_json::to_value(scope.site)),
-            "evidence" => of(serde_json::to_value(scope.evidence)),
-            "choice" => of(serde_json::to_value(scope.choice)),
-            "remaining" => of(serde_json::to_value(scope.remaining)),
-            "now" => Some(json!(scope.now.to_string())),
-            _ => Source::of_name(name).and_then(|s| of(part(scope.world, self.raft, s))),
+            _ if scope.item.is_some_and(|(var, ..)| var == name) => val(scope.item?.1),
+            "params" => val(scope.params),
+            "site" => val(scope.site),
+            "evidence" => val(scope.evidence),
+            "choice" => val(scope.choice),
+            "remaining" => val(scope.remaining),
+            "now" => val(&scope.now),
+            _ => self.part(Source::of_name(name)?),
+        })
+    }
+
+    fn part(&self, source: Source) -> Boxed {
+        let world = self.scope.world;
+        match source {
+            Source::Raft => val(self.raft.unwrap_or(&world.raft)),
+            Source::Claims => val(&world.claims),
+            Source::Volumes => val(&world.volumes),
+            Source::Classes => val(&world.classes),
+            Source::Pods => val(&world.pods),
+            Source::Statefulsets => val(&world.statefulsets),
+            Source::Cronjobs => val(&world.cronjobs),
+            Source::Nodes => val(&world.nodes),
+            Source::Secrets => val(&world.secrets),
+            Source::Http => val(&world.http),
         }
     }
+
+    /// Raft as it was made a value once, where it is the one that was observed: it is looked at
+    /// every second, by guards and gates.
+    fn observed(&self, source: Option<Source>) -> Option<&(dyn Val + 'static)> {
+        let raft = &self.scope.world.raft;
+        let form: Option<&Boxed> = match (source, self.raft) {
+            (Some(Source::Raft), None) => raft.form(val),
+            _ => None,
+        };
+        form.map(|form| &**form)
+    }
+}
+
+/// `item`, as expressions see it.
+#[derive(Serialize)]
+struct Item<'a> {
+    name: &'a str,
+    began: Time,
 }
 
 impl VariableResolver for Seen<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let cell = self.found.get(self.place(name)?)?;
-        let found = cell.get_or_init(|| self.value(name).map(|v| convert::to_val(&v)));
+        let place = self.place(name)?;
+        if let Some(raft) = self.observed(Source::ALL.get(place).copied()) {
+            return Some(CowVal::Borrowed(raft));
+        }
+        let found = self.found.get(place)?.get_or_init(|| self.value(name));
         found.as_deref().map(CowVal::Borrowed)
-    }
-}
-
-fn part(world: &World, raft: &Raft, source: Source) -> Result<Value, serde_json::Error> {
-    match source {
-        Source::Raft => serde_json::to_value(raft),
-        Source::Claims => serde_json::to_value(&world.claims),
-        Source::Volumes => serde_json::to_value(&world.volumes),
-        Source::Classes => serde_json::to_value(&world.classes),
-        Source::Pods => serde_json::to_value(&world.pods),
-        Source::Statefulsets => serde_json::to_value(&world.statefulsets),
-        Source::Cronjobs => serde_json::to_value(&world.cronjobs),
-        Source::Nodes => serde_json::to_value(&world.nodes),
-        Source::Secrets => serde_json::to_value(&world.secrets),
-        Source::Http => serde_json::to_value(&world.http),
     }
 }
 

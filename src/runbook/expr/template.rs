@@ -30,7 +30,7 @@ impl Template {
             if !before.is_empty() {
                 parts.push(Part::Text(before.to_owned()));
             }
-            parts.push(Part::Expr(Expr::new(after[2..close].trim())?));
+            parts.push(Part::Expr(Expr::known(after[2..close].trim())?));
             rest = &after[close + 2..];
         }
         if !rest.is_empty() {

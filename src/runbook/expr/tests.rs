@@ -50,7 +50,7 @@ fn judgement(
         status: Status::Live,
         as_of: Some(Time(0)),
         reach: None,
-        update: Update::Raft(Box::new(raft)),
+        update: Update::Raft(raft.into()),
     });
     edit(&mut world);
     let (none, words) = (BTreeMap::new(), BTreeMap::new());

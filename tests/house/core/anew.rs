@@ -32,7 +32,7 @@ fn a_plan_that_failed_is_made_anew_once_all_else_is_ready() {
     assert_eq!(planned_anew(&run.state), None, "the first one is on its way");
     let mut bad = raft("vault-2");
     bad.voters[0].healthy = false;
-    let bad = vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad)))];
+    let bad = vec![live(Source::Raft, run.now, Update::Raft(bad.into()))];
     run.prepared(bad, Err("no identity".into()));
     assert_eq!(planned_anew(&run.state), None, "a gate does not pass");
     run.look(well(run.now));

@@ -61,7 +61,7 @@ fn intent(run: &Run, (what, which, how): (u8, u8, u8)) -> (Actor, Intent) {
     let verdict =
         [Probed::Done, Probed::Running, Probed::NotDone, Probed::Unknown][usize::from(how)];
     let gone = vec![
-        live(Source::Raft, run.now, Update::Raft(Box::new(raft("vault-2")))),
+        live(Source::Raft, run.now, Update::Raft(raft("vault-2").into())),
         live(Source::Claims, run.now, Update::Claims(Rows::all(vec![]))),
     ];
     match what {

@@ -48,7 +48,7 @@ fn look_well(run: &mut Run) {
 pub fn few_unsealed(at: Time) -> Vec<Change> {
     let mut bad = raft("vault-2");
     bad.unsealed = 1;
-    vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+    vec![live(Source::Raft, at, Update::Raft(bad.into()))]
 }
 
 /// The first step, done.

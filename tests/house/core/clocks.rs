@@ -11,7 +11,7 @@ const HOUR: i64 = 3_600_000;
 
 fn gone(run: &Run) -> Vec<Change> {
     vec![
-        live(Source::Raft, run.now, Update::Raft(Box::new(raft("vault-2")))),
+        live(Source::Raft, run.now, Update::Raft(raft("vault-2").into())),
         live(Source::Claims, run.now, Update::Claims(Rows::all(vec![]))),
     ]
 }
@@ -19,7 +19,7 @@ fn gone(run: &Run) -> Vec<Change> {
 fn silent(run: &Run) -> Vec<Change> {
     let mut bad = raft("vault-2");
     bad.leader_answers = false;
-    vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad)))]
+    vec![live(Source::Raft, run.now, Update::Raft(bad.into()))]
 }
 
 /// To a verify, with what it takes to settle and how long it has.

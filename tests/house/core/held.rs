@@ -45,7 +45,7 @@ impl Seen {
         let mut changes = well(at);
         let mut bad = raft("vault-2");
         bad.leader_answers = self == Self::Well;
-        changes[0] = live(Source::Raft, at, Update::Raft(Box::new(bad)));
+        changes[0] = live(Source::Raft, at, Update::Raft(bad.into()));
         if self == Self::NoPath {
             let why = "no path".into();
             changes[0].status = holdpoint::world::Status::Unreachable { why };

@@ -88,7 +88,7 @@ fn unwell_and_moved(at: Time) -> Vec<Change> {
     let mut bad = raft("vault-2");
     bad.voters[0].healthy = false;
     let mut changes = moved(at);
-    changes[0] = live(Source::Raft, at, Update::Raft(Box::new(bad)));
+    changes[0] = live(Source::Raft, at, Update::Raft(bad.into()));
     changes
 }
 

@@ -9,7 +9,7 @@ use holdpoint::world::*;
 fn unwell(at: Time) -> Vec<Change> {
     let mut bad = raft("vault-2");
     bad.voters[0].healthy = false;
-    vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+    vec![live(Source::Raft, at, Update::Raft(bad.into()))]
 }
 
 fn gate(run: &Run, step: &StepAddr) -> Verdict {
@@ -101,7 +101,7 @@ fn an_override_is_of_what_was_read_when_its_reason_was_begun() {
     let picture = |at: Time, ill: usize| {
         let mut bad = raft("vault-2");
         bad.voters[ill].healthy = false;
-        vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+        vec![live(Source::Raft, at, Update::Raft(bad.into()))]
     };
     let mut run = Run::new(RUNBOOK, Mode::Write);
     let step = run.reach_first_step();
@@ -141,7 +141,7 @@ fn an_override_does_not_cover_another_object_or_reason() {
             bad.voters[*i].healthy = false;
             bad.voters[*i].verdict = *verdict;
         }
-        vec![live(Source::Raft, at, Update::Raft(Box::new(bad)))]
+        vec![live(Source::Raft, at, Update::Raft(bad.into()))]
     };
     let sealed = VoterVerdict::Sealed;
     let mut run = Run::new(RUNBOOK, Mode::Write);

@@ -139,8 +139,7 @@ manual.instruction = "Step it down."
 probe = 'raft.leader != "vault-2"'
 capture.leader = 'raft.leader'
 "#;
-    let leads =
-        |leader: &str, at| vec![live(Source::Raft, at, Update::Raft(Box::new(raft(leader))))];
+    let leads = |leader: &str, at| vec![live(Source::Raft, at, Update::Raft(raft(leader).into()))];
     let lost = |at| -> Vec<Change> {
         let why = "no path".into();
         let status = holdpoint::world::Status::Unreachable { why };

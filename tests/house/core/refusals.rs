@@ -178,7 +178,7 @@ fn a_step_is_handed_over_only_where_it_could_be_released() {
         assert!(why.contains("gates are still being read"), "{why}");
         let mut bad = raft("vault-2");
         bad.voters[0].healthy = false;
-        let bad = vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad)))];
+        let bad = vec![live(Source::Raft, run.now, Update::Raft(bad.into()))];
         run.prepared_or_not(bad, acts.then(|| Ok(proposal("vault-0", "uid-vault-0"))));
         let why = run.ask(&driver(), show()).unwrap_err();
         assert!(why.contains("every voter is healthy") && why.contains("override it"), "{why}");

@@ -97,7 +97,7 @@ fn a_soak_that_breaks_again_for_the_same_reason_starts_again() {
     }
     let mut silent = raft("vault-2");
     silent.leader_answers = false;
-    let bad = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(silent.clone())))];
+    let bad = |at| vec![live(Source::Raft, at, Update::Raft(silent.clone().into()))];
     let lost = |at| -> Vec<Change> {
         let why = "no path".into();
         let status = holdpoint::world::Status::Unreachable { why };
@@ -152,7 +152,7 @@ fn a_soak_that_is_not_seen_stands() {
     // Broken for the same reason as before, it is broken again.
     for round in 0..2 {
         run.look(lost(run.now, "no path"));
-        let bad = live(Source::Raft, run.now, Update::Raft(Box::new(silent.clone())));
+        let bad = live(Source::Raft, run.now, Update::Raft(silent.clone().into()));
         assert_eq!(run.look(vec![bad]).len(), 1, "{round}");
         assert!(!unseen(&run));
         run.look(well(run.now));

@@ -64,7 +64,7 @@ fn addr(text: &str) -> StepAddr {
 }
 
 fn leads(run: &Run, leader: &str) -> Vec<Change> {
-    vec![live(Source::Raft, run.now, Update::Raft(Box::new(raft(leader))))]
+    vec![live(Source::Raft, run.now, Update::Raft(raft(leader).into()))]
 }
 
 /// Looks until it is this step's turn and its gates have been read.
@@ -155,7 +155,7 @@ fn beside_a_step_that_failed_another_is_asked_anew() {
     for _ in 0..12 {
         run.pass(1000);
         let silent = Raft { leader_answers: false, ..raft("vault-1") };
-        run.look(vec![live(Source::Raft, run.now, Update::Raft(Box::new(silent)))]);
+        run.look(vec![live(Source::Raft, run.now, Update::Raft(silent.into()))]);
     }
     assert_eq!(run.status("a/look"), Status::Failed);
     retry(&mut run, "a/maybe").unwrap();

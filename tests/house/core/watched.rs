@@ -15,11 +15,11 @@ fn a_guard_is_debounced_and_then_holds_the_release() {
     for (ms, breached) in [(0, false), (4000, false), (2000, true)] {
         run.pass(ms);
         let now = run.now;
-        run.observe(vec![live(Source::Raft, now, Update::Raft(Box::new(bad.clone())))]);
+        run.observe(vec![live(Source::Raft, now, Update::Raft(bad.clone().into()))]);
         assert_eq!(run.state.breached().count() == 1, breached, "after {ms}");
     }
     let now = run.now;
-    run.look(vec![live(Source::Raft, now, Update::Raft(Box::new(bad)))]);
+    run.look(vec![live(Source::Raft, now, Update::Raft(bad.into()))]);
     run.ask(&driver(), Intent::FreeLine).unwrap();
     let why =
         run.ask(&driver(), Intent::Release { step, digest, typed: "vault-0".into() }).unwrap_err();
@@ -62,7 +62,7 @@ fn a_breach_holds_the_line_until_a_person_frees_it() {
     let (step, digest) = run.reach_review();
     let mut bad = raft("vault-2");
     bad.leader_answers = false;
-    let silent = |at| vec![live(Source::Raft, at, Update::Raft(Box::new(bad.clone())))];
+    let silent = |at| vec![live(Source::Raft, at, Update::Raft(bad.clone().into()))];
     for _ in 0..2 {
         run.observe(silent(run.now));
         run.pass(2_500);
@@ -115,7 +115,7 @@ fn a_breach_leaves_a_held_line_to_its_holder() {
     let breach = |run: &mut Run| {
         for _ in 0..3 {
             run.pass(5_000);
-            run.observe(vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())))]);
+            run.observe(vec![live(Source::Raft, run.now, Update::Raft(bad.clone().into()))]);
         }
         assert_eq!(run.state.breached().count(), 1);
     };
@@ -151,7 +151,7 @@ fn a_breach_ends_what_runs_only_where_its_step_says_so() {
         // Long after the breach it is not told twice.
         for _ in 0..4 {
             run.pass(5_000);
-            run.observe(vec![live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())))]);
+            run.observe(vec![live(Source::Raft, run.now, Update::Raft(bad.clone().into()))]);
         }
         assert!(run.state.line_held.is_some());
         let why = "guard quorum breached".to_owned();
@@ -175,7 +175,7 @@ fn a_guard_that_wavers_between_false_and_not_known_breaches() {
     bad.leader_answers = false;
     for i in 0..8 {
         run.pass(1_000);
-        let mut change = live(Source::Raft, run.now, Update::Raft(Box::new(bad.clone())));
+        let mut change = live(Source::Raft, run.now, Update::Raft(bad.clone().into()));
         if i % 2 == 1 {
             change.status = holdpoint::world::Status::Unreachable { why: "no path".into() };
         }

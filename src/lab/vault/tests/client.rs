@@ -45,7 +45,7 @@ async fn seen(remote: &Arc<Remote>) -> Seen {
     reading.add(Source::Raft, Reach::default());
     let changes = observe::read(remote, &reading).await;
     let Update::Raft(raft) = changes[0].update.clone() else { panic!("{changes:?}") };
-    *raft
+    (*raft).clone()
 }
 
 fn verdicts(raft: &Seen) -> Vec<V> {
