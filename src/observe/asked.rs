@@ -1,12 +1,14 @@
 //! What a person asks for of Kubernetes: a description with its Events, a log.
 
+use crate::observe::kube::get;
 use crate::observe::rows;
+use crate::observe::slim::Object;
 use crate::remote::{Remote, Trouble, trouble};
 use crate::text::clean_line;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod};
-use kube::Api;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, LogParams};
+use kube::{Api, Client};
 use std::time::Duration;
 
 /// Longest wait for what a person asked for: a description, a log.
@@ -33,6 +35,15 @@ pub async fn describe(
     soon(remote, described(remote, namespace, kind, name)).await
 }
 
+/// One object, as far as its description needs it.
+async fn one<K: Object>(
+    client: &Client,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<K, Trouble> {
+    get(client, &format!("{}/{name}", K::KIND.path(namespace)), ASKED_FOR).await
+}
+
 async fn described(
     remote: &Remote,
     namespace: &str,
@@ -41,18 +52,9 @@ async fn described(
 ) -> Result<Vec<String>, Trouble> {
     let client = remote.kube.as_ref().map_err(|e| Trouble::Unreachable(e.clone()))?;
     let mut lines = match kind {
-        "Pod" => {
-            let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-            rows::describe_pod(&api.get(name).await.map_err(trouble)?)
-        }
-        "PersistentVolume" => {
-            let api: Api<PersistentVolume> = Api::all(client.clone());
-            rows::describe_volume(api.get(name).await.map_err(trouble)?)
-        }
-        _ => {
-            let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-            rows::describe_claim(&api.get(name).await.map_err(trouble)?)
-        }
+        "Pod" => rows::describe_pod(one(client, Some(namespace), name).await?),
+        "PersistentVolume" => rows::describe_volume(one(client, None, name).await?),
+        _ => rows::describe_claim(one(client, Some(namespace), name).await?),
     };
     lines.push("Events:".into());
     // Those of what is in no namespace are kept in this one.

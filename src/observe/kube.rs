@@ -1,15 +1,14 @@
 //! Kubernetes asked on demand: gates' quorum reads. Panes are fed by watches, see `watch`;
 //! what a person asks for stands in `asked`.
 
+use crate::observe::slim::{self, Object};
 use crate::observe::{change, join, pod, rows};
 use crate::remote::{Remote, Trouble, trouble};
 use crate::world::{Change, Keyed, Reach, Rows, Secret, Source, Status, Table, Update};
-use k8s_openapi::api::core::v1::{Pod, Secret as KubeSecret};
-use kube::api::ListParams;
-use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource};
+use k8s_openapi::api::core::v1::Secret as KubeSecret;
+use kube::{Api, Client};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Debug;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -52,8 +51,8 @@ async fn update(
     Ok(match source {
         Source::Claims => {
             let (claims, pods, sets) = tokio::try_join!(
-                every(client, |c| rows::claim(&c)),
-                of(client, scopes, |p: Pod| pod::row((&p).into())),
+                every(client, rows::claim),
+                of(client, scopes, |p: slim::Pod| pod::row((&p).into())),
                 of(client, scopes, rows::statefulset)
             )?;
             Update::Claims(join::claims(&claims, &pods, &sets).to_rows())
@@ -62,13 +61,13 @@ async fn update(
         Source::Classes => {
             let (classes, claims, volumes) = tokio::try_join!(
                 every(client, rows::class),
-                every(client, |c| rows::claim(&c)),
+                every(client, rows::claim),
                 every(client, rows::volume)
             )?;
             Update::Classes(join::classes(&classes, &claims, &volumes, site).to_rows())
         }
         Source::Pods => {
-            Update::Pods(of(client, scopes, |p: Pod| pod::row((&p).into())).await?.to_rows())
+            Update::Pods(of(client, scopes, |p: slim::Pod| pod::row((&p).into())).await?.to_rows())
         }
         Source::Statefulsets => {
             Update::Statefulsets(of(client, scopes, rows::statefulset).await?.to_rows())
@@ -77,8 +76,8 @@ async fn update(
         Source::Nodes => {
             let (nodes, csi, attachments) = tokio::try_join!(
                 every(client, rows::node),
-                every(client, |c| rows::csi(&c)),
-                every(client, |a| rows::attachment(&a))
+                every(client, rows::csi),
+                every(client, rows::attachment)
             )?;
             Update::Nodes(join::nodes(&nodes, &csi, &attachments).to_rows())
         }
@@ -87,45 +86,52 @@ async fn update(
     })
 }
 
+/// What a list answers.
+#[derive(Deserialize)]
+#[serde(bound = "K: DeserializeOwned")]
+struct List<K> {
+    // Go writes null for an empty list.
+    #[serde(default)]
+    items: Option<Vec<K>>,
+}
+
 /// A quorum read: no resourceVersion is named.
-async fn list<K>(api: Api<K>) -> Result<Vec<K>, Trouble>
-where
-    K: Resource + Clone + Debug + DeserializeOwned,
-{
-    match tokio::time::timeout(DEADLINE, api.list(&ListParams::default())).await {
-        Ok(Ok(list)) => Ok(list.items),
-        Ok(Err(e)) => Err(trouble(e)),
-        Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", DEADLINE.as_secs()))),
+async fn list<K: Object>(client: &Client, namespace: Option<&str>) -> Result<Vec<K>, Trouble> {
+    let list: List<K> = get(client, &K::KIND.path(namespace), DEADLINE).await?;
+    Ok(list.items.unwrap_or_default())
+}
+
+/// What there is at a path of the API.
+pub(super) async fn get<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    deadline: Duration,
+) -> Result<T, Trouble> {
+    let request = http::Request::get(path).body(Vec::new());
+    let request = request.map_err(|e| Trouble::Other(e.to_string()))?;
+    match tokio::time::timeout(deadline, client.request(request)).await {
+        Ok(answer) => answer.map_err(trouble),
+        Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", deadline.as_secs()))),
     }
 }
 
 /// All objects of a kind.
-async fn every<K, R: Keyed>(client: &Client, row: impl Fn(K) -> R) -> Result<Table<R>, Trouble>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
-    Ok(list(Api::<K>::all(client.clone())).await?.into_iter().map(row).collect())
+async fn every<K: Object, R: Keyed>(
+    client: &Client,
+    row: impl Fn(K) -> R,
+) -> Result<Table<R>, Trouble> {
+    Ok(list(client, None).await?.into_iter().map(row).collect())
 }
 
 /// Those of some namespaces.
-async fn of<K, R: Keyed>(
+async fn of<K: Object, R: Keyed>(
     client: &Client,
     scopes: &[Option<String>],
     row: impl Fn(K) -> R,
-) -> Result<Table<R>, Trouble>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned,
-{
+) -> Result<Table<R>, Trouble> {
     let mut all = Vec::new();
     for scope in scopes {
-        let api = match scope {
-            Some(namespace) => Api::<K>::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
-        all.extend(list(api).await?.into_iter().map(&row));
+        all.extend(list(client, scope.as_deref()).await?.into_iter().map(&row));
     }
     Ok(all.into())
 }

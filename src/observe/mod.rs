@@ -30,6 +30,7 @@ mod kube;
 mod pod;
 mod raft;
 mod rows;
+mod slim;
 mod watch;
 
 pub use self::asked::{ASKED_FOR, describe, logs};
@@ -81,15 +82,16 @@ pub async fn at_once(remote: &Arc<Remote>, reading: &Reading) -> Vec<Change> {
     changes
 }
 
+/// In a box: each is thousands of bytes long, and goes through several hands.
 async fn one(remote: &Remote, source: Source, reach: &Reach) -> Change {
     match source {
         Source::Raft => {
-            let change = raft::read(remote).await;
+            let change = Box::pin(raft::read(remote)).await;
             remote.note_raft(&change);
             change
         }
-        Source::Http => http::read(remote).await,
-        _ => kube::read(remote, source, reach).await,
+        Source::Http => Box::pin(http::read(remote)).await,
+        _ => Box::pin(kube::read(remote, source, reach)).await,
     }
 }
 

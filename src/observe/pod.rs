@@ -3,9 +3,9 @@
 //! all, which are half of a pod.
 
 use crate::observe::rows::count;
+use crate::observe::slim;
 use crate::text::clean_line;
 use crate::world;
-use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 /// A point in time.
@@ -203,67 +203,66 @@ fn of_time(t: &meta::Time) -> Time {
     Time { seconds: t.0.as_second(), nanos: t.0.subsec_nanosecond() }
 }
 
-impl From<&meta::ObjectMeta> for Meta {
-    fn from(m: &meta::ObjectMeta) -> Self {
-        let owner = |o: &meta::OwnerReference| Owner {
-            kind: o.kind.clone(),
-            name: o.name.clone(),
+impl From<&slim::Meta> for Meta {
+    fn from(m: &slim::Meta) -> Self {
+        let owner = |o: &slim::Owner| Owner {
+            kind: o.kind.clone().unwrap_or_default(),
+            name: o.name.clone().unwrap_or_default(),
             controller: o.controller == Some(true),
         };
         Self {
             name: m.name.clone().unwrap_or_default(),
             namespace: m.namespace.clone().unwrap_or_default(),
             uid: m.uid.clone().unwrap_or_default(),
-            resource_version: m.resource_version.clone().unwrap_or_default(),
             created: m.creation_timestamp.as_ref().map(of_time),
             deleted: m.deletion_timestamp.as_ref().map(of_time),
             owners: m.owner_references.iter().flatten().map(owner).collect(),
+            ..Self::default()
         }
     }
 }
 
-impl From<&core::PodSpec> for Spec {
-    fn from(s: &core::PodSpec) -> Self {
-        let volume = |v: &core::Volume| {
-            let claim = v.persistent_volume_claim.as_ref()?.claim_name.clone();
-            let claim = Some(ClaimSource { claim_name: claim });
+impl From<&slim::PodSpec> for Spec {
+    fn from(s: &slim::PodSpec) -> Self {
+        let volume = |v: &slim::PodVolume| {
+            let claim_name = v.persistent_volume_claim.as_ref()?.claim_name.clone()?;
+            let claim = Some(ClaimSource { claim_name });
             Some(Volume { source: Some(VolumeSource { claim }) })
         };
         Self {
             volumes: s.volumes.iter().flatten().filter_map(volume).collect(),
-            containers: s.containers.iter().map(|_| Container {}).collect(),
+            containers: s.containers.iter().flatten().map(|_| Container {}).collect(),
             node: s.node_name.clone().unwrap_or_default(),
         }
     }
 }
 
-impl From<&core::ContainerState> for ContainerState {
-    fn from(s: &core::ContainerState) -> Self {
+impl From<&slim::ContainerState> for ContainerState {
+    fn from(s: &slim::ContainerState) -> Self {
+        let waiting = |w: &slim::Waiting| Waiting { reason: w.reason.clone().unwrap_or_default() };
+        let terminated = |t: &slim::Terminated| Terminated {
+            exit_code: t.exit_code.unwrap_or(0),
+            reason: t.reason.clone().unwrap_or_default(),
+            message: t.message.clone().unwrap_or_default(),
+        };
         Self {
-            waiting: s
-                .waiting
-                .as_ref()
-                .map(|w| Waiting { reason: w.reason.clone().unwrap_or_default() }),
-            terminated: s.terminated.as_ref().map(|t| Terminated {
-                exit_code: t.exit_code,
-                reason: t.reason.clone().unwrap_or_default(),
-                message: t.message.clone().unwrap_or_default(),
-            }),
+            waiting: s.waiting.as_ref().map(waiting),
+            terminated: s.terminated.as_ref().map(terminated),
         }
     }
 }
 
 /// For what comes as JSON: the same row from the same fields.
-impl From<&core::Pod> for Pod {
-    fn from(p: &core::Pod) -> Self {
-        let container = |c: &core::ContainerStatus| ContainerStatus {
+impl From<&slim::Pod> for Pod {
+    fn from(p: &slim::Pod) -> Self {
+        let container = |c: &slim::ContainerStatus| ContainerStatus {
             state: c.state.as_ref().map(Into::into),
             last: c.last_state.as_ref().map(Into::into),
-            ready: c.ready,
-            restarts: c.restart_count,
+            ready: c.ready == Some(true),
+            restarts: c.restart_count.unwrap_or(0),
         };
         Self {
-            meta: Some((&p.metadata).into()),
+            meta: p.metadata.as_ref().map(Into::into),
             spec: p.spec.as_ref().map(Into::into),
             status: p.status.as_ref().map(|s| Status {
                 phase: s.phase.clone().unwrap_or_default(),
@@ -281,7 +280,7 @@ mod tests {
     use serde_json::json;
 
     fn of_json(status: serde_json::Value) -> world::Pod {
-        let pod: core::Pod = serde_json::from_value(json!({
+        let pod: slim::Pod = serde_json::from_value(json!({
             "metadata": {
                 "name": "vault-0", "namespace": "vault", "uid": "u1",
                 "creationTimestamp": "2026-01-01T00:00:01Z",

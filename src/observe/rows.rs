@@ -2,13 +2,10 @@
 
 use crate::event::Time;
 use crate::observe::join::{Attachment, Csi};
-use crate::observe::pod;
+use crate::observe::{pod, slim};
 use crate::text::clean_line;
 use crate::world::{Claim, Class, Consumers, CronJob, Node, StatefulSet, Volume};
-use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, storage::v1 as storage};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as KubeTime};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as KubeTime;
 use std::collections::BTreeMap;
 
 pub(crate) fn time(t: Option<&KubeTime>) -> Option<Time> {
@@ -19,17 +16,17 @@ fn text(s: Option<&String>) -> String {
     s.map(|s| clean_line(s)).unwrap_or_default()
 }
 
-fn names(meta: &ObjectMeta) -> (String, String, String) {
+fn names(meta: &slim::Meta) -> (String, String, String) {
     (text(meta.namespace.as_ref()), text(meta.name.as_ref()), text(meta.uid.as_ref()))
 }
 
-fn size(amounts: Option<&BTreeMap<String, Quantity>>) -> String {
-    amounts.and_then(|a| a.get("storage")).map(|q| clean_line(&q.0)).unwrap_or_default()
+fn size(amounts: Option<&BTreeMap<String, String>>) -> String {
+    text(amounts.and_then(|a| a.get("storage")))
 }
 
-pub(crate) fn claim(c: &core::PersistentVolumeClaim) -> Claim {
-    let (namespace, name, uid) = names(&c.metadata);
-    let spec = c.spec.clone().unwrap_or_default();
+pub(super) fn claim(c: slim::Claim) -> Claim {
+    let (meta, spec) = (c.metadata.unwrap_or_default(), c.spec.unwrap_or_default());
+    let (namespace, name, uid) = names(&meta);
     Claim {
         namespace,
         name,
@@ -38,20 +35,20 @@ pub(crate) fn claim(c: &core::PersistentVolumeClaim) -> Claim {
         phase: text(c.status.as_ref().and_then(|s| s.phase.as_ref())),
         volume: text(spec.volume_name.as_ref()),
         size: size(spec.resources.as_ref().and_then(|r| r.requests.as_ref())),
-        deleting: c.metadata.deletion_timestamp.is_some(),
-        deleting_since: time(c.metadata.deletion_timestamp.as_ref()),
-        finalizers: c.metadata.finalizers.iter().flatten().map(|f| clean_line(f)).collect(),
+        deleting: meta.deletion_timestamp.is_some(),
+        deleting_since: time(meta.deletion_timestamp.as_ref()),
+        finalizers: meta.finalizers.iter().flatten().map(|f| clean_line(f)).collect(),
         pods: Vec::new(),
         of_pod: String::new(),
-        created: time(c.metadata.creation_timestamp.as_ref()),
+        created: time(meta.creation_timestamp.as_ref()),
     }
 }
 
-pub(crate) fn volume(v: core::PersistentVolume) -> Volume {
-    let (_, name, uid) = names(&v.metadata);
-    let spec = v.spec.unwrap_or_default();
-    let csi = spec.csi.as_ref();
-    let handle = csi.map(|c| clean_line(&c.volume_handle)).unwrap_or_default();
+pub(super) fn volume(v: slim::Volume) -> Volume {
+    let (meta, spec) = (v.metadata.unwrap_or_default(), v.spec.unwrap_or_default());
+    let (_, name, uid) = names(&meta);
+    let csi = spec.csi.unwrap_or_default();
+    let handle = text(csi.volume_handle.as_ref());
     let claim = spec.claim_ref.as_ref();
     Volume {
         name,
@@ -63,7 +60,7 @@ pub(crate) fn volume(v: core::PersistentVolume) -> Volume {
             .map(|c| format!("{}/{}", text(c.namespace.as_ref()), text(c.name.as_ref())))
             .unwrap_or_default(),
         claim_uid: text(claim.and_then(|c| c.uid.as_ref())),
-        driver: csi.map(|c| clean_line(&c.driver)).unwrap_or_default(),
+        driver: text(csi.driver.as_ref()),
         lv: handle
             .rsplit('/')
             .next()
@@ -72,14 +69,15 @@ pub(crate) fn volume(v: core::PersistentVolume) -> Volume {
             .to_owned(),
         handle,
         size: size(spec.capacity.as_ref()),
-        deleting: v.metadata.deletion_timestamp.is_some(),
-        created: time(v.metadata.creation_timestamp.as_ref()),
+        deleting: meta.deletion_timestamp.is_some(),
+        created: time(meta.creation_timestamp.as_ref()),
     }
 }
 
-pub(crate) fn class(c: storage::StorageClass) -> Class {
-    let (_, name, uid) = names(&c.metadata);
-    let parameters: BTreeMap<String, String> = c.parameters.unwrap_or_default();
+pub(super) fn class(c: slim::Class) -> Class {
+    let meta = c.metadata.unwrap_or_default();
+    let (_, name, uid) = names(&meta);
+    let parameters = c.parameters.unwrap_or_default();
     let stage = |what: &str| {
         parameters.get(&format!("csi.storage.k8s.io/node-stage-secret-{what}")).cloned()
     };
@@ -87,7 +85,7 @@ pub(crate) fn class(c: storage::StorageClass) -> Class {
         consumers: Consumers::default(),
         name,
         uid,
-        provisioner: clean_line(&c.provisioner),
+        provisioner: text(c.provisioner.as_ref()),
         policy: c.reclaim_policy.unwrap_or_else(|| "Delete".into()),
         binding: c.volume_binding_mode.unwrap_or_else(|| "Immediate".into()),
         expansion: c.allow_volume_expansion.unwrap_or(false),
@@ -95,7 +93,7 @@ pub(crate) fn class(c: storage::StorageClass) -> Class {
             (Some(namespace), Some(name)) => clean_line(&format!("{namespace}/{name}")),
             _ => String::new(),
         },
-        created: time(c.metadata.creation_timestamp.as_ref()),
+        created: time(meta.creation_timestamp.as_ref()),
         parameters: parameters.into_iter().map(|(k, v)| (clean_line(&k), clean_line(&v))).collect(),
     }
 }
@@ -104,67 +102,64 @@ pub(crate) fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn statefulset(s: apps::StatefulSet) -> StatefulSet {
-    let (namespace, name, uid) = names(&s.metadata);
-    let spec = s.spec.unwrap_or_default();
-    let retention = spec.persistent_volume_claim_retention_policy.as_ref();
+pub(super) fn statefulset(s: slim::StatefulSet) -> StatefulSet {
+    let (meta, spec) = (s.metadata.unwrap_or_default(), s.spec.unwrap_or_default());
+    let (namespace, name, uid) = names(&meta);
+    let retention = spec.persistent_volume_claim_retention_policy.unwrap_or_default();
     let kept = |p: Option<&String>| p.map_or_else(|| "Retain".into(), |p| clean_line(p));
-    let context = spec.template.spec.and_then(|p| p.security_context);
-    let context = context.and_then(|c| serde_json::to_value(c).ok());
-    let fields =
-        context.as_ref().and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
-    let templates = spec.volume_claim_templates.unwrap_or_default();
+    let pods = spec.template.and_then(|t| t.spec).unwrap_or_default();
+    let context = pods.security_context.unwrap_or_default();
+    let class = |t: slim::Claim| {
+        let (meta, spec) = (t.metadata.unwrap_or_default(), t.spec.unwrap_or_default());
+        (text(meta.name.as_ref()), text(spec.storage_class_name.as_ref()))
+    };
     StatefulSet {
         namespace,
         name,
         uid,
-        generation: s.metadata.generation.unwrap_or(0),
-        replicas: i64::from(spec.replicas.unwrap_or(1)),
-        ready: i64::from(s.status.and_then(|s| s.ready_replicas).unwrap_or(0)),
+        generation: meta.generation.unwrap_or(0),
+        replicas: spec.replicas.unwrap_or(1),
+        ready: s.status.and_then(|s| s.ready_replicas).unwrap_or(0),
         strategy: spec
             .update_strategy
-            .and_then(|u| u.type_)
+            .and_then(|u| u.r#type)
             .unwrap_or_else(|| "RollingUpdate".into()),
-        retention_when_deleted: kept(retention.and_then(|r| r.when_deleted.as_ref())),
-        retention_when_scaled: kept(retention.and_then(|r| r.when_scaled.as_ref())),
-        template_classes: templates
-            .iter()
-            .map(|t| {
-                let class = t.spec.as_ref().and_then(|s| s.storage_class_name.as_ref());
-                (text(t.metadata.name.as_ref()), text(class))
-            })
-            .collect(),
-        security_context: fields
+        retention_when_deleted: kept(retention.when_deleted.as_ref()),
+        retention_when_scaled: kept(retention.when_scaled.as_ref()),
+        template_classes: spec.volume_claim_templates.into_iter().flatten().map(class).collect(),
+        security_context: context
             .into_iter()
+            .filter(|(_, v)| !v.is_null())
             .map(|(k, v)| (k, clean_line(v.as_str().unwrap_or(&v.to_string()))))
             .collect(),
-        created: time(s.metadata.creation_timestamp.as_ref()),
+        created: time(meta.creation_timestamp.as_ref()),
     }
 }
 
-pub(crate) fn cronjob(j: batch::CronJob) -> CronJob {
-    let (namespace, name, uid) = names(&j.metadata);
-    let spec = j.spec.unwrap_or_default();
+pub(super) fn cronjob(j: slim::CronJob) -> CronJob {
+    let (meta, spec) = (j.metadata.unwrap_or_default(), j.spec.unwrap_or_default());
+    let (namespace, name, uid) = names(&meta);
     let status = j.status.unwrap_or_default();
     CronJob {
         namespace,
         name,
         uid,
-        schedule: clean_line(&spec.schedule),
-        time_zone: clean_line(spec.time_zone.as_deref().unwrap_or_default()),
+        schedule: text(spec.schedule.as_ref()),
+        time_zone: text(spec.time_zone.as_ref()),
         suspended: spec.suspend.unwrap_or(false),
         active: count(status.active.map_or(0, |a| a.len())),
         last_scheduled: time(status.last_schedule_time.as_ref()),
         last_success: time(status.last_successful_time.as_ref()),
-        created: time(j.metadata.creation_timestamp.as_ref()),
+        created: time(meta.creation_timestamp.as_ref()),
     }
 }
 
-pub(crate) fn node(n: core::Node) -> Node {
-    let (_, name, uid) = names(&n.metadata);
+pub(super) fn node(n: slim::Node) -> Node {
+    let (_, name, uid) = names(&n.metadata.unwrap_or_default());
+    let is = |text: &Option<String>, word: &str| text.as_deref() == Some(word);
     let conditions = n.status.and_then(|s| s.conditions).unwrap_or_default();
     Node {
-        ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
+        ready: conditions.iter().any(|c| is(&c.r#type, "Ready") && is(&c.status, "True")),
         cordoned: n.spec.and_then(|s| s.unschedulable).unwrap_or(false),
         name,
         uid,
@@ -172,51 +167,54 @@ pub(crate) fn node(n: core::Node) -> Node {
     }
 }
 
-pub(crate) fn csi(c: &storage::CSINode) -> Csi {
-    let driver = |d: &storage::CSINodeDriver| {
-        let limit = d.allocatable.as_ref().and_then(|a| a.count);
-        (clean_line(&d.name), limit.map(i64::from))
+pub(super) fn csi(c: slim::CsiNode) -> Csi {
+    let driver = |d: slim::Driver| {
+        let limit = d.allocatable.and_then(|a| a.count);
+        (text(d.name.as_ref()), limit)
     };
     Csi {
-        name: text(c.metadata.name.as_ref()),
-        drivers: c.spec.drivers.iter().map(driver).collect(),
+        name: text(c.metadata.unwrap_or_default().name.as_ref()),
+        drivers: c.spec.and_then(|s| s.drivers).into_iter().flatten().map(driver).collect(),
     }
 }
 
-pub(crate) fn attachment(a: &storage::VolumeAttachment) -> Attachment {
+pub(super) fn attachment(a: slim::Attachment) -> Attachment {
+    let spec = a.spec.unwrap_or_default();
     Attachment {
-        name: text(a.metadata.name.as_ref()),
-        node: clean_line(&a.spec.node_name),
-        driver: clean_line(&a.spec.attacher),
+        name: text(a.metadata.unwrap_or_default().name.as_ref()),
+        node: text(spec.node_name.as_ref()),
+        driver: text(spec.attacher.as_ref()),
     }
 }
 
-pub(crate) fn describe_pod(p: &core::Pod) -> Vec<String> {
-    let row = pod::row(p.into());
+pub(super) fn describe_pod(p: slim::Pod) -> Vec<String> {
+    let row = pod::row((&p).into());
     let mut lines = vec![
         format!("Pod {}/{}  uid {}", row.namespace, row.name, row.uid),
         format!("node {}  status {}  owner {}", row.node, row.status, row.owner),
         format!("claims {}", row.claims.join(", ")),
     ];
-    for c in p.status.iter().flat_map(|s| s.container_statuses.iter().flatten()) {
-        let ready = if c.ready { "ready" } else { "not ready" };
+    let status = p.status.unwrap_or_default();
+    for c in status.container_statuses.into_iter().flatten() {
+        let ready = if c.ready == Some(true) { "ready" } else { "not ready" };
         lines.push(format!(
             "container {}: {ready}, {} restarts",
-            clean_line(&c.name),
-            c.restart_count
+            text(c.name.as_ref()),
+            c.restart_count.unwrap_or(0)
         ));
-        if let Some(last) = c.last_state.as_ref().and_then(|s| s.terminated.as_ref()) {
-            let why = last.message.as_deref().or(last.reason.as_deref()).unwrap_or("");
-            lines.push(format!("  last state: exit {} {}", last.exit_code, clean_line(why)));
+        if let Some(last) = c.last_state.and_then(|s| s.terminated) {
+            let why = last.message.or(last.reason).unwrap_or_default();
+            let code = last.exit_code.unwrap_or(0);
+            lines.push(format!("  last state: exit {code} {}", clean_line(&why)));
         }
     }
     lines
 }
 
-pub(crate) fn describe_volume(v: core::PersistentVolume) -> Vec<String> {
+pub(super) fn describe_volume(v: slim::Volume) -> Vec<String> {
     let reason = text(v.status.as_ref().and_then(|s| s.message.as_ref()));
-    let finalizers: Vec<_> =
-        v.metadata.finalizers.iter().flatten().map(|f| clean_line(f)).collect();
+    let finalizers = v.metadata.as_ref().and_then(|m| m.finalizers.as_ref());
+    let finalizers: Vec<_> = finalizers.into_iter().flatten().map(|f| clean_line(f)).collect();
     let row = volume(v);
     let what_then = match row.policy.as_str() {
         "Delete" => "its data is deleted once its claim is gone",
@@ -240,7 +238,7 @@ pub(crate) fn describe_volume(v: core::PersistentVolume) -> Vec<String> {
     lines
 }
 
-pub(crate) fn describe_claim(c: &core::PersistentVolumeClaim) -> Vec<String> {
+pub(super) fn describe_claim(c: slim::Claim) -> Vec<String> {
     let row = claim(c);
     vec![
         format!("PersistentVolumeClaim {}/{}  uid {}", row.namespace, row.name, row.uid),

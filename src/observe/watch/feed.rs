@@ -13,8 +13,8 @@ use kube::Client;
 use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 /// Frames that are taken together where they have come together.
@@ -62,8 +62,14 @@ pub(super) struct Feed {
     pub(super) pace: Pace,
     /// How many of its kind may tell everything at once.
     pub(super) turns: Arc<Semaphore>,
+    /// What its kind was asked last of its history.
+    pub(super) history: History,
     pub(super) hub: Sender<Report>,
 }
+
+/// When a kind was asked for the version that it has, and which that is, if it answered: one
+/// for the watches of all namespaces.
+pub(super) type History = Arc<Mutex<Option<(Instant, Option<u64>)>>>;
 
 /// How one attempt ended.
 enum End {
@@ -221,7 +227,7 @@ impl Feed {
             let why = "the watch was ended at once";
             return Err(Broken::Trouble(Trouble::Unreachable(why.into())).into());
         }
-        if self.is_of_another_history(&at).await {
+        if self.is_of_another_history(&at, began).await {
             *version = None;
         }
         Ok(())
@@ -230,13 +236,23 @@ impl Feed {
     /// A watch that brought nothing is the rule for a kind in which nothing happens: there
     /// is no bookmark for a version that has not moved. It is also what a version of
     /// another history brings, as after a restore of etcd: it would wait for events that
-    /// never come. The cache's own version tells; the list that carries it is empty.
-    async fn is_of_another_history(&self, at: &str) -> bool {
+    /// never come. The cache's own version tells; it is that of the kind, whatever the
+    /// namespace, so one watch asks for all that ended with it.
+    async fn is_of_another_history(&self, at: &str, began: Instant) -> bool {
+        let mut asked = self.history.lock().await;
+        let there = match *asked {
+            Some((when, there)) if when > began => there,
+            _ => asked.insert((Instant::now(), self.cached().await)).1,
+        };
+        matches!((there, at.parse::<u64>()), (Some(there), Ok(ours)) if there < ours)
+    }
+
+    /// The version of what the server has in its cache; the list that carries it is empty.
+    async fn cached(&self) -> Option<u64> {
         let query = "resourceVersion=0&fieldSelector=metadata.name%3Dnobody.is.called.that";
         let namespace = self.namespace.as_deref();
         let page = wire::page(&self.client, self.kind, namespace, query, self.pace.answer).await;
-        let there = page.ok().and_then(|p| p.version.parse::<u64>().ok());
-        matches!((there, at.parse::<u64>()), (Some(there), Ok(ours)) if there < ours)
+        page.ok().and_then(|p| p.version.parse::<u64>().ok())
     }
 
     async fn open(&self, query: &str) -> Result<Frames, Broken> {

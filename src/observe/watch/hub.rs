@@ -186,7 +186,9 @@ impl Hub {
 
     fn changes(&mut self, source: Source) -> Vec<Change> {
         let (status, as_of) = self.standing(source);
-        let reach = self.reach();
+        // It does not change; told with the first status.
+        let told = self.said.get(&source).is_some_and(|said| said.status.is_some());
+        let reach = (source.has_reach() && !told).then(|| self.reach());
         let said = self.said.entry(source).or_default();
         let of_first = |f: &&Told| Some(&f.kind) == kinds(source).first();
         let rows_are_known = source == Source::Pods
@@ -214,8 +216,6 @@ impl Hub {
             }
             updates.push(Update::Nothing);
         }
-        // It does not change; told with the first status.
-        let reach = source.has_reach().then_some(reach).filter(|_| said.status.is_none());
         said.status = Some(status.clone());
         said.as_of = as_of.or(said.as_of);
         let last = updates.len() - 1;
@@ -247,26 +247,27 @@ impl Hub {
 
     /// How a source is: as its worst feed, and as old as its oldest.
     fn standing(&self, source: Source) -> (Status, Option<Time>) {
-        let of = |kinds: &'static [Kind]| self.feeds.iter().filter(|f| kinds.contains(&f.kind));
-        let all = || of(kinds(source));
+        let kinds = kinds(source);
+        // Asked with each sign of life, and there may be hundreds of feeds.
+        let all: Vec<&Told> = self.feeds.iter().filter(|f| kinds.contains(&f.kind)).collect();
         // Without a namespace there is nothing to show; claims still come.
-        if kinds(source).first().is_none_or(|first| !self.feeds.iter().any(|f| f.kind == *first)) {
+        if kinds.first().is_none_or(|first| !all.iter().any(|f| f.kind == *first)) {
             return (Status::NotConfigured, None);
         }
-        let troubles = || all().filter_map(|f| f.trouble.as_ref());
+        let troubles = || all.iter().filter_map(|f| f.trouble.as_ref());
         let worst = troubles().find(|t| matches!(t, Trouble::Forbidden(_)));
         if let Some(trouble) = worst.or_else(|| troubles().next()) {
             let change = change(&self.remote, source, self.remote.now(), Err(trouble.clone()));
             return (change.status, None);
         }
-        if all().any(|f| !f.complete) {
+        if all.iter().any(|f| !f.complete) {
             let (have, of) = match source {
                 Source::Pods => self.rows.identities(),
                 _ => (0, 0),
             };
             return (Status::Arriving { have, of }, None);
         }
-        (Status::Live, all().filter_map(|f| f.alive).min())
+        (Status::Live, all.iter().filter_map(|f| f.alive).min())
     }
 }
 

@@ -2,16 +2,13 @@
 //! row does not need is dropped here, object by object, before the next is read.
 
 use crate::observe::join::{Attachment, Csi};
-use crate::observe::{pod, rows};
+use crate::observe::{pod, rows, slim};
 use crate::world::{Claim, Class, CronJob, Keyed, Node, Pod, StatefulSet, Volume};
-use k8s_openapi::Resource;
-use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, storage::v1 as storage};
-use serde::de::DeserializeOwned;
+use serde_json::from_str;
 
 /// A kind that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Pods,
     Claims,
     Volumes,
@@ -62,7 +59,7 @@ impl Kind {
     }
 
     /// Path of the list, of one namespace or of all.
-    pub(super) fn path(self, namespace: Option<&str>) -> String {
+    pub(crate) fn path(self, namespace: Option<&str>) -> String {
         let (base, plural) = self.place();
         match namespace {
             Some(namespace) => format!("{base}/namespaces/{namespace}/{plural}"),
@@ -108,23 +105,19 @@ impl Row {
 
 /// An object of that kind from its JSON.
 pub(super) fn row(kind: Kind, json: &str) -> Result<Row, String> {
-    Ok(match kind {
-        Kind::Pods => Row::Pod(pod::row((&typed::<core::Pod>(json)?).into())),
-        Kind::Claims => Row::Claim(rows::claim(&typed(json)?)),
-        Kind::Volumes => Row::Volume(rows::volume(typed(json)?)),
-        Kind::Classes => Row::Class(rows::class(typed(json)?)),
-        Kind::Statefulsets => {
-            Row::Statefulset(rows::statefulset(typed::<apps::StatefulSet>(json)?))
-        }
-        Kind::Cronjobs => Row::Cronjob(rows::cronjob(typed::<batch::CronJob>(json)?)),
-        Kind::Nodes => Row::Node(rows::node(typed::<core::Node>(json)?)),
-        Kind::CsiNodes => Row::Csi(rows::csi(&typed::<storage::CSINode>(json)?)),
-        Kind::Attachments => {
-            Row::Attachment(rows::attachment(&typed::<storage::VolumeAttachment>(json)?))
-        }
-    })
-}
-
-fn typed<K: Resource + DeserializeOwned>(json: &str) -> Result<K, String> {
-    serde_json::from_str(json).map_err(|e| format!("a {} cannot be read: {e}", K::KIND))
+    let odd = |e| format!("an object of {} cannot be read: {e}", kind.plural());
+    let read = || -> Result<Row, serde_json::Error> {
+        Ok(match kind {
+            Kind::Pods => Row::Pod(pod::row((&from_str::<slim::Pod>(json)?).into())),
+            Kind::Claims => Row::Claim(rows::claim(from_str(json)?)),
+            Kind::Volumes => Row::Volume(rows::volume(from_str(json)?)),
+            Kind::Classes => Row::Class(rows::class(from_str(json)?)),
+            Kind::Statefulsets => Row::Statefulset(rows::statefulset(from_str(json)?)),
+            Kind::Cronjobs => Row::Cronjob(rows::cronjob(from_str(json)?)),
+            Kind::Nodes => Row::Node(rows::node(from_str(json)?)),
+            Kind::CsiNodes => Row::Csi(rows::csi(from_str(json)?)),
+            Kind::Attachments => Row::Attachment(rows::attachment(from_str(json)?)),
+        })
+    };
+    read().map_err(odd)
 }

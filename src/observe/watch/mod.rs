@@ -20,14 +20,14 @@ mod stores;
 mod tests;
 mod wire;
 
-use self::feed::Feed;
+use self::feed::{Feed, History};
 use self::hub::Hub;
-use self::kinds::Kind;
+pub(crate) use self::kinds::Kind;
 use crate::observe::change;
 use crate::remote::{Remote, Trouble};
 use crate::world::{Change, Reach, Source, Status, Update};
 use kube::Client;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
@@ -153,6 +153,7 @@ fn start(
     tokio::spawn(Hub::new(Arc::clone(remote), plan, pace.together, out.clone()).run(inbox));
     // Pods of four namespaces at once: more would only share the same two or three cores.
     let (of_pods, of_others) = (Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(64)));
+    let mut histories: BTreeMap<Kind, History> = BTreeMap::new();
     let feed = |(number, (kind, namespace)): (usize, &(Kind, Option<String>))| Feed {
         number,
         kind: *kind,
@@ -161,6 +162,7 @@ fn start(
         client: client.clone(),
         pace,
         turns: Arc::clone(if *kind == Kind::Pods { &of_pods } else { &of_others }),
+        history: Arc::clone(histories.entry(*kind).or_default()),
         hub: mpsc::Sender::clone(&tell),
     };
     let (pods, others): (Vec<_>, Vec<_>) =
