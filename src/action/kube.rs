@@ -111,12 +111,13 @@ fn request(objects: &[(String, String, Value)]) -> Value {
 
 pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
-    review_access(client, "delete", "apps", "statefulsets", Some(namespace))
-        .await
-        .map_err(|e| e.to_string())?;
-    let set = within(Api::<StatefulSet>::namespaced(client.clone(), namespace).get(name))
-        .await
-        .map_err(|e| e.to_string())?;
+    let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let (allowed, set) = tokio::join!(
+        review_access(client, "delete", "apps", "statefulsets", Some(namespace)),
+        within(api.get(name))
+    );
+    allowed.map_err(|e| e.to_string())?;
+    let set = set.map_err(|e| e.to_string())?;
     if let Some(manifest) = args.opt("successor").filter(|m| !m.is_empty()) {
         kube_successor::check(remote, manifest, &set).await?;
     }
@@ -151,17 +152,18 @@ async fn claim_targets(
     claims: &[PersistentVolumeClaim],
 ) -> Result<(Vec<Target>, BTreeMap<String, Value>), String> {
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let policy = async |c: &PersistentVolumeClaim| {
+        let volume = c.spec.as_ref().and_then(|s| s.volume_name.as_deref());
+        let Some(volume) = volume.filter(|v| !v.is_empty()) else { return Ok(String::new()) };
+        let volume = within(volumes.get_opt(volume)).await.map_err(|e| e.to_string())?;
+        let policy = volume.and_then(|v| v.spec?.persistent_volume_reclaim_policy);
+        Ok::<_, String>(policy.unwrap_or_default())
+    };
+    let policies = futures::future::join_all(claims.iter().map(policy)).await;
     let (mut targets, mut material) = (Vec::new(), BTreeMap::new());
-    for c in claims {
-        let name = c.metadata.name.clone().unwrap_or_default();
+    for (c, policy) in claims.iter().zip(policies) {
+        let (name, policy) = (c.metadata.name.clone().unwrap_or_default(), policy?);
         let spec = c.spec.clone().unwrap_or_default();
-        let policy = match spec.volume_name.as_deref().filter(|v| !v.is_empty()) {
-            Some(v) => {
-                let volume = within(volumes.get_opt(v)).await.map_err(|e| e.to_string())?;
-                volume.and_then(|v| v.spec?.persistent_volume_reclaim_policy).unwrap_or_default()
-            }
-            None => String::new(),
-        };
         facts(&mut material, &name, &c.metadata);
         material.insert(format!("{name}.volume"), json!(spec.volume_name));
         material.insert(format!("{name}.policy"), json!(policy));
@@ -182,10 +184,12 @@ fn names_and_uids(targets: &[Target]) -> Value {
 
 pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
-    review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace))
-        .await
-        .map_err(|e| e.to_string())?;
-    let claims = claims_to_delete(client, namespace, pod).await?;
+    let (allowed, claims) = tokio::join!(
+        review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace)),
+        claims_to_delete(client, namespace, pod)
+    );
+    allowed.map_err(|e| e.to_string())?;
+    let claims = claims?;
     let (targets, material) = claim_targets(client, &claims).await?;
     let mut objects = Vec::new();
     let mut commands = Vec::new();
@@ -213,12 +217,13 @@ pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Prop
 
 pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
-    review_access(client, "delete", "", "pods", Some(namespace))
-        .await
-        .map_err(|e| e.to_string())?;
-    let pod = within(Api::<Pod>::namespaced(client.clone(), namespace).get(name))
-        .await
-        .map_err(|e| e.to_string())?;
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let (allowed, pod) = tokio::join!(
+        review_access(client, "delete", "", "pods", Some(namespace)),
+        within(api.get(name))
+    );
+    allowed.map_err(|e| e.to_string())?;
+    let pod = pod.map_err(|e| e.to_string())?;
     let mut material = BTreeMap::new();
     facts(&mut material, name, &pod.metadata);
     let uid = pod.metadata.uid.clone().unwrap_or_default();
@@ -245,10 +250,12 @@ pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposa
 
 pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
-    review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace))
-        .await
-        .map_err(|e| e.to_string())?;
-    let mut claims = claims_of(client, namespace, pod).await?;
+    let (allowed, claims) = tokio::join!(
+        review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace)),
+        claims_of(client, namespace, pod)
+    );
+    allowed.map_err(|e| e.to_string())?;
+    let mut claims = claims?;
     claims.retain(|c| c.metadata.deletion_timestamp.is_some());
     if claims.is_empty() {
         return Err(format!(

@@ -33,9 +33,17 @@ pub(crate) async fn claims_to_delete(
     namespace: &str,
     pod: &str,
 ) -> Result<Vec<PersistentVolumeClaim>, String> {
-    let claims = claims_of(client, namespace, pod).await?;
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let params = ListParams::default();
+    // All at once: the less time lies between a look and what follows from it, the better.
+    let (claims, made, pods) = tokio::join!(
+        claims_of(client, namespace, pod),
+        templates_of(client, namespace, pod),
+        within(api.list(&params))
+    );
+    let claims = claims?;
     let names: Vec<&str> = claims.iter().filter_map(|c| c.metadata.name.as_deref()).collect();
-    let made = templates_of(client, namespace, pod).await.map_err(|why| {
+    let made = made.map_err(|why| {
         format!(
             "pod {namespace}/{pod}: {why}, so nothing makes {} anew; delete by hand what is to go",
             names.join(", ")
@@ -49,12 +57,8 @@ pub(crate) async fn claims_to_delete(
             others.join(", ")
         ));
     }
-    let pods =
-        within(Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()))
-            .await
-            .map_err(|e| e.to_string())?;
     let mut shared = Vec::new();
-    for other in pods.items {
+    for other in pods.map_err(|e| e.to_string())?.items {
         let name = other.metadata.name.clone().unwrap_or_default();
         let phase = other.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
         if name == pod || matches!(phase, "Succeeded" | "Failed") {
@@ -80,11 +84,11 @@ pub(crate) async fn claims_of(
     namespace: &str,
     pod: &str,
 ) -> Result<Vec<PersistentVolumeClaim>, String> {
-    let found = within(Api::<Pod>::namespaced(client.clone(), namespace).get_opt(pod))
-        .await
-        .map_err(|e| e.to_string())?;
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let all = within(api.list(&ListParams::default())).await.map_err(|e| e.to_string())?.items;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let params = ListParams::default();
+    let (found, all) = tokio::join!(within(pods.get_opt(pod)), within(claims.list(&params)));
+    let (found, all) = (found.map_err(|e| e.to_string())?, all.map_err(|e| e.to_string())?.items);
     let names: Vec<String> = match found {
         Some(p) => mounts(p).collect(),
         None => templates_of(client, namespace, pod).await.map_err(|why| {

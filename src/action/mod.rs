@@ -68,11 +68,24 @@ pub async fn later(remote: &Remote, call: &Call<String>) -> Option<String> {
     }
 }
 
+/// Plans that only read: whose site it is is asked at the same time.
+const READ: [&str; 3] = ["kube.delete_claims", "kube.delete_pod", "kube.remove_protection"];
+
 async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
-    let found = remote.identities().await;
-    let wrong = mismatch(pins, &found);
+    if READ.contains(&call.verb.as_str()) {
+        let (found, plan) = tokio::join!(remote.identities(), planned(remote, pins, call));
+        is_pinned(pins, &found, &call.verb)?;
+        return plan;
+    }
+    is_pinned(pins, &remote.identities().await, &call.verb)?;
+    planned(remote, pins, call).await
+}
+
+/// That this is the site whose run it is, as far as that verb needs it.
+fn is_pinned(pins: &Pins, found: &Pins, verb: &str) -> Result<(), String> {
+    let wrong = mismatch(pins, found);
     if !wrong.is_empty() {
-        let left = match call.verb.as_str() {
+        let left = match verb {
             "vault.rebuild" => rebuild::LEFT,
             _ => "",
         };
@@ -82,12 +95,10 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
         ));
     }
     // What cannot be proved to be the right one is not: of the system that is acted on.
-    let system = match call.verb.split('.').next() {
+    let system = match verb.split('.').next() {
         // A voter without a quorum may be sealed, and one with an empty disk is nobody's yet:
         // neither tells whose it is.
-        _ if ["vault.peers_file", "vault.rebuild"].contains(&call.verb.as_str()) => {
-            Some(KUBERNETES)
-        }
+        _ if ["vault.peers_file", "vault.rebuild"].contains(&verb) => Some(KUBERNETES),
         Some("kube") => Some(KUBERNETES),
         Some("vault") => Some(VAULT),
         _ => None,
@@ -99,6 +110,10 @@ async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<P
             "{name} is not pinned or cannot be read now, so this may be another site; run doctor"
         ));
     }
+    Ok(())
+}
+
+async fn planned(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
     let args = args::Args::new(call);
     match call.verb.as_str() {
         "kube.delete_statefulset" => kube::plan_statefulset(remote, &args).await,

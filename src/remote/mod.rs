@@ -233,15 +233,12 @@ impl Remote {
     /// Identities as the site tells them now; what cannot be asked is missing.
     pub async fn identities(&self) -> Pins {
         let mut pins = Pins::new();
-        if let Ok(client) = &self.kube
-            && let Ok(uid) = self::kube::identity(client).await
-        {
-            pins.insert(crate::site::KUBERNETES.into(), uid);
-        }
+        let kubernetes = async { self::kube::identity(self.kube.as_ref().ok()?).await.ok() };
         // Each voter by itself: one that belongs to another cluster must show.
         let asked = self.voters.iter().map(|v| v.cluster_id(self.kube.as_ref().ok()));
-        let ids: BTreeSet<String> =
-            futures::future::join_all(asked).await.into_iter().flatten().collect();
+        let (uid, ids) = tokio::join!(kubernetes, futures::future::join_all(asked));
+        pins.extend(uid.map(|uid| (crate::site::KUBERNETES.to_owned(), uid)));
+        let ids: BTreeSet<String> = ids.into_iter().flatten().collect();
         if !ids.is_empty() {
             let ids: Vec<String> = ids.into_iter().collect();
             pins.insert(crate::site::VAULT.into(), ids.join(" and "));

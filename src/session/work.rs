@@ -32,14 +32,17 @@ pub(super) async fn work(
         Effect::Prepare { step, ticket, purpose, call, reading } => {
             // Only where the effect goes by it: an API server that hangs keeps nothing else.
             let by_lease = call.as_ref().is_some_and(|call| changes_cluster(&call.verb));
-            if let (Purpose::Execute, true, Some(keeper)) = (purpose, by_lease, &keeper) {
-                // Reported before this is answered: the gate goes by it.
-                keeper.look().await;
-            }
+            let held = async {
+                if let (Purpose::Execute, true, Some(keeper)) = (purpose, by_lease, &keeper) {
+                    keeper.look().await;
+                }
+            };
             let verb = call.as_ref().map_or("", |call| call.verb.as_str());
             let marks = marks(&run, &step, verb);
             let of = (&pins, marks.as_slice());
-            let (changes, proposal) = prepared(&remote, of, purpose, call.as_ref(), &reading).await;
+            let prepared = prepared(&remote, of, purpose, call.as_ref(), &reading);
+            // The lease is reported before this is answered: the gate goes by it.
+            let ((changes, proposal), ()) = tokio::join!(prepared, held);
             Intent::Prepared { step, ticket, purpose, changes, proposal }
         }
         Effect::Execute { effect, proposal, step } => {
