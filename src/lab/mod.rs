@@ -13,6 +13,7 @@
 //! Faults are entries of the world like any other; the badge LAB comes from the identity
 //! that this room gives out, never from a site file.
 
+mod bell;
 pub mod beside;
 mod chance;
 pub mod faults;
@@ -30,6 +31,7 @@ pub mod vault;
 mod wire;
 mod world;
 
+pub use self::bell::{Changes, Heard};
 pub use self::chance::Chance;
 pub use self::machine::{Files, SECOND_COPY_DIFFERS, real};
 pub use self::open::{clock, open};
@@ -37,4 +39,4 @@ pub use self::stage::Stage;
 pub use self::stock::Stock;
 pub use self::task::Task;
 pub use self::unseen::Unseen;
-pub use self::world::{Changes, Lab, World};
+pub use self::world::{Lab, World};

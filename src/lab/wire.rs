@@ -7,6 +7,7 @@ use crate::remote::{Wire, WireError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
+use reqwest::ResponseBuilderExt;
 use std::io::ErrorKind;
 
 impl Lab {
@@ -33,7 +34,8 @@ impl Wire for Lab {
     ) -> BoxFuture<'static, Result<reqwest::Response, WireError>> {
         let lab = self.clone();
         Box::pin(async move {
-            let host = request.url().host_str().unwrap_or_default().to_owned();
+            let url = request.url().clone();
+            let host = url.host_str().unwrap_or_default().to_owned();
             let request = http::Request::try_from(request)?;
             let (mut head, body) = request.into_parts();
             // A server sees a path, not the whole address.
@@ -42,7 +44,11 @@ impl Wire for Lab {
             reach(connected).await?;
             let body: Bytes = body.collect().await?.to_bytes();
             let answer = vault::answer(&lab, &voter, http::Request::from_parts(head, body)).await?;
-            Ok(answer.map(reqwest::Body::from).into())
+            let (head, body) = answer.into_parts();
+            let mut response =
+                http::Response::builder().url(url).body(reqwest::Body::from(body))?;
+            (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers);
+            Ok(response.into())
         })
     }
 

@@ -1,8 +1,9 @@
 //! Everything that exists in a lab, and the handle to it.
 
 use crate::event::{Span, Time};
+use crate::lab::bell::{Bell, Changes};
 use crate::lab::faults::{Planned, kind_of};
-use crate::lab::kube::{Access, Console, Store, control};
+use crate::lab::kube::{Access, Console, Kind, Store, control};
 use crate::lab::vault::Raft;
 use crate::lab::{Chance, Files, Stage, Stock, Task, Unseen};
 use serde::{Deserialize, Serialize};
@@ -171,94 +172,35 @@ pub struct Lab {
     bell: Arc<Bell>,
 }
 
-/// Rings when the store changed or watches should look again. Whoever waits is woken in the
-/// order in which they wait: a channel of the runtime's own would shuffle them.
-#[derive(Default)]
-struct Bell {
-    /// The store's version when it rang last, and how often it has.
-    rung: Mutex<(u64, u64)>,
-    notify: Notify,
-}
-
-/// Somebody who listens for changes.
-pub struct Changes {
-    bell: Arc<Bell>,
-    heard: u64,
-}
-
-impl Changes {
-    /// What has changed until now is known.
-    pub fn mark_unchanged(&mut self) {
-        self.heard = self.bell.rung().1;
-    }
-
-    /// Waits for a change that is not known.
-    pub async fn changed(&mut self) {
-        let bell = Arc::clone(&self.bell);
-        loop {
-            let waits = bell.notify.notified();
-            tokio::pin!(waits);
-            waits.as_mut().enable();
-            let rung = bell.rung().1;
-            if rung != self.heard {
-                self.heard = rung;
-                return;
-            }
-            waits.await;
-        }
-    }
-}
-
-impl Bell {
-    fn rung(&self) -> (u64, u64) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self, version: u64, anyway: bool) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        if rung.0 != version || anyway {
-            *rung = (version, rung.1 + 1);
-            drop(rung);
-            self.notify.notify_waiters();
-        }
-    }
-}
-
 impl Lab {
     /// A handle to that world, which lives by that clock.
     #[must_use]
     pub fn new(world: World, clock: Arc<dyn Fn() -> Time + Send + Sync>) -> Self {
-        let rung = Mutex::new((world.store.version(), 0));
-        Self {
-            world: Arc::new(Mutex::new(world)),
-            clock,
-            planned: Arc::default(),
-            bell: Arc::new(Bell { rung, notify: Notify::new() }),
-        }
+        let bell = Arc::new(Bell::new(&world));
+        Self { world: Arc::new(Mutex::new(world)), clock, planned: Arc::default(), bell }
     }
 
     /// Asks or changes something, now.
     pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, faults) = (world.next(), world.faults.clone());
+        let before = world.next();
         world.advance((self.clock)());
         let result = act(&mut world);
         world.settle();
-        let (next, version) = (world.next(), world.store.version());
-        // Watches feel faults at once.
-        let other = world.faults != faults;
+        let next = world.next();
+        let woken = self.bell.ring(&world);
         drop(world);
-        self.bell.ring(version, other);
+        woken.iter().for_each(|listeners| listeners.notify_waiters());
         if next.is_some() && (before.is_none() || next < before) {
             self.planned.notify_one();
         }
         result
     }
 
-    /// Tells when the store's resource version changes.
+    /// Tells when objects of that kind change.
     #[must_use]
-    pub fn changes(&self) -> Changes {
-        Changes { bell: Arc::clone(&self.bell), heard: self.bell.rung().1 }
+    pub fn changes(&self, kind: &'static Kind) -> Changes {
+        self.bell.listen(kind)
     }
 
     /// Wakes when something is due, for ever.

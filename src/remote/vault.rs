@@ -10,7 +10,7 @@ use crate::remote::wire::{
     Endless, Sockets, Wire, WireError, caused_by, root, timed_out, unconnected, whole,
 };
 use crate::site::VoterAt;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use std::error::Error;
 use std::io::ErrorKind;
@@ -261,8 +261,9 @@ fn request(
     let url = reqwest::Url::parse(&format!("{base}/v1/{path}"))?;
     let mut request = reqwest::Request::new(method, url);
     let headers = request.headers_mut();
-    headers.insert("X-Vault-Request", HeaderValue::from_static("true"));
-    headers.insert("X-Vault-No-Request-Forwarding", HeaderValue::from_static("true"));
+    for name in ["x-vault-request", "x-vault-no-request-forwarding"] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static("true"));
+    }
     if let Some(token) = token {
         let mut value = HeaderValue::from_str(token.reveal())?;
         value.set_sensitive(true);

@@ -3,6 +3,7 @@
 use super::answer::Ask;
 use super::reply::{self, Reply};
 use super::state::{Data, Token};
+use super::text::Object;
 use super::{TOKEN_EXPIRES, raft, truth};
 use crate::lab::World;
 use serde_json::{Value, json};
@@ -79,19 +80,27 @@ pub(super) fn capabilities(world: &mut World, ask: &Ask, token: &Token) -> Reply
 }
 
 pub(super) fn lookup(world: &mut World, ask: &Ask, token: &Token) -> Reply {
-    let mut said = json!({
-        "accessor": token.accessor, "creation_time": token.created.0 / 1000,
-        "creation_ttl": token.ttl.map_or(0, |t| t.0 / 1000), "display_name": token.display,
-        "entity_id": "", "expire_time": token.expires, "explicit_max_ttl": 0,
-        "id": ask.token, "meta": null, "num_uses": 0, "orphan": token.ttl.is_none(),
-        "path": token.path, "policies": token.policies,
-        "ttl": token.expires.map_or(0, |at| at.since(world.now).0 / 1000), "type": "service",
-    });
-    if let (Some(map), true) = (said.as_object_mut(), token.ttl.is_some()) {
-        map.insert("issue_time".into(), json!(token.created));
-        map.insert("renewable".into(), json!(true));
+    let mut said = Object::new()
+        .field("accessor", &token.accessor)
+        .field("creation_time", &(token.created.0 / 1000))
+        .field("creation_ttl", &token.ttl.map_or(0, |t| t.0 / 1000))
+        .field("display_name", &token.display)
+        .field("entity_id", &"")
+        .field("expire_time", &token.expires)
+        .field("explicit_max_ttl", &0)
+        .field("id", &ask.token);
+    if token.ttl.is_some() {
+        said = said.field("issue_time", &token.created).field("renewable", &true);
     }
-    reply::wrapped(world, &said, "token", false)
+    let said = said
+        .field("meta", &())
+        .field("num_uses", &0)
+        .field("orphan", &token.ttl.is_none())
+        .field("path", &token.path)
+        .field("policies", &token.policies)
+        .field("ttl", &token.expires.map_or(0, |at| at.since(world.now).0 / 1000))
+        .field("type", &"service");
+    reply::told(world, &said.end(), "token", false)
 }
 
 pub(super) fn renew(world: &mut World, ask: &Ask, token: &Token) -> Reply {

@@ -28,6 +28,7 @@ mod serve;
 mod snapshot;
 mod state;
 mod status;
+mod text;
 mod truth;
 
 pub use self::adopt::{Found, adopt};

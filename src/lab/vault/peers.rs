@@ -3,6 +3,7 @@
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::Led;
+use super::text::{Object, Text, object};
 use super::{VERSION, election, raft, status, truth};
 use crate::event::{Span, Time};
 use crate::lab::World;
@@ -36,13 +37,14 @@ fn address<'a>(world: &'a World, name: &str) -> &'a str {
 fn configuration(world: &mut World) -> Reply {
     let led = world.vault.led.as_ref().map(|led| led.node.clone());
     let server = |(name, votes): (&String, &bool)| {
-        json!({
-            "node_id": name, "address": address(world, name), "leader": Some(name) == led.as_ref(),
-            "protocol_version": "3", "voter": votes,
+        Text(object! {
+            "address": address(world, name), "leader": Some(name) == led.as_ref(),
+            "node_id": name, "protocol_version": "3", "voter": *votes,
         })
     };
-    let servers: Vec<Value> = truth::peers(world).iter().map(server).collect();
-    reply::wrapped(world, &json!({"config": {"servers": servers, "index": 0}}), "system", false)
+    let servers: Vec<Text> = truth::peers(world).iter().map(server).collect();
+    let config = Text(object! { "index": 0, "servers": servers });
+    reply::told(world, &object! { "config": config }, "system", false)
 }
 
 /// What autopilot thinks of one server.
@@ -77,7 +79,7 @@ fn server(world: &World, led: &Led, name: &str) -> Server {
 fn state(world: &mut World) -> Reply {
     let Some(led) = world.vault.led.clone() else { return reply::error(500, "") };
     let peers = truth::peers(world);
-    let (mut servers, mut healthy_voters, mut all) = (Map::new(), 0_usize, true);
+    let (mut servers, mut healthy_voters, mut all) = (Object::new(), 0_usize, true);
     for (name, votes) in &peers {
         let seen = server(world, &led, name);
         all &= seen.healthy;
@@ -87,23 +89,23 @@ fn state(world: &mut World) -> Reply {
             (_, true) => "voter",
             _ => "non-voter",
         };
-        let said = json!({
-            "id": name, "name": name, "address": address(world, name), "node_status": "alive",
-            "last_contact": go_span(seen.contact), "last_term": seen.seen.0,
-            "last_index": seen.seen.1, "healthy": seen.healthy, "stable_since": seen.since,
-            "status": kind, "version": VERSION, "node_type": "voter",
-        });
-        servers.insert(name.clone(), said);
+        let said = object! {
+            "address": address(world, name), "healthy": seen.healthy, "id": name,
+            "last_contact": go_span(seen.contact), "last_index": seen.seen.1,
+            "last_term": seen.seen.0, "name": name, "node_status": "alive", "node_type": "voter",
+            "stable_since": seen.since, "status": kind, "version": VERSION,
+        };
+        servers = servers.entry(name, &Text(said));
     }
     let voting: Vec<&String> = peers.iter().filter(|(_, v)| **v).map(|(n, _)| n).collect();
     let tolerance = healthy_voters.saturating_sub(voting.len() / 2 + 1);
     let others = voting.iter().filter(|n| ***n != led.node);
     let voters: Vec<&String> = std::iter::once(&led.node).chain(others.copied()).collect();
-    let said = json!({
+    let said = object! {
         "failure_tolerance": tolerance, "healthy": all, "leader": led.node,
-        "servers": servers, "voters": voters,
-    });
-    reply::wrapped(world, &said, "system", false)
+        "servers": Text(servers.end()), "voters": voters,
+    };
+    reply::told(world, &said, "system", false)
 }
 
 /// A span of time as Go writes it.

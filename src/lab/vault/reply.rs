@@ -1,5 +1,6 @@
 //! Answers in Vault's form.
 
+use super::text::{Text, object};
 use crate::lab::{Chance, World};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -10,7 +11,13 @@ pub(super) type Reply = Response<Bytes>;
 
 /// JSON as Vault writes it, with a newline.
 pub(super) fn json(code: u16, body: &Value) -> Reply {
-    bytes(code, "application/json", Bytes::from(format!("{body}\n")))
+    text(code, body.to_string())
+}
+
+/// The same of what is text already.
+pub(super) fn text(code: u16, mut body: String) -> Reply {
+    body.push('\n');
+    bytes(code, "application/json", Bytes::from(body))
 }
 
 pub(super) fn bytes(code: u16, kind: &'static str, body: Bytes) -> Reply {
@@ -55,7 +62,21 @@ pub(super) fn listed(code: u16, says: &str) -> Reply {
 /// Data in Vault's envelope. `flat`: what is in it also stands beside it, as in older
 /// endpoints.
 pub(super) fn wrapped(world: &mut World, data: &Value, mount: &str, flat: bool) -> Reply {
-    json(200, &Value::Object(envelope(world, data, mount, flat)))
+    told(world, &data.to_string(), mount, flat)
+}
+
+/// The same of an object that is text already.
+pub(super) fn told(world: &mut World, data: &str, mount: &str, flat: bool) -> Reply {
+    let around = object! {
+        "request_id": request_id(world), "lease_id": "", "renewable": false,
+        "lease_duration": 0, "data": Text(data.to_owned()), "wrap_info": (), "warnings": (), "auth": (),
+        "mount_type": mount,
+    };
+    let beside = data.strip_suffix('}').filter(|fields| flat && *fields != "{");
+    match (beside, around.strip_prefix('{')) {
+        (Some(fields), Some(rest)) => text(200, format!("{fields},{rest}")),
+        _ => text(200, around),
+    }
 }
 
 pub(super) fn envelope(

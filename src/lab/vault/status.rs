@@ -4,10 +4,11 @@
 use super::answer::{Ask, Verb};
 use super::reply::{self, Reply};
 use super::state::Led;
+use super::text::{Object, Text, object};
 use super::{VERSION, life, peers, raft, seal, truth};
 use crate::event::{Span, Time};
 use crate::lab::World;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// How often a standby says hello to the active node.
 const ECHO: Span = Span::secs(5);
@@ -96,22 +97,31 @@ fn health(world: &World, name: &str, ask: &Ask) -> Reply {
         _ => standby,
     };
     let mode = if known(world, name).is_some() { "disabled" } else { "unknown" };
-    let mut body = json!({
-        "initialized": initialised(world, name), "sealed": sealed, "standby": !leads,
-        "performance_standby": false, "replication_performance_mode": mode,
-        "replication_dr_mode": mode, "server_time_utc": world.now.0 / 1000,
-        "version": VERSION, "enterprise": false, "echo_duration_ms": i32::from(!leads),
-        "clock_skew_ms": 0, "replication_primary_canary_age_ms": 0,
-    });
-    name_cluster(world, name, &mut body, sealed);
-    reply::json(code, &body)
+    let body = Object::new()
+        .field("initialized", &initialised(world, name))
+        .field("sealed", &sealed)
+        .field("standby", &!leads)
+        .field("performance_standby", &false)
+        .field("replication_performance_mode", &mode)
+        .field("replication_dr_mode", &mode)
+        .field("server_time_utc", &(world.now.0 / 1000))
+        .field("version", &VERSION)
+        .field("enterprise", &false);
+    let body = name_cluster(world, name, body, sealed)
+        .field("echo_duration_ms", &i32::from(!leads))
+        .field("clock_skew_ms", &0)
+        .field("replication_primary_canary_age_ms", &0);
+    reply::text(code, body.end())
 }
 
-fn name_cluster(world: &World, name: &str, body: &mut Value, sealed: bool) {
+/// Name and id of its cluster, which a sealed voter does not tell.
+fn name_cluster(world: &World, name: &str, body: Object, sealed: bool) -> Object {
     let keyring = truth::disk(world, name).and_then(|d| d.data.keyring.as_ref());
-    if let (Some(keyring), Some(body), false) = (keyring, body.as_object_mut(), sealed) {
-        body.insert("cluster_name".into(), json!(keyring.cluster_name));
-        body.insert("cluster_id".into(), json!(keyring.cluster_id));
+    match keyring.filter(|_| !sealed) {
+        Some(keyring) => body
+            .field("cluster_name", &keyring.cluster_name)
+            .field("cluster_id", &keyring.cluster_id),
+        None => body,
     }
 }
 
@@ -122,17 +132,15 @@ fn leader(world: &World, name: &str) -> Reply {
     let at = known.as_ref().and_then(|led| world.vault.voters.get(led));
     let led = world.vault.led.as_ref().filter(|_| raft::leads(world, name));
     let applied = truth::applied(world, name);
-    reply::json(
-        200,
-        &json!({
-            "ha_enabled": true, "is_self": led.is_some(),
-            "active_time": led.map_or_else(|| YEAR_ONE.to_owned(), |led| led.since.to_string()),
-            "leader_address": at.map(|v| v.api.as_str()).unwrap_or_default(),
-            "leader_cluster_address": at.map(cluster).unwrap_or_default(),
-            "performance_standby": false, "performance_standby_last_remote_wal": 0,
-            "raft_committed_index": applied, "raft_applied_index": applied,
-        }),
-    )
+    let since = led.map_or_else(|| YEAR_ONE.to_owned(), |led| led.since.to_string());
+    let body = object! {
+        "ha_enabled": true, "is_self": led.is_some(), "active_time": since,
+        "leader_address": at.map(|v| v.api.as_str()).unwrap_or_default(),
+        "leader_cluster_address": at.map(cluster).unwrap_or_default(),
+        "performance_standby": false, "performance_standby_last_remote_wal": 0,
+        "raft_committed_index": applied, "raft_applied_index": applied,
+    };
+    reply::text(200, body)
 }
 
 fn cluster(voter: &super::Voter) -> String {
@@ -142,14 +150,22 @@ fn cluster(voter: &super::Voter) -> String {
 pub(super) fn seal_status(world: &World, name: &str) -> Reply {
     let (initialised, sealed) =
         (initialised(world, name), world.vault.voters.get(name).is_none_or(|v| v.sealed));
-    let shares = u8::from(initialised);
-    let mut body = json!({
-        "type": "shamir", "initialized": initialised, "sealed": sealed, "t": shares,
-        "n": shares, "progress": 0, "nonce": "", "version": VERSION, "build_date": "",
-        "migration": false, "recovery_seal": false, "storage_type": "raft",
-    });
-    name_cluster(world, name, &mut body, sealed);
-    reply::json(200, &body)
+    let shares = i32::from(initialised);
+    let body = Object::new()
+        .field("type", &"shamir")
+        .field("initialized", &initialised)
+        .field("sealed", &sealed)
+        .field("t", &shares)
+        .field("n", &shares)
+        .field("progress", &0)
+        .field("nonce", &"")
+        .field("version", &VERSION)
+        .field("build_date", &"")
+        .field("migration", &false);
+    let body = name_cluster(world, name, body, sealed)
+        .field("recovery_seal", &false)
+        .field("storage_type", &"raft");
+    reply::text(200, body.end())
 }
 
 /// When the leader heard of a standby last, if it has since it leads.
@@ -174,12 +190,13 @@ pub(super) fn ha_status(world: &mut World) -> Reply {
         if !active && (echo.is_none() || !peers::configured(world, name)) {
             continue;
         }
-        nodes.push(json!({
+        nodes.push(Text(object! {
             "hostname": name, "api_address": voter.api, "cluster_address": cluster(voter),
-            "active_node": active, "last_echo": echo.filter(|_| !active), "version": VERSION,
-            "upgrade_version": VERSION, "echo_duration_ms": i32::from(!active),
-            "clock_skew_ms": 0, "replication_primary_canary_age_ms": 0,
+            "active_node": active, "last_echo": echo.filter(|_| !active),
+            "echo_duration_ms": i32::from(!active), "clock_skew_ms": 0,
+            "replication_primary_canary_age_ms": 0, "version": VERSION,
+            "upgrade_version": VERSION,
         }));
     }
-    reply::wrapped(world, &json!({"nodes": nodes}), "system", true)
+    reply::told(world, &object! { "nodes": nodes }, "system", true)
 }

@@ -10,7 +10,7 @@ use super::select::Selector;
 use super::{Body, envelope, list, proto, reply, table};
 use crate::event::Time;
 use crate::lab::kube::{Change, Kind, Text, faults};
-use crate::lab::{Changes, Lab, World};
+use crate::lab::{Changes, Heard, Lab, World};
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
@@ -39,6 +39,8 @@ struct Watch {
     mark_end: bool,
     /// Everything up to this version is told.
     at: u64,
+    /// What was known when all up to then was told last.
+    looked: Option<Heard>,
     /// The version of the last thing that was told.
     told: u64,
     bookmarks: bool,
@@ -64,7 +66,7 @@ pub fn open(lab: &Lab, call: &Call) -> Result<Response<Body>, Refusal> {
     let asked = call.query.version()?;
     let wanted = initial(call)?;
     let bookmarks = call.query.flag("allowWatchBookmarks");
-    let changes = lab.changes();
+    let changes = lab.changes(call.place.kind);
     let everything = wanted.unwrap_or(asked.unwrap_or(0) == 0);
     let (first, now) = lab.with(|world| {
         let current = world.store.version();
@@ -89,6 +91,7 @@ pub fn open(lab: &Lab, call: &Call) -> Result<Response<Body>, Refusal> {
         first,
         mark_end: wanted == Some(true) && bookmarks,
         at,
+        looked: None,
         told: at,
         bookmarks,
         next_bookmark: start + BOOKMARKS,
@@ -130,9 +133,9 @@ impl Watch {
             if self.over {
                 return None;
             }
-            self.changes.mark_unchanged();
+            let heard = self.changes.mark_unchanged();
             let lab = self.lab.clone();
-            let look = lab.with(|world| self.look(world));
+            let look = lab.with(|world| self.look(world, heard));
             let stale = matches!(look, Look::Stale);
             match look {
                 Look::Piece(piece) => return Some(Ok(piece.into())),
@@ -170,7 +173,7 @@ impl Watch {
         }
     }
 
-    fn look(&mut self, world: &World) -> Look {
+    fn look(&mut self, world: &World, heard: Heard) -> Look {
         if world.suffers(faults::API_OUTAGE) {
             return Look::Broken;
         }
@@ -186,6 +189,10 @@ impl Watch {
         if std::mem::take(&mut self.mark_end) {
             return Look::Piece(self.mark(world.now, self.at, true));
         }
+        // The history may not reach back to where something of this kind happened last.
+        let quiet = self.looked.and_then(|looked| heard.quiet_since(&looked));
+        self.at = self.at.max(quiet.unwrap_or(0));
+        self.looked = Some(heard);
         let Some(changes) = world.store.since(self.at) else {
             // Events have no cache, and the store says it in other words.
             let message = match self.kind.plural {

@@ -159,7 +159,7 @@ fn write_status(world: &mut World, key: &Key, verdict: Option<Verdict>) {
             warning(world, &job, SOURCE, verdict.reason, verdict.message);
         }
     }
-    let _gone = world.store.update(key, |j| j["status"] = status);
+    let _gone = world.store.report(key, |j| j["status"] = status);
 }
 
 /// A finished job with a time to live goes after it.

@@ -80,5 +80,5 @@ fn write_status(world: &mut World, key: &Key) {
         status.insert(name.into(), json!(count));
     }
     status.insert("observedGeneration".into(), set["metadata"]["generation"].clone());
-    let _gone = world.store.update(key, |s| s["status"] = Value::Object(status));
+    let _gone = world.store.report(key, |s| s["status"] = Value::Object(status));
 }

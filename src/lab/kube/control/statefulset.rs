@@ -137,7 +137,7 @@ fn replica(
         return Ok(Step::Break(()));
     }
     identity::keep_claims(world, set, at, Some(pod));
-    if let Some(key) = key_of(pod) {
+    if let Some(key) = key_of(pod).filter(|_| !identity::is_labelled(pod, at)) {
         let _gone = world.store.update(&key, |p| identity::label(p, name(pod), at));
     }
     Ok(Step::Continue(()))
@@ -243,5 +243,5 @@ fn write_status(world: &mut World, key: &Key, revisions: &Revisions) {
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         status[name] = json!(count);
     }
-    let _gone = world.store.update(key, |s| s["status"] = status);
+    let _gone = world.store.report(key, |s| s["status"] = status);
 }

@@ -58,7 +58,7 @@ pub(super) fn write(world: &mut World, key: &Key) {
     if let Some(collisions) = deployment["status"]["collisionCount"].as_u64() {
         status.insert("collisionCount".into(), json!(collisions));
     }
-    let _gone = world.store.update(key, |d| d["status"] = Value::Object(status));
+    let _gone = world.store.report(key, |d| d["status"] = Value::Object(status));
 }
 
 fn condition(

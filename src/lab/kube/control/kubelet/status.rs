@@ -17,7 +17,7 @@ pub(super) fn write(world: &mut World, key: &Key, pod: &Value, run: &Run) {
         let mut internal = addresses.filter(|a| a["type"] == "InternalIP");
         internal.next().map(|a| text(&a["address"]).to_owned()).unwrap_or_default()
     });
-    let _gone = world.store.update(key, |p| {
+    let _gone = world.store.report(key, |p| {
         p["status"]["phase"] = json!(phase(run));
         conditions(p, run, now);
         p["status"]["startTime"] = json!(stamp(run.since));

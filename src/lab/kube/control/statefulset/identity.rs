@@ -54,6 +54,13 @@ pub(super) fn label(pod: &mut Value, name: &str, at: i64) {
     labels["apps.kubernetes.io/pod-index"] = json!(at.to_string());
 }
 
+/// It has them.
+pub(super) fn is_labelled(pod: &Value, at: i64) -> bool {
+    let labels = &pod["metadata"]["labels"];
+    labels["statefulset.kubernetes.io/pod-name"] == pod["metadata"]["name"]
+        && labels["apps.kubernetes.io/pod-index"].as_str() == Some(at.to_string().as_str())
+}
+
 /// The first ordinal.
 pub(super) fn start(set: &Value) -> i64 {
     set["spec"]["ordinals"]["start"].as_i64().unwrap_or(0)
