@@ -40,6 +40,9 @@ pub(super) fn in_time(state: &State, now: Time) -> Vec<Event> {
         return Vec::new();
     }
     let short = if soaks(state) { None } else { window::short(state, now) };
+    if short.is_none() && state.offers.is_empty() {
+        return Vec::new();
+    }
     let ways = state.runbook.backouts.iter().filter(|b| b.when.is_none());
     let ways = ways.map(|b| (&b.phase.id, Some(b))).chain([(&state.runbook.undo.id, None)]);
     let mut events = Vec::new();

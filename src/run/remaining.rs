@@ -11,7 +11,7 @@ impl State {
     #[must_use]
     pub fn remaining(&self, now: Time) -> Span {
         let left = self.left(now);
-        Span(left.iter().map(|(addr, step)| self.left_of_step(addr, step, now).0).sum())
+        Span(left.map(|(addr, step)| self.left_of_step(&addr, step, now).0).sum())
     }
 
     /// The same up to the next soak: what a change window has to have time for.
@@ -19,27 +19,24 @@ impl State {
     pub fn up_to_soak(&self, now: Time) -> Span {
         let left = self.left(now);
         let soaks = |step: &Step| matches!(step.does, Does::Soak { .. });
-        let before = left.iter().take_while(|(_, step)| !soaks(step));
-        Span(before.map(|(addr, step)| self.left_of_step(addr, step, now).0).sum())
+        let before = left.take_while(|(_, step)| !soaks(step));
+        Span(before.map(|(addr, step)| self.left_of_step(&addr, step, now).0).sum())
     }
 
     /// Steps that are not over, in the order in which their turns come.
-    fn left(&self, now: Time) -> Vec<(StepAddr, &Step)> {
+    fn left(&self, now: Time) -> impl Iterator<Item = (StepAddr, &Step)> {
         let phases: Vec<&PhaseState> = match self.back.last() {
             Some(back) => self.phases.iter().filter(|p| p.id == back.section).collect(),
             None => self.phases.iter().take(self.runbook.phases.len()).collect(),
         };
         let known = phases.into_iter().filter_map(|p| Some((p, self.runbook.section(&p.id)?)));
-        let mut left = Vec::new();
-        for (state, phase) in known {
-            for item in self.items_left(state, phase, now) {
-                let addresses = Self::addresses(phase, item.as_deref());
-                let steps = addresses.into_iter().filter_map(|a| Some((self.step(&a)?, a)));
-                left.extend(steps.map(|(step, addr)| (addr, step)));
-            }
-        }
-        left.retain(|(addr, _)| !self.steps.get(addr).is_some_and(|s| s.status.is_over()));
-        left
+        let turns = known.flat_map(move |(state, phase)| {
+            let items = self.items_left(state, phase, now).into_iter();
+            items.flat_map(|item| Self::addresses(phase, item.as_deref()))
+        });
+        let over = |addr: &StepAddr| self.steps.get(addr).is_some_and(|s| s.status.is_over());
+        let left = turns.filter(move |addr| !over(addr));
+        left.filter_map(|addr| Some((self.step(&addr)?, addr))).map(|(step, addr)| (addr, step))
     }
 
     /// Items whose turn is not over; one without a name for a phase without any.

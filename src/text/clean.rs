@@ -18,7 +18,11 @@ pub fn clean_output(text: &str) -> String {
 
 fn neutral(text: &str, colour: bool) -> String {
     // Nearly all text: names, classes, identities.
-    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+    let mut rest = text.as_bytes();
+    while let [b' '..=b'~', more @ ..] = rest {
+        rest = more;
+    }
+    if rest.is_empty() {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len());

@@ -16,6 +16,8 @@ macro_rules! say {
 /// Prints what is new, a line each.
 #[derive(Default)]
 pub(super) struct Printer {
+    /// The steps as they were when they were looked at last.
+    walked: Option<Arc<BTreeMap<StepAddr, Arc<StepState>>>>,
     /// Each step as it was when it was printed last.
     seen: BTreeMap<StepAddr, Arc<StepState>>,
     statuses: BTreeMap<StepAddr, (Status, u32)>,
@@ -64,7 +66,23 @@ impl Printer {
                 say!(self, "phase {} cannot go on: {why}", p.id);
             }
         }
-        // A state comes after every entry, and hardly any entry is about more than one step.
+        self.steps(state);
+        self.lines.extend(self.ways.news(state));
+        self.lines.extend(self.soaks.news(state));
+        self.output(state);
+        if let Some(why) = state.aborted.as_ref().filter(|_| !self.aborted) {
+            self.aborted = true;
+            say!(self, "the run is over, not done: {why}");
+        }
+    }
+
+    fn steps(&mut self, state: &State) {
+        // A state comes after every entry; most are observations.
+        if self.walked.as_ref().is_some_and(|walked| Arc::ptr_eq(walked, &state.steps)) {
+            return;
+        }
+        self.walked = Some(Arc::clone(&state.steps));
+        // Hardly any entry is about more than one step.
         let seen = |addr: &StepAddr, s| self.seen.get(addr).is_some_and(|old| Arc::ptr_eq(old, s));
         let mut news: Vec<_> = state.steps.iter().filter(|(addr, s)| !seen(addr, s)).collect();
         news.sort_by_cached_key(|(addr, _)| turn(state, addr));
@@ -78,13 +96,6 @@ impl Printer {
             self.no_plan(addr, s);
             self.probe(addr, s);
             self.verdicts(state, addr, s);
-        }
-        self.lines.extend(self.ways.news(state));
-        self.lines.extend(self.soaks.news(state));
-        self.output(state);
-        if let Some(why) = state.aborted.as_ref().filter(|_| !self.aborted) {
-            self.aborted = true;
-            say!(self, "the run is over, not done: {why}");
         }
     }
 
