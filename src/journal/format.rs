@@ -15,10 +15,11 @@ pub(crate) fn hash(previous: &str, body: &[u8]) -> String {
     let mut sha = Sha256::new();
     sha.update(previous.as_bytes());
     sha.update(body);
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
     let mut hex = String::with_capacity(64);
     for b in sha.finalize() {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{b:02x}");
+        hex.push(digit(b >> 4));
+        hex.push(digit(b & 15));
     }
     hex
 }

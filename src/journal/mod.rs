@@ -27,7 +27,7 @@ pub use holder::holder;
 pub use moved::{ELSEWHERE, mark_moved, moved_to};
 pub use read::{Against, Read, ReadError, Verdict, compare, read, read_bytes};
 pub(crate) use tail::is_unwritten;
-pub use write::{Done, Health, HealthState, Writer};
+pub use write::{Done, Health, HealthState, Kept, Writer};
 
 /// Name of the file in a run's directory.
 pub const FILE: &str = "journal.jsonl";

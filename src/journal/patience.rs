@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+/// What is said of what came too late.
+pub(super) const CLOSED: &str = "the journal is closed";
+
 /// Who waits for entries, in the order in which they were given.
 pub(super) struct Waiting {
     queue: Mutex<Queue>,
@@ -91,11 +94,15 @@ impl Waiting {
                 .unwrap_or_else(PoisonError::into_inner);
             queue = after;
             if queue.ended || timed.timed_out() {
-                let why = format!(
-                    "the journal has not answered for {} s, and what it took of this is not known: \
-                     see to its disk, leave (q), then holdpoint resume",
-                    patience.as_secs()
-                );
+                // A writer that ended had taken nothing of what still waits then.
+                let why = match queue.ended {
+                    true => CLOSED.to_owned(),
+                    false => format!(
+                        "the journal has not answered for {} s, and what it took of this is not \
+                         known: see to its disk, leave (q), then holdpoint resume",
+                        patience.as_secs()
+                    ),
+                };
                 queue.given_up = Some(why.clone());
                 let waits = std::mem::take(&mut queue.waits);
                 drop(queue);
@@ -138,7 +145,7 @@ mod tests {
         let waiting = Waiting::start(LONG).unwrap();
         let (_, wait) = begin(&waiting);
         waiting.end();
-        assert!(matches!(wait.recv_timeout(SOON), Ok(Err(_))));
+        assert_eq!(wait.recv_timeout(SOON), Ok(Err(CLOSED.into())));
         let idle = Waiting::start(LONG).unwrap();
         idle.end();
         let ended = |_| {

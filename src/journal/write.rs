@@ -3,7 +3,7 @@
 use crate::event::{Entry, Time};
 use crate::journal::disk::Disk;
 use crate::journal::format::{ZERO_HASH, line};
-use crate::journal::patience::Waiting;
+use crate::journal::patience::{CLOSED, Waiting};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -78,7 +78,11 @@ enum Way {
         thread: Mutex<Option<JoinHandle<()>>>,
     },
     Inline(Mutex<Worker>),
+    Kept(Kept),
 }
+
+/// Entries of a journal that nobody will read.
+pub type Kept = Arc<Mutex<Vec<Entry>>>;
 
 impl Writer {
     /// Starts the thread. `head` is the hash of the last entry there is.
@@ -117,16 +121,33 @@ impl Writer {
         Self { health: Arc::clone(&worker.health), way: Way::Inline(Mutex::new(worker)) }
     }
 
+    /// Keeps entries as they are, without a line and a hash of any: for a rehearsal of which only
+    /// its report is wanted.
+    #[must_use]
+    pub fn kept(entries: Kept) -> Self {
+        let health = Health { state: HealthState::Ok, head: ZERO_HASH.into(), ..Health::default() };
+        Self { health: Arc::new(Mutex::new(health)), way: Way::Kept(entries) }
+    }
+
     /// Appends; never blocks, unless it writes inline. `done` is called on the writer's
     /// thread.
     pub fn append(&self, entries: Vec<Entry>, durable: bool, done: Done) {
         let (orders, waiting) = match &self.way {
             Way::Thread { orders, waiting, .. } => (orders, waiting),
             Way::Inline(worker) => return done(locked(worker).write(&entries, durable)),
+            Way::Kept(kept) => {
+                let last = entries.last().map(|e| e.seq);
+                let mut health = locked(&self.health);
+                health.entries = last.map_or(health.entries, |seq| seq + 1);
+                health.synced_seq = last.or(health.synced_seq);
+                drop(health);
+                locked(kept).extend(entries);
+                return done(Ok(()));
+            }
         };
         let Some(order) = waiting.begin(done) else { return };
         if orders.send(Order::Append { entries, durable, order }).is_err() {
-            waiting.finish(order, Err("the journal is closed".into()));
+            waiting.finish(order, Err(CLOSED.into()));
         }
     }
 
@@ -140,6 +161,7 @@ impl Writer {
     pub fn close(&self) -> Health {
         match &self.way {
             Way::Inline(worker) => locked(worker).guarded(Worker::sync),
+            Way::Kept(_) => {}
             Way::Thread { orders, closed, thread, .. } => {
                 // A send fails only when the thread has ended already.
                 let _ = orders.send(Order::Close);

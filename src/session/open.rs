@@ -1,13 +1,13 @@
 //! A run's beginning: its directory, its header, its first state; and folding it back.
 
 use crate::event::{Entry, Event, Header};
-use crate::journal::{Disk, FileDisk, JournalError, ReadError, Verdict, Writer};
+use crate::journal::{Disk, FileDisk, JournalError, Kept, ReadError, Verdict, Writer};
 use crate::remote::Clock;
 use crate::run::{State, apply};
 use crate::runbook::{self, model::Runbook};
 use crate::text::clean_line;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What a new run needs.
 pub struct Opening {
@@ -34,7 +34,7 @@ pub enum Keep {
     /// that nobody watches, whose time must not pass while a disk is slow.
     Loosely,
     /// In memory: for a rehearsal that only its report is wanted of.
-    Memory(Arc<Mutex<Vec<u8>>>),
+    Memory(Kept),
 }
 
 /// A file that is left to the system's cache.
@@ -43,19 +43,6 @@ pub(super) struct Loose(pub(super) FileDisk);
 impl Disk for Loose {
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.append(bytes)
-    }
-    fn sync(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// No file.
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Disk for Memory {
-    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(())
     }
     fn sync(&mut self) -> std::io::Result<()> {
         Ok(())
@@ -102,7 +89,7 @@ pub async fn open(opening: Opening) -> Result<(State, Writer, PathBuf), OpenErro
             Writer::start(disk, None, theirs).map_err(OpenError::Thread)?
         }
         Keep::Loosely => Writer::inline(Box::new(Loose(FileDisk::create(&dir)?)), None, theirs),
-        Keep::Memory(bytes) => Writer::inline(Box::new(Memory(bytes)), None, theirs),
+        Keep::Memory(entries) => Writer::kept(entries),
     };
     let entry = Entry {
         seq: 0,

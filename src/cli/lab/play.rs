@@ -4,7 +4,7 @@
 use crate::cli::lab::strike::{missed, strike, struck};
 use crate::cli::run::{params, slot};
 use crate::event::{Actor, Entry, Event, FORMAT, Header, Mode, Span, Time};
-use crate::journal::read_bytes;
+use crate::journal::{self, Kept};
 use crate::lab::faults::Fault;
 use crate::lab::{self, Lab, World, site as labsite};
 use crate::problem::render;
@@ -17,7 +17,7 @@ use crate::session::{Answers, Engine, Handle, Keep, Opening, Out, open, unattend
 use crate::site::Site;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use tokio::task::JoinHandle;
 
 /// The runbook of a demo.
@@ -260,7 +260,7 @@ pub struct Playing {
     task: JoinHandle<()>,
     /// The world's own life, and the faults that are to come.
     beside: Vec<JoinHandle<()>>,
-    kept: Option<Arc<Mutex<Vec<u8>>>>,
+    kept: Option<Kept>,
     dir: PathBuf,
 }
 
@@ -313,18 +313,13 @@ impl Playing {
         handle.close();
         end(handle, task).await;
         beside.iter().for_each(JoinHandle::abort);
-        let (bytes, journal) = match kept {
+        let (entries, journal) = match kept {
             Some(kept) => {
-                let bytes =
-                    std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
-                (bytes, None)
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                (std::mem::take(&mut *kept), None)
             }
-            None => {
-                let bytes = std::fs::read(dir.join(crate::journal::FILE));
-                (bytes.map_err(|e| e.to_string())?, Some(dir))
-            }
+            None => (journal::read(&dir).map_err(|e| e.to_string())?.entries, Some(dir)),
         };
-        let entries = read_bytes(&bytes).map_err(|e| e.to_string())?.entries;
         let struck = lab.with(|world| struck(world));
         Ok(Played { done, entries, struck, without: None, alone: None, state, lab, journal })
     }
