@@ -55,8 +55,24 @@ pub async fn resolve(
     pins: &Pins,
     call: &Call<String>,
 ) -> Result<Proposal, String> {
-    let resolved = resolved(remote, pins, call).await;
-    resolved.map_err(|why| remote.redactor().redact(&why))
+    right_site(remote, pins, call).await?;
+    planned(remote, pins, call).await
+}
+
+/// Whether it is the site that the run was opened on: nothing else is asked of another one.
+pub async fn right_site(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<(), String> {
+    let pinned = is_pinned(pins, &remote.identities().await, &call.verb);
+    pinned.map_err(|why| remote.redactor().redact(&why))
+}
+
+/// What a call would do now, on the right site.
+pub async fn planned(
+    remote: &Remote,
+    pins: &Pins,
+    call: &Call<String>,
+) -> Result<Proposal, String> {
+    let planned = plan(remote, pins, call).await;
+    planned.map_err(|why| remote.redactor().redact(&why))
 }
 
 /// The command of a call that would be refused as things are now, for a plan: what it would be once
@@ -66,19 +82,6 @@ pub async fn later(remote: &Remote, call: &Call<String>) -> Option<String> {
         "kube.apply" => kube_apply::creating(remote, &args::Args::new(call)).await.ok(),
         _ => None,
     }
-}
-
-/// Plans that only read: whose site it is is asked at the same time.
-const READ: [&str; 3] = ["kube.delete_claims", "kube.delete_pod", "kube.remove_protection"];
-
-async fn resolved(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
-    if READ.contains(&call.verb.as_str()) {
-        let (found, plan) = tokio::join!(remote.identities(), planned(remote, pins, call));
-        is_pinned(pins, &found, &call.verb)?;
-        return plan;
-    }
-    is_pinned(pins, &remote.identities().await, &call.verb)?;
-    planned(remote, pins, call).await
 }
 
 /// That this is the site whose run it is, as far as that verb needs it.
@@ -113,7 +116,7 @@ fn is_pinned(pins: &Pins, found: &Pins, verb: &str) -> Result<(), String> {
     Ok(())
 }
 
-async fn planned(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
+async fn plan(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<Proposal, String> {
     let args = args::Args::new(call);
     match call.verb.as_str() {
         "kube.delete_statefulset" => kube::plan_statefulset(remote, &args).await,

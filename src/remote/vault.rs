@@ -164,11 +164,12 @@ impl VoterClient {
                 let body = crate::text::json(&bytes).unwrap_or(Value::Null);
                 Ok(Asked { code, body, latency: started.elapsed() })
             }
+            // In a box: it is rare, and every answer would have room for it.
             Ok(Err(e)) => {
                 let seen = silence(e.as_ref());
-                Err(self.why(base, started, untried, seen).await)
+                Err(Box::pin(self.why(base, started, untried, seen)).await)
             }
-            Err(_) => Err(self.why(base, started, untried, Silence::Silent).await),
+            Err(_) => Err(Box::pin(self.why(base, started, untried, Silence::Silent)).await),
         }
     }
 

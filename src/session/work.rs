@@ -119,24 +119,30 @@ async fn prepared(
     call: Option<&Call<String>>,
     reading: &Reading,
 ) -> (Vec<crate::world::Change>, Resolved) {
-    let resolve = async {
-        match call {
-            // A program that outlived its Holdpoint is not offered a second time.
-            Some(call) => Some(match outlived(remote, marks).await {
-                Some(why) => Err(why),
-                None => action::resolve(remote, pins, call).await.map(Box::new),
-            }),
-            None => None,
+    // A program that outlived its Holdpoint is not offered a second time.
+    let site = async {
+        let Some(call) = call else { return Ok(()) };
+        match outlived(remote, marks).await {
+            Some(why) => Err(why),
+            None => action::right_site(remote, pins, call).await,
         }
     };
+    let plan = async |site: Result<(), String>| match (call, site) {
+        (None, _) => None,
+        (Some(_), Err(why)) => Some(Err(why)),
+        (Some(call), Ok(())) => Some(action::planned(remote, pins, call).await.map(Box::new)),
+    };
     match purpose {
-        Purpose::Review => tokio::join!(observe::read(remote, reading), resolve),
+        Purpose::Review => {
+            let resolve = async { plan(site.await).await };
+            tokio::join!(observe::read(remote, reading), resolve)
+        }
         // Gates can take seconds. The objects are looked at late, so that as little as can be
         // lies between that look and the effect; later still only what would be stale by then.
         Purpose::Execute => {
             let (lasting, fleeting) = reading.parted();
-            let mut changes = observe::at_once(remote, &lasting).await;
-            let proposal = resolve.await;
+            let (mut changes, site) = tokio::join!(observe::at_once(remote, &lasting), site);
+            let proposal = plan(site).await;
             changes.extend(observe::at_once(remote, &fleeting).await);
             (changes, proposal)
         }
