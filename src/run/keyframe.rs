@@ -7,7 +7,7 @@ use crate::run::redline::Redlined;
 use crate::run::state::{Back, GuardState, OutputLine, PhaseState, State, step_of};
 use crate::run::step::StepState;
 use crate::runbook::{Kept, load};
-use crate::world::World;
+use crate::world::{Shared, World};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -26,18 +26,18 @@ struct Frame {
     window_why: Option<(String, Actor)>,
     phases: Vec<PhaseState>,
     back: Vec<Back>,
-    offers: BTreeMap<String, Judged>,
+    offers: Shared<BTreeMap<String, Judged>>,
     steps: Vec<(StepAddr, StepState)>,
-    evidence: BTreeMap<String, Value>,
-    captured: BTreeMap<String, (StepAddr, u32)>,
-    lost: BTreeMap<String, String>,
+    evidence: Shared<BTreeMap<String, Value>>,
+    captured: Shared<BTreeMap<String, (StepAddr, u32)>>,
+    lost: Shared<BTreeMap<String, String>>,
     #[serde(default)]
-    kept: BTreeMap<String, Kept>,
+    kept: Shared<BTreeMap<String, Kept>>,
     #[serde(default)]
     again: Option<StepAddr>,
-    choice: BTreeMap<String, String>,
+    choice: Shared<BTreeMap<String, String>>,
     world: World,
-    guards: BTreeMap<String, GuardState>,
+    guards: Shared<BTreeMap<String, GuardState>>,
     line_held: Option<(String, Actor)>,
     lease: Option<Lease>,
     running: Option<(EffectId, StepAddr)>,

@@ -5,7 +5,7 @@ use crate::run::redline::Redlined;
 use crate::run::step::StepState;
 use crate::runbook::model::{Phase, Runbook, Step, UNDO};
 use crate::runbook::{Kept, Scope};
-use crate::world::World;
+use crate::world::{Shared, World};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -40,26 +40,26 @@ pub struct State {
     /// Ways back that are being walked; the last one is in hand.
     pub back: Vec<Back>,
     /// Ways back whose condition holds, and what it was judged on.
-    pub offers: BTreeMap<String, Judged>,
+    pub offers: Shared<BTreeMap<String, Judged>>,
     /// Steps whose phase (and item) has begun. Shared: the state is published after every fold.
     pub steps: Arc<BTreeMap<StepAddr, Arc<StepState>>>,
     /// Captured values.
-    pub evidence: BTreeMap<String, Value>,
+    pub evidence: Shared<BTreeMap<String, Value>>,
     /// Which step captured each, in which attempt.
-    pub captured: BTreeMap<String, (StepAddr, u32)>,
+    pub captured: Shared<BTreeMap<String, (StepAddr, u32)>>,
     /// Values that a step was to capture and did not, and why: nothing is judged on them.
-    pub lost: BTreeMap<String, String>,
+    pub lost: Shared<BTreeMap<String, String>>,
     /// Until when evidence counts that does not count for ever.
-    pub kept: BTreeMap<String, Kept>,
+    pub kept: Shared<BTreeMap<String, Kept>>,
     /// A step of what is over that is run again, since what it kept does not count any more. In hand
     /// until it is over.
     pub again: Option<StepAddr>,
     /// Answers of `choose` steps.
-    pub choice: BTreeMap<String, String>,
+    pub choice: Shared<BTreeMap<String, String>>,
     /// What the panes show.
     pub world: World,
     /// Guards by id.
-    pub guards: BTreeMap<String, GuardState>,
+    pub guards: Shared<BTreeMap<String, GuardState>>,
     /// Why, and who holds the line.
     pub line_held: Option<(String, Actor)>,
     /// What is known of the cluster's lease; none before anything was.
@@ -207,16 +207,16 @@ impl State {
             at,
             phases,
             back: Vec::new(),
-            offers: BTreeMap::new(),
+            offers: Shared::default(),
             steps: Arc::default(),
-            evidence: BTreeMap::new(),
-            captured: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            kept: BTreeMap::new(),
+            evidence: Shared::default(),
+            captured: Shared::default(),
+            lost: Shared::default(),
+            kept: Shared::default(),
             again: None,
-            choice: BTreeMap::new(),
+            choice: Shared::default(),
             world: World::default(),
-            guards: BTreeMap::new(),
+            guards: Shared::default(),
             line_held: None,
             lease: None,
             running: None,

@@ -109,7 +109,7 @@ impl Printer {
             );
             self.leader.clone_from(&raft.leader);
         }
-        for (id, g) in &state.guards {
+        for (id, g) in state.guards.iter() {
             if self.guards.insert(id.clone(), g.breached) != Some(g.breached)
                 && (g.breached || self.guards.len() > 1)
             {

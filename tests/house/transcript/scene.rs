@@ -305,7 +305,7 @@ fn summary(state: &State, start: Time) -> BTreeMap<String, String> {
             ),
         );
     }
-    for (id, g) in &state.guards {
+    for (id, g) in state.guards.iter() {
         let text = format!(
             "{} {} since {} breached {}",
             g.judged.verdict,
