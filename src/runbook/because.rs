@@ -5,9 +5,10 @@ use crate::runbook::convert;
 use crate::runbook::expr::conjuncts;
 use crate::runbook::spell::{spell, walked};
 use crate::runbook::walk::{self, Macro, decoded};
-use crate::runbook::why::{of_row, read_of, rows};
+use crate::runbook::why::{self, holds, of_row, read_of, rows};
+use cel::Context;
 use cel::common::ast::{ComprehensionExpr, Expr as Ast, IdedExpr, operators};
-use cel::{Context, Value};
+use cel::common::value::Val;
 
 /// Rows that are told one by one.
 const TOLD: usize = 6;
@@ -29,9 +30,9 @@ struct Walk<'e> {
 
 impl Walk<'_> {
     /// What is asked of a row is so.
-    fn so(&self, row: &Value, context: &Context<'_, '_>) -> bool {
+    fn so<'v>(&self, row: &(dyn Val + 'v), context: &Context<'_, 'v>) -> bool {
         let inner = of_row(self.c, row, context);
-        self.asked.iter().all(|p| Value::resolve(p, &inner) == Ok(Value::Bool(true)))
+        self.asked.iter().all(|p| holds(p, &inner))
     }
 }
 
@@ -54,10 +55,8 @@ pub(crate) fn decisive(
     verdict: Verdict,
 ) -> Vec<Decisive> {
     // Where the whole is so, each part is, and is not asked again.
-    let holds = |part: &&IdedExpr| {
-        verdict == Verdict::Pass || Value::resolve(part, context) == Ok(Value::Bool(true))
-    };
-    let parts: Vec<_> = conjuncts(expr).into_iter().filter(holds).collect();
+    let so = |part: &&IdedExpr| verdict == Verdict::Pass || holds(part, context);
+    let parts: Vec<_> = conjuncts(expr).into_iter().filter(so).collect();
     let walks: Vec<Walk<'_>> = parts.iter().filter_map(|part| walk(part)).collect();
     // That there are rows says nothing beside what is asked of them.
     let again = |at: usize, walk: &Walk<'_>| {
@@ -105,9 +104,9 @@ fn walk(part: &IdedExpr) -> Option<Walk<'_>> {
 fn told_of(walk: &Walk<'_>, context: &Context<'_, '_>) -> Option<Decisive> {
     let of = base(&walk.c.iter_range);
     let all = rows(walk.c, context)?;
-    let which: Vec<&Value> = match walk.how {
+    let which: Vec<_> = match walk.how {
         How::All => all.iter().collect(),
-        How::Some | How::Those => all.iter().filter(|row| walk.so(row, context)).collect(),
+        How::Some | How::Those => all.iter().filter(|row| walk.so(&***row, context)).collect(),
         How::None => Vec::new(),
     };
     let rows = match which.len() {
@@ -115,7 +114,7 @@ fn told_of(walk: &Walk<'_>, context: &Context<'_, '_>) -> Option<Decisive> {
         0 => return None,
         n if n > TOLD => format!("{n} of them"),
         _ => {
-            let told = which.into_iter().map(|row| told(walk.c, row, &walk.asked, context));
+            let told = which.into_iter().map(|row| told(walk.c, &**row, &walk.asked, context));
             told.collect::<Vec<_>>().join(", ")
         }
     };
@@ -131,20 +130,21 @@ fn base(range: &IdedExpr) -> String {
 }
 
 /// A row by its name, with what is asked of it, and of other tables the rows that answer that.
-fn told(
+fn told<'v>(
     c: &ComprehensionExpr,
-    row: &Value,
+    row: &(dyn Val + 'v),
     asked: &[&IdedExpr],
-    context: &Context<'_, '_>,
+    context: &Context<'_, 'v>,
 ) -> String {
     let inner = of_row(c, row, context);
     let mut facts: Vec<String> = Vec::new();
     for part in asked {
         let found = match walk(part) {
             Some(walk) if walk.how == How::Some => {
-                let all = rows(walk.c, &inner).unwrap_or_default();
-                let found = all.iter().find(|row| walk.so(row, &inner));
-                found.map(|row| told(walk.c, row, &walk.asked, &inner)).into_iter().collect()
+                let all = rows(walk.c, &inner);
+                let found =
+                    all.iter().flat_map(|all| all.iter()).find(|row| walk.so(&***row, &inner));
+                found.map(|row| told(walk.c, &**row, &walk.asked, &inner)).into_iter().collect()
             }
             _ => read_of(c, &[part], &inner),
         };
@@ -157,7 +157,8 @@ fn told(
     // Where it is was looked for.
     facts.retain(|fact| !fact.starts_with("namespace "));
     let facts: Vec<String> = facts.into_iter().map(plainly).collect();
-    let name = convert::field(row, "name").unwrap_or_else(|| row.clone());
+    let row = why::told(row);
+    let name = convert::field(&row, "name").unwrap_or(row);
     let name = convert::brief(&name);
     if facts.is_empty() { name } else { format!("{name} ({})", facts.join(", ")) }
 }
