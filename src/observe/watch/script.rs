@@ -65,11 +65,20 @@ impl Rig {
     pub(super) async fn start(
         script: impl IntoIterator<Item = (&'static str, Vec<Reply>)>,
     ) -> Self {
+        Self::beside(&[], script).await
+    }
+
+    /// Namespaces are watched beside the site's own.
+    pub(super) async fn beside(
+        namespaces: &[&str],
+        script: impl IntoIterator<Item = (&'static str, Vec<Reply>)>,
+    ) -> Self {
+        let named: BTreeSet<String> = namespaces.iter().map(|&n| n.to_owned()).collect();
         let script = Script(Mutex::new(script.into_iter().collect()));
         let api = Responder::start(move |asked, _| script.answer(asked)).await;
         let remote = rig::remote(Some(&api.url), &[], "").await;
         let (out, changes) = channel(64);
-        spawn_at(&remote, &BTreeSet::new(), &out, PACE);
+        spawn_at(&remote, &named, &out, PACE);
         Self { api, changes, world: World::default(), seen: Vec::new() }
     }
 

@@ -149,6 +149,40 @@ async fn a_version_of_another_history_is_not_waited_for() {
     assert_eq!(asked.iter().filter(|q| q.contains("resourceVersion=7&")).count(), 2, "{asked:?}");
 }
 
+/// The version that the server has is that of the kind: where the watches of three namespaces end at
+/// one time, one of them asks.
+#[tokio::test]
+async fn watches_of_a_kind_ask_for_its_history_together() {
+    let told = || Reply::Lines(vec![bookmark("1", true)], Open::Yes);
+    let silent = |open| Reply::Lines(vec![], open);
+    let mut rig = Rig::beside(
+        &["a", "b"],
+        [(
+            "cronjobs",
+            [
+                [told(), told(), told()],
+                [(); 3].map(|()| silent(IN_TIME)),
+                [(); 3].map(|()| silent(Open::Yes)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        )],
+    )
+    .await;
+    let followed = |rig: &Rig| {
+        let asked = rig.asked("cronjobs");
+        asked.iter().filter(|q| q.contains("resourceVersion=1&")).count()
+    };
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    while followed(&rig) < 6 {
+        assert!(tokio::time::Instant::now() < end, "{:?}", rig.asked("cronjobs"));
+        let _ = tokio::time::timeout(Duration::from_millis(20), rig.changes.recv()).await;
+    }
+    let asked = rig.asked("cronjobs");
+    assert_eq!(asked.iter().filter(|q| q.contains("fieldSelector")).count(), 1, "{asked:?}");
+}
+
 #[tokio::test]
 async fn a_missing_right_is_named_and_touches_no_other_source() {
     let mut rig = Rig::start([("persistentvolumes", vec![forbidden(), forbidden(), two()])]).await;

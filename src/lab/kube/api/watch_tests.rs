@@ -2,7 +2,7 @@
 
 use super::tests::{ask, ask_as, lab, with_namespace};
 use crate::lab::Lab;
-use crate::lab::kube::{Rule, User, faults, service};
+use crate::lab::kube::{Key, Rule, User, faults, kind, service};
 use crate::observe;
 use crate::remote::{Remote, rig};
 use crate::world::{Source, Status, World};
@@ -83,6 +83,47 @@ async fn watches_tell_what_the_real_server_tells() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     ask(&client, Method::POST, "/api/v1/namespaces", &json!({"metadata": {"name": "c2"}})).await;
     assert_eq!(names(&watch.await.unwrap()), ["BOOKMARK"]);
+}
+
+/// A watch is woken for its own kind alone. What happened elsewhere meanwhile, more than the history
+/// holds, is none that it missed.
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_a_quiet_kind_is_as_new_as_the_store() {
+    let lab = lab();
+    let client = with_namespace(&lab).await;
+    let from = lab.with(|w| w.store.version());
+    let theirs = client.clone();
+    let watched = tokio::spawn(async move {
+        let limits = "allowWatchBookmarks=true&timeoutSeconds=100";
+        told(&theirs, &format!("resourceVersion={from}&{limits}")).await
+    });
+    let moments = || tokio::time::sleep(Duration::from_secs(1));
+    moments().await;
+    let namespace = Key::new(kind("namespaces").unwrap(), "", "c1");
+    let touch = |n: usize| {
+        let touched = |o: &mut Value| o["metadata"]["labels"]["n"] = json!(n.to_string());
+        lab.with(|w| w.store.update(&namespace, touched).unwrap());
+    };
+    (0..5000).for_each(touch);
+    // It looks when a bookmark is due, too.
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    (0..5000).for_each(touch);
+    let map = |name: &str| json!({"metadata": {"name": name}});
+    ask(&client, Method::POST, MAPS, &map("a")).await;
+    moments().await;
+    (0..50).for_each(touch);
+    lab.with(|w| w.store.compact());
+    ask(&client, Method::POST, MAPS, &map("b")).await;
+    moments().await;
+    // Two that come before anybody looks.
+    lab.with(|w| {
+        for name in ["c", "d"] {
+            let place = Key::new(kind("configmaps").unwrap(), "c1", name);
+            w.store.create(&place, map(name), w.now, &mut w.chance).unwrap();
+        }
+    });
+    let all = ["BOOKMARK", "ADDED a", "ADDED b", "ADDED c", "ADDED d"];
+    assert_eq!(names(&watched.await.unwrap()), all);
 }
 
 #[tokio::test(start_paused = true)]
