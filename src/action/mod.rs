@@ -59,7 +59,7 @@ pub async fn resolve(
     planned(remote, pins, call).await
 }
 
-/// Whether it is the site that the run was opened on: nothing else is asked of another one.
+/// Whether it is the site that the run was opened on: no plan is made on another one.
 pub async fn right_site(remote: &Remote, pins: &Pins, call: &Call<String>) -> Result<(), String> {
     let pinned = is_pinned(pins, &remote.identities().await, &call.verb);
     pinned.map_err(|why| remote.redactor().redact(&why))

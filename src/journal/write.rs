@@ -139,7 +139,6 @@ impl Writer {
                 let last = entries.last().map(|e| e.seq);
                 let mut health = locked(&self.health);
                 health.entries = last.map_or(health.entries, |seq| seq + 1);
-                health.synced_seq = last.or(health.synced_seq);
                 drop(health);
                 locked(kept).extend(entries);
                 return done(Ok(()));

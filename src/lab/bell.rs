@@ -2,8 +2,8 @@
 //! watches are hundreds, and nearly every change is no business of most of them.
 
 use crate::lab::World;
-use crate::lab::kube::Kind;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::lab::kube::{HISTORY, Kind};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -24,8 +24,8 @@ struct Rung {
 #[derive(Default)]
 struct Ring {
     times: u64,
-    /// The store's version before what it rang for last.
-    before: u64,
+    /// The store's version before each of the last rings.
+    before: VecDeque<u64>,
     /// Whoever waits is woken in the order in which they wait: a channel of the runtime's own
     /// would shuffle them.
     notify: Arc<Notify>,
@@ -35,21 +35,9 @@ struct Ring {
 #[derive(Debug, Clone, Copy)]
 pub struct Heard {
     times: u64,
-    before: u64,
-    version: u64,
-}
-
-impl Heard {
-    /// The version up to which nothing of the kind happened after a look that knew of `looked`;
-    /// none, where that cannot be told.
-    #[must_use]
-    pub fn quiet_since(&self, looked: &Self) -> Option<u64> {
-        match self.times - looked.times {
-            0 => Some(self.version),
-            1 => Some(self.before),
-            _ => None,
-        }
-    }
+    /// The version up to which nothing of the kind happened that was not told: the history may
+    /// not reach back to where something did.
+    pub quiet: u64,
 }
 
 /// Somebody who listens for changes of a kind.
@@ -58,15 +46,32 @@ pub struct Changes {
     kind: &'static str,
     notify: Arc<Notify>,
     heard: u64,
+    /// What was known when all was told last.
+    told: Option<u64>,
 }
 
 impl Changes {
     /// What has changed until now is known.
     pub fn mark_unchanged(&mut self) -> Heard {
         let rung = self.bell.rung();
-        let (times, before) = rung.kinds.get(self.kind).map_or((0, 0), |r| (r.times, r.before));
-        self.heard = times;
-        Heard { times, before, version: rung.version }
+        let Some(ring) = rung.kinds.get(self.kind) else { return Heard { times: 0, quiet: 0 } };
+        self.heard = ring.times;
+        let missed = self.told.map(|told| usize::try_from(ring.times - told).unwrap_or(usize::MAX));
+        let quiet = match missed {
+            None => 0,
+            Some(0) => rung.version,
+            // The first ring that it has not looked for.
+            Some(n) => {
+                let first = ring.before.len().checked_sub(n);
+                first.and_then(|at| ring.before.get(at).copied()).unwrap_or(0)
+            }
+        };
+        Heard { times: ring.times, quiet }
+    }
+
+    /// All that was there is told, after it had heard that.
+    pub fn all_told(&mut self, heard: Heard) {
+        self.told = Some(heard.times);
     }
 
     /// Waits for a change that is not known.
@@ -100,7 +105,7 @@ impl Bell {
         let mut rung = self.rung();
         let ring = rung.kinds.entry(kind.id).or_default();
         let (notify, heard) = (Arc::clone(&ring.notify), ring.times);
-        Changes { bell: Arc::clone(self), kind: kind.id, notify, heard }
+        Changes { bell: Arc::clone(self), kind: kind.id, notify, heard, told: None }
     }
 
     /// Whom the world's changes since it rang last are for; they are woken once it is free.
@@ -123,7 +128,11 @@ impl Bell {
         let rings = rung.kinds.iter_mut().filter(|(id, _)| theirs(id));
         let rings = rings.map(|(_, ring)| {
             ring.times += 1;
-            ring.before = before;
+            // More of them than changes are remembered help nobody.
+            if ring.before.len() == HISTORY {
+                ring.before.pop_front();
+            }
+            ring.before.push_back(before);
             Arc::clone(&ring.notify)
         });
         rings.collect()

@@ -86,33 +86,28 @@ async fn update(
     })
 }
 
-/// What a list answers.
+/// What a list answers. What has no items is none: that there is nothing must be said.
 #[derive(Deserialize)]
 #[serde(bound = "K: DeserializeOwned")]
 struct List<K> {
-    // Go writes null for an empty list.
-    #[serde(default)]
-    items: Option<Vec<K>>,
+    #[serde(deserialize_with = "slim::or_null")]
+    items: Vec<K>,
 }
 
 /// A quorum read: no resourceVersion is named.
 async fn list<K: Object>(client: &Client, namespace: Option<&str>) -> Result<Vec<K>, Trouble> {
-    let list: List<K> = get(client, &K::KIND.path(namespace), DEADLINE).await?;
-    Ok(list.items.unwrap_or_default())
+    let path = K::KIND.path(namespace);
+    match tokio::time::timeout(DEADLINE, get::<List<K>>(client, &path)).await {
+        Ok(list) => Ok(list?.items),
+        Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", DEADLINE.as_secs()))),
+    }
 }
 
-/// What there is at a path of the API.
-pub(super) async fn get<T: DeserializeOwned>(
-    client: &Client,
-    path: &str,
-    deadline: Duration,
-) -> Result<T, Trouble> {
+/// What there is at a path of the API, however long it takes.
+pub(super) async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Trouble> {
     let request = http::Request::get(path).body(Vec::new());
     let request = request.map_err(|e| Trouble::Other(e.to_string()))?;
-    match tokio::time::timeout(deadline, client.request(request)).await {
-        Ok(answer) => answer.map_err(trouble),
-        Err(_) => Err(Trouble::Unreachable(format!("no answer in {} s", deadline.as_secs()))),
-    }
+    client.request(request).await.map_err(trouble)
 }
 
 /// All objects of a kind.
@@ -205,6 +200,27 @@ mod tests {
                 let there = |a: &String| a.split('?').next().is_some_and(|a| a.ends_with(path));
                 assert!(seen.iter().any(there), "{path}: {seen:?}");
             }
+        }
+    }
+
+    /// What stands between may answer anything; null is what Go writes for an empty list.
+    #[tokio::test]
+    async fn an_answer_without_items_is_no_empty_table() {
+        let answers = [
+            (json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}), false),
+            (json!({"metadata": {}, "items": null}), true),
+            (
+                json!({"metadata": {}, "items": [{"metadata": {"name": "v"},
+                "spec": {"capacity": {"storage": 1073741824}}}, {"spec": null}]}),
+                true,
+            ),
+        ];
+        for (answer, live) in answers {
+            let said = answer.clone();
+            let api = Responder::start(move |_, _| Reply::Json(200, said.clone())).await;
+            let remote = rig::remote(Some(&api.url), &[], "").await;
+            let change = read(&remote, Source::Volumes, &Reach::none()).await;
+            assert_eq!(change.status == Status::Live, live, "{answer}: {change:?}");
         }
     }
 

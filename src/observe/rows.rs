@@ -5,6 +5,7 @@ use crate::observe::join::{Attachment, Csi};
 use crate::observe::{pod, slim};
 use crate::text::clean_line;
 use crate::world::{Claim, Class, Consumers, CronJob, Node, StatefulSet, Volume};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as KubeTime;
 use std::collections::BTreeMap;
 
@@ -20,8 +21,8 @@ fn names(meta: &slim::Meta) -> (String, String, String) {
     (text(meta.namespace.as_ref()), text(meta.name.as_ref()), text(meta.uid.as_ref()))
 }
 
-fn size(amounts: Option<&BTreeMap<String, String>>) -> String {
-    text(amounts.and_then(|a| a.get("storage")))
+fn size(amounts: Option<&BTreeMap<String, Quantity>>) -> String {
+    text(amounts.and_then(|a| a.get("storage")).map(|q| &q.0))
 }
 
 pub(super) fn claim(c: slim::Claim) -> Claim {

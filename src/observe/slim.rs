@@ -3,15 +3,23 @@
 //! every pod of a cluster again and again. Names and nesting are the API's.
 
 use crate::observe::watch::Kind;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// A kind that is read so.
 pub(super) trait Object: DeserializeOwned {
     /// Where it is asked for.
     const KIND: Kind;
+}
+
+/// A list that is there: Go writes null for an empty one.
+pub(super) fn or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// Objects of the API: fields are there or not, as in the API's own.
@@ -52,7 +60,7 @@ slim! {
         resources: Requests,
     }
     Requests {
-        requests: BTreeMap<String, String>,
+        requests: BTreeMap<String, Quantity>,
     }
     Phase {
         phase: String,
@@ -67,7 +75,7 @@ slim! {
     VolumeSpec {
         storage_class_name: String,
         persistent_volume_reclaim_policy: String,
-        capacity: BTreeMap<String, String>,
+        capacity: BTreeMap<String, Quantity>,
         claim_ref: ClaimRef,
         csi: VolumeCsi,
     }

@@ -24,4 +24,5 @@ pub use self::console::Console;
 pub use self::kept::Text;
 pub use self::kinds::{KINDS, Kind, kind};
 pub use self::service::{client, client_as, kubeconfig, serve};
+pub(super) use self::store::HISTORY;
 pub use self::store::{Change, Deleting, Denied, Key, Store, Touched, stamp};

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Changes that a watch can go back; older is `410 Gone`.
-const HISTORY: usize = 4096;
+pub(in crate::lab) const HISTORY: usize = 4096;
 /// Objects that stay parsed.
 const WARM: usize = 1024;
 

@@ -62,10 +62,13 @@ pub(super) fn listed(code: u16, says: &str) -> Reply {
 /// Data in Vault's envelope. `flat`: what is in it also stands beside it, as in older
 /// endpoints.
 pub(super) fn wrapped(world: &mut World, data: &Value, mount: &str, flat: bool) -> Reply {
-    told(world, &data.to_string(), mount, flat)
+    match flat {
+        true => json(200, &Value::Object(envelope(world, data, mount, true))),
+        false => told(world, &data.to_string(), mount, false),
+    }
 }
 
-/// The same of an object that is text already.
+/// The same of an object that is text already, and has no field of the envelope's.
 pub(super) fn told(world: &mut World, data: &str, mount: &str, flat: bool) -> Reply {
     let around = object! {
         "request_id": request_id(world), "lease_id": "", "renewable": false,

@@ -239,9 +239,14 @@ impl Feed {
     /// never come. The cache's own version tells; it is that of the kind, whatever the
     /// namespace, so one watch asks for all that ended with it.
     async fn is_of_another_history(&self, at: &str, began: Instant) -> bool {
+        // Who waits while another one asks goes by that answer, if it is one or not: a server that
+        // hangs is not asked in turn.
+        let waits = self.history.try_lock().is_err();
         let mut asked = self.history.lock().await;
+        let young = |when: Instant| when.elapsed() < self.pace.watch / 4;
         let there = match *asked {
-            Some((when, there)) if when > began => there,
+            Some((when, there)) if when > began && waits => there,
+            Some((when, there @ Some(_))) if when > began && young(when) => there,
             _ => asked.insert((Instant::now(), self.cached().await)).1,
         };
         matches!((there, at.parse::<u64>()), (Some(there), Ok(ours)) if there < ours)

@@ -4,8 +4,8 @@
 //! them over, and does not notice a connection that is open and dead; this is the part of
 //! it that is needed here, on the library's client.
 
-use crate::observe::pod;
 use crate::observe::watch::kinds::{Kind, Row, row};
+use crate::observe::{pod, slim};
 use crate::remote::{Trouble, trouble};
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
@@ -288,9 +288,8 @@ pub(super) struct Page {
 struct ListJson<'a> {
     #[serde(borrow)]
     metadata: MetaJson<'a>,
-    // Go writes null for an empty list.
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, deserialize_with = "slim::or_null")]
+    items: Vec<&'a RawValue>,
 }
 
 /// One page of a list.
@@ -309,8 +308,7 @@ pub(super) async fn page(
     };
     let odd = |e: serde_json::Error| Broken::odd(format!("the list has something unreadable: {e}"));
     let list: ListJson<'_> = serde_json::from_slice(&body).map_err(odd)?;
-    let items = list.items.unwrap_or_default();
-    let rows: Result<_, _> = items.iter().map(|item| row(kind, item.get())).collect();
+    let rows: Result<_, _> = list.items.iter().map(|item| row(kind, item.get())).collect();
     Ok(Page {
         rows: rows.map_err(Broken::odd)?,
         version: list.metadata.resource_version.into_owned(),

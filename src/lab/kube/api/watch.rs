@@ -39,8 +39,6 @@ struct Watch {
     mark_end: bool,
     /// Everything up to this version is told.
     at: u64,
-    /// What was known when all up to then was told last.
-    looked: Option<Heard>,
     /// The version of the last thing that was told.
     told: u64,
     bookmarks: bool,
@@ -91,7 +89,6 @@ pub fn open(lab: &Lab, call: &Call) -> Result<Response<Body>, Refusal> {
         first,
         mark_end: wanted == Some(true) && bookmarks,
         at,
-        looked: None,
         told: at,
         bookmarks,
         next_bookmark: start + BOOKMARKS,
@@ -177,6 +174,7 @@ impl Watch {
         if world.suffers(faults::API_OUTAGE) {
             return Look::Broken;
         }
+        self.at = self.at.max(heard.quiet);
         if world.suffers(faults::WATCH_STALE) {
             return Look::Stale;
         }
@@ -189,10 +187,7 @@ impl Watch {
         if std::mem::take(&mut self.mark_end) {
             return Look::Piece(self.mark(world.now, self.at, true));
         }
-        // The history may not reach back to where something of this kind happened last.
-        let quiet = self.looked.and_then(|looked| heard.quiet_since(&looked));
-        self.at = self.at.max(quiet.unwrap_or(0));
-        self.looked = Some(heard);
+        self.changes.all_told(heard);
         let Some(changes) = world.store.since(self.at) else {
             // Events have no cache, and the store says it in other words.
             let message = match self.kind.plural {

@@ -115,14 +115,31 @@ async fn a_watch_of_a_quiet_kind_is_as_new_as_the_store() {
     lab.with(|w| w.store.compact());
     ask(&client, Method::POST, MAPS, &map("b")).await;
     moments().await;
-    // Two that come before anybody looks.
-    lab.with(|w| {
-        for name in ["c", "d"] {
-            let place = Key::new(kind("configmaps").unwrap(), "c1", name);
-            w.store.create(&place, map(name), w.now, &mut w.chance).unwrap();
-        }
-    });
-    let all = ["BOOKMARK", "ADDED a", "ADDED b", "ADDED c", "ADDED d"];
+    // Many that come, one by one, before anybody looks; and some while watches say nothing.
+    let make = |name: &str| {
+        let place = Key::new(kind("configmaps").unwrap(), "c1", name);
+        lab.with(|w| w.store.create(&place, map(name), w.now, &mut w.chance).unwrap());
+    };
+    (0..5000).for_each(touch);
+    let many: Vec<String> = (10..40).map(|n| format!("m{n}")).collect();
+    many.iter().for_each(|name| make(name));
+    moments().await;
+    (0..5000).for_each(touch);
+    let stale = |there: bool| {
+        lab.with(|w| match there {
+            true => w.faults.insert(faults::WATCH_STALE.to_owned()),
+            false => w.faults.remove(faults::WATCH_STALE),
+        });
+    };
+    stale(true);
+    moments().await;
+    ["x", "y"].into_iter().for_each(make);
+    moments().await;
+    stale(false);
+    moments().await;
+    let mut all = vec!["BOOKMARK".to_owned(), "ADDED a".into(), "ADDED b".into()];
+    all.extend(many.iter().map(|name| format!("ADDED {name}")));
+    all.extend(["ADDED x".to_owned(), "ADDED y".to_owned()]);
     assert_eq!(names(&watched.await.unwrap()), all);
 }
 
