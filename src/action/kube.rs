@@ -60,6 +60,16 @@ pub(crate) async fn within<T>(
     }
 }
 
+/// What is read, asked beside the right to act on it; a right that lacks is told first.
+async fn beside<T, E: ToString>(
+    allowed: impl Future<Output = Result<(), Trouble>>,
+    read: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    let (allowed, read) = tokio::join!(allowed, read);
+    allowed.map_err(|e| e.to_string())?;
+    read.map_err(|e| e.to_string())
+}
+
 /// What is material of any object.
 fn facts(material: &mut BTreeMap<String, Value>, name: &str, meta: &ObjectMeta) {
     let owners: Vec<_> =
@@ -112,12 +122,8 @@ fn request(objects: &[(String, String, Value)]) -> Value {
 pub(crate) async fn plan_statefulset(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
     let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-    let (allowed, set) = tokio::join!(
-        review_access(client, "delete", "apps", "statefulsets", Some(namespace)),
-        within(api.get(name))
-    );
-    allowed.map_err(|e| e.to_string())?;
-    let set = set.map_err(|e| e.to_string())?;
+    let allowed = review_access(client, "delete", "apps", "statefulsets", Some(namespace));
+    let set = beside(allowed, within(api.get(name))).await?;
     if let Some(manifest) = args.opt("successor").filter(|m| !m.is_empty()) {
         kube_successor::check(remote, manifest, &set).await?;
     }
@@ -184,12 +190,8 @@ fn names_and_uids(targets: &[Target]) -> Value {
 
 pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
-    let (allowed, claims) = tokio::join!(
-        review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace)),
-        claims_to_delete(client, namespace, pod)
-    );
-    allowed.map_err(|e| e.to_string())?;
-    let claims = claims?;
+    let allowed = review_access(client, "delete", "", "persistentvolumeclaims", Some(namespace));
+    let claims = beside(allowed, claims_to_delete(client, namespace, pod)).await?;
     let (targets, material) = claim_targets(client, &claims).await?;
     let mut objects = Vec::new();
     let mut commands = Vec::new();
@@ -218,12 +220,8 @@ pub(crate) async fn plan_claims(remote: &Remote, args: &Args<'_>) -> Result<Prop
 pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, name) = (client(remote)?, namespace(remote, args), args.text("name")?);
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let (allowed, pod) = tokio::join!(
-        review_access(client, "delete", "", "pods", Some(namespace)),
-        within(api.get(name))
-    );
-    allowed.map_err(|e| e.to_string())?;
-    let pod = pod.map_err(|e| e.to_string())?;
+    let allowed = review_access(client, "delete", "", "pods", Some(namespace));
+    let pod = beside(allowed, within(api.get(name))).await?;
     let mut material = BTreeMap::new();
     facts(&mut material, name, &pod.metadata);
     let uid = pod.metadata.uid.clone().unwrap_or_default();
@@ -250,12 +248,8 @@ pub(crate) async fn plan_pod(remote: &Remote, args: &Args<'_>) -> Result<Proposa
 
 pub(crate) async fn plan_protection(remote: &Remote, args: &Args<'_>) -> Result<Proposal, String> {
     let (client, namespace, pod) = (client(remote)?, namespace(remote, args), args.text("of_pod")?);
-    let (allowed, claims) = tokio::join!(
-        review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace)),
-        claims_of(client, namespace, pod)
-    );
-    allowed.map_err(|e| e.to_string())?;
-    let mut claims = claims?;
+    let allowed = review_access(client, "patch", "", "persistentvolumeclaims", Some(namespace));
+    let mut claims = beside(allowed, claims_of(client, namespace, pod)).await?;
     claims.retain(|c| c.metadata.deletion_timestamp.is_some());
     if claims.is_empty() {
         return Err(format!(

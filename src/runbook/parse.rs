@@ -69,13 +69,6 @@ fn steering(table: &DeTable<'_>, lint: &mut Lint) {
 fn steering_value(value: &Spanned<DeValue<'_>>, lint: &mut Lint) {
     match value.get_ref() {
         DeValue::String(text) => {
-            let mut rest = text.as_bytes();
-            while let [b' '..=b'~' | b'\n' | b'\t', more @ ..] = rest {
-                rest = more;
-            }
-            if rest.is_empty() {
-                return;
-            }
             let plain = text.replace(['\n', '\t'], " ");
             if crate::text::clean_line(&plain) != plain {
                 lint.error(

@@ -316,24 +316,6 @@ impl Store {
         Ok(new)
     }
 
-    /// Changes an object's status: `change` has nothing else of it, and an object whose status
-    /// stays, as most do whenever somebody looks, is not copied.
-    pub fn report(
-        &mut self,
-        key: &Key,
-        change: impl FnOnce(&mut Value),
-    ) -> Result<Arc<Value>, Denied> {
-        let old = self.get(key).ok_or(Denied::NotFound)?;
-        let status = ("status".to_owned(), old["status"].clone());
-        let mut part = Value::Object([status].into_iter().collect());
-        change(&mut part);
-        let status = part["status"].take();
-        if status == old["status"] {
-            return Ok(old);
-        }
-        self.update(key, |object| object["status"] = status)
-    }
-
     /// Deletes an object, or marks it if finalizers or grace still hold it. What is returned
     /// is the object as it is then or was last.
     pub fn delete(&mut self, key: &Key, how: &Deleting, now: Time) -> Result<Arc<Value>, Denied> {

@@ -1,7 +1,7 @@
 //! The Job controller: pods until enough of them succeeded.
 
 use super::events::{normal, warning};
-use super::object::{PODS, condition, list, marked, name, text, uid};
+use super::object::{PODS, condition, list, marked, name, report, text, uid};
 use super::replicaset::{create, delete};
 use super::{Again, Role, after, owners, pods};
 use crate::event::{Span, Time};
@@ -159,7 +159,7 @@ fn write_status(world: &mut World, key: &Key, verdict: Option<Verdict>) {
             warning(world, &job, SOURCE, verdict.reason, verdict.message);
         }
     }
-    let _gone = world.store.report(key, |j| j["status"] = status);
+    report(world, key, |j| j["status"] = status);
 }
 
 /// A finished job with a time to live goes after it.

@@ -21,6 +21,19 @@ pub(super) const CLASSES: &str = "storageclasses.storage.k8s.io";
 pub(super) const ATTACHMENTS: &str = "volumeattachments.storage.k8s.io";
 pub(super) const CSI_NODES: &str = "csinodes.storage.k8s.io";
 
+/// Changes an object's status, if it is there: `change` has nothing else of it. One whose status
+/// stays, as most do whenever somebody looks, is not copied.
+pub(super) fn report(world: &mut World, key: &Key, change: impl FnOnce(&mut Value)) {
+    let Some(old) = world.store.get(key) else { return };
+    let status = ("status".to_owned(), old["status"].clone());
+    let mut part = Value::Object([status].into_iter().collect());
+    change(&mut part);
+    let status = part["status"].take();
+    if status != old["status"] {
+        let _gone = world.store.update(key, |object| object["status"] = status);
+    }
+}
+
 /// A kind by one of the names above; a test holds them against the table.
 pub(super) fn known(id: &str) -> &'static Kind {
     kind(id).unwrap_or(&KINDS[0])

@@ -1,7 +1,7 @@
 //! The ReplicaSet controller: so many pods, whichever.
 
 use super::events::normal;
-use super::object::{PODS, condition, key, key_of, name, namespace, text};
+use super::object::{PODS, condition, key, key_of, name, namespace, report, text};
 use super::{Again, owners, pods};
 use crate::lab::World;
 use crate::lab::kube::Key;
@@ -80,5 +80,5 @@ fn write_status(world: &mut World, key: &Key) {
         status.insert(name.into(), json!(count));
     }
     status.insert("observedGeneration".into(), set["metadata"]["generation"].clone());
-    let _gone = world.store.report(key, |s| s["status"] = Value::Object(status));
+    report(world, key, |s| s["status"] = Value::Object(status));
 }

@@ -4,7 +4,7 @@ mod identity;
 
 use self::identity::{Member, missing_claims, ordinal, pod_name, start};
 use super::events::{normal, warning};
-use super::object::{PODS, key, key_of, marked, name, namespace, text};
+use super::object::{PODS, key, key_of, marked, name, namespace, report, text};
 use super::revisions::{self, Revisions};
 use super::{Again, owners, pods};
 use crate::lab::World;
@@ -243,5 +243,5 @@ fn write_status(world: &mut World, key: &Key, revisions: &Revisions) {
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         status[name] = json!(count);
     }
-    let _gone = world.store.report(key, |s| s["status"] = status);
+    report(world, key, |s| s["status"] = status);
 }

@@ -1,6 +1,6 @@
 //! What a Deployment says of itself.
 
-use super::super::object::{list, name, text};
+use super::super::object::{list, name, report, text};
 use super::super::replicaset::wanted;
 use super::{Sets, rollout};
 use crate::lab::World;
@@ -58,7 +58,7 @@ pub(super) fn write(world: &mut World, key: &Key) {
     if let Some(collisions) = deployment["status"]["collisionCount"].as_u64() {
         status.insert("collisionCount".into(), json!(collisions));
     }
-    let _gone = world.store.report(key, |d| d["status"] = Value::Object(status));
+    report(world, key, |d| d["status"] = Value::Object(status));
 }
 
 fn condition(

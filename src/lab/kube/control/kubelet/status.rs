@@ -1,6 +1,6 @@
 //! What the kubelet reports of a pod.
 
-use super::super::object::{NODES, get, list, text};
+use super::super::object::{NODES, get, list, report, text};
 use super::container::{Container, Ended, State};
 use super::{Run, Stage, full_name};
 use crate::event::Time;
@@ -17,7 +17,7 @@ pub(super) fn write(world: &mut World, key: &Key, pod: &Value, run: &Run) {
         let mut internal = addresses.filter(|a| a["type"] == "InternalIP");
         internal.next().map(|a| text(&a["address"]).to_owned()).unwrap_or_default()
     });
-    let _gone = world.store.report(key, |p| {
+    report(world, key, |p| {
         p["status"]["phase"] = json!(phase(run));
         conditions(p, run, now);
         p["status"]["startTime"] = json!(stamp(run.since));
